@@ -1,0 +1,13 @@
+"""Where the files that ship with the library are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).parent
+
+# An installed wheel carries them inside the package; a checkout has them next to it.
+ROOT: Path = next(
+    (folder for folder in (_PACKAGE / "assets", _PACKAGE.parent / "assets") if folder.is_dir()),
+    _PACKAGE / "assets",
+)

@@ -1,0 +1,88 @@
+"""Frozen settings: what a model is (ModelConfig) and how a run treats it (Settings)."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from titans_core.errors import ConfigError
+
+VARIANTS = ("mac", "mag", "mal", "lmm", "transformer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """The shape of a model. Two models with equal configs have the same parameters.
+
+    Raises ConfigError for a value outside its range.
+    """
+
+    variant: str
+    vocab: int = 4096
+    dim: int = 192
+    layers: int = 3
+    heads: int = 3
+    ffn: int = 512
+    window: int = 128  # attention window of mag, mal and transformer; segment length of mac
+    persistent: int = 4  # learned, input-independent tokens before every window (eq. 19)
+    chunk: int = 16  # tokens whose gradients are taken at the same memory weights (eq. 16)
+    memory_depth: int = 1  # L_M: layers of the memory itself
+    memory_hidden: int = 64  # width between those layers, per head
+    conv: int = 4  # taps of the causal depthwise convolution on q, k and v
+
+    def __post_init__(self) -> None:
+        if self.variant not in VARIANTS:
+            raise ConfigError(f"unknown variant {self.variant!r}; choose one of {', '.join(VARIANTS)}")
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            low = 0 if field.name == "persistent" else 1
+            if field.name != "variant" and (type(value) is not int or value < low):
+                raise ConfigError(f"{field.name} is {value!r}; it must be a whole number of at least {low}")
+        if self.dim % self.heads or (self.dim // self.heads) % 2:
+            raise ConfigError(f"dim {self.dim} must split into {self.heads} heads of even width")
+        if self.window % self.chunk:
+            raise ConfigError(f"window {self.window} must be a multiple of chunk {self.chunk}")
+
+    @property
+    def head_dim(self) -> int:
+        return self.dim // self.heads
+
+    @property
+    def has_memory(self) -> bool:
+        return self.variant != "transformer"
+
+    @property
+    def unit(self) -> int:
+        """Tokens that are computed together: a run may be split only at multiples of this."""
+        return {"mac": self.window, "transformer": 1}.get(self.variant, self.chunk)
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
+        known = {field.name for field in dataclasses.fields(cls)}
+        if unknown := sorted(set(values) - known):
+            raise ConfigError(f"unknown model settings: {', '.join(unknown)}")
+        return cls(**values)
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How a run treats the model.
+
+    zero_reads: the memory still writes, but everything read from it is replaced by zero: the control
+    that shows what the memory is worth.
+    """
+
+    zero_reads: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)

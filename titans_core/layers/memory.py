@@ -1,0 +1,146 @@
+"""The memory as a layer: projections, convolution and gates around `memory_scan`.
+
+Shapes: B batch, T tokens, H heads, D head width. The memory of each sequence starts from the same learned weights, whose
+last layer is zero: everything that is read was written at test time.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from titans_core.config import ModelConfig, Settings
+from titans_core.memory.equations import read as read_memory
+from titans_core.memory.scan import memory_scan
+from titans_core.memory.types import Weights, zeros_like
+
+
+class MemoryState(NamedTuple):
+    """Everything a memory layer carries from token to token."""
+
+    weights: Weights  # per memory layer (B, H, D_in, D_out)
+    momentum: Weights
+    tail: Tensor  # last inputs of the convolution, (B, taps-1, 3*H*D)
+    query_tail: Tensor  # the same for queries made before the write (mac), (B, taps-1, H*D)
+
+
+class Gates(NamedTuple):
+    """theta (step), eta (carry), alpha (forget): (B, H, T), functions of the token (section 3.1)."""
+
+    theta: Tensor
+    eta: Tensor
+    alpha: Tensor
+
+
+class MemoryLayer(nn.Module):
+    """Keys, values, queries and gates of a token, and the memory they act on."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.heads, self.dim, self.taps, self.chunk = config.heads, config.dim, config.conv, config.chunk
+        self.qkv = nn.Linear(config.dim, 3 * config.dim, bias=False)
+        self.conv = nn.Parameter(torch.empty(config.conv, 3 * config.dim))
+        self.gates = nn.Linear(config.dim, 3 * config.heads)
+        widths = [config.head_dim, *[config.memory_hidden] * (config.memory_depth - 1), config.head_dim]
+        self.widths = list(zip(widths, widths[1:], strict=False))
+        self.initial = nn.ParameterList(torch.empty(config.heads, a, b) for a, b in self.widths[:-1])
+        # SiLU of unit-variance inputs has a mean square of 0.355: the curvature the step has to live with
+        self.curvature = 1.0 if config.memory_depth == 1 else 0.355 * config.memory_hidden
+        self.step_cap = None if config.memory_depth == 1 else 1.0
+
+    def start(self, batch: int) -> MemoryState:
+        """The state before the first token."""
+        like = self.conv
+        rows, columns = self.widths[-1]
+        weights = (*(w.expand(batch, -1, -1, -1) for w in self.initial), like.new_zeros(batch, self.heads, rows, columns))
+        tail = like.new_zeros(batch, self.taps - 1, 3 * self.dim)
+        return MemoryState(weights, zeros_like(weights), tail, tail[..., : self.dim])
+
+    def recall(self, x: Tensor, state: MemoryState, settings: Settings) -> tuple[Tensor, MemoryState]:
+        """Read the memory as it is, without writing: M_{t-1}(q) (eq. 21). x, result: (B, T, H*D)."""
+        projected = F.linear(x, self.qkv.weight[: self.dim])
+        mixed, tail = self._convolve(projected, state.query_tail, self.conv[:, : self.dim])
+        q = F.normalize(self._split(mixed), dim=-1)
+        read = read_memory(tuple(w.unsqueeze(2) for w in state.weights), q)
+        return self._join(read, settings), state._replace(query_tail=tail)
+
+    def forward(
+        self, x: Tensor, state: MemoryState, settings: Settings, signals: bool
+    ) -> tuple[Tensor, MemoryState, dict[str, Tensor]]:
+        """Write the tokens, reading after each: M_t(q_t) (eq. 13-15). x, result: (B, T, H*D)."""
+        mixed, tail = self._convolve(self.qkv(x), state.tail, self.conv)
+        q, k, v = (self._split(part) for part in mixed.chunk(3, -1))
+        gates = self.gate(x)
+        scan = memory_scan(
+            F.normalize(q, dim=-1),
+            F.normalize(k, dim=-1),
+            v,
+            *gates,
+            state.weights,
+            state.momentum,
+            chunk=self.chunk,
+            signals=signals,
+            step_cap=self.step_cap,
+        )
+        named: dict[str, Tensor] = {}
+        if scan.signals is not None:
+            named = {**gates._asdict(), **scan.signals, "read": scan.reads.norm(dim=-1)}
+        reads = self._join(scan.reads, settings)
+        return reads, MemoryState(scan.weights, scan.momentum, tail, state.query_tail), named
+
+    def gate(self, x: Tensor) -> Gates:
+        """theta is at most (1 - eta) / (chunk * curvature): even a chunk of equal keys cannot overshoot."""
+        theta, eta, alpha = self.gates(x).sigmoid().mT.chunk(3, 1)
+        return Gates(theta * (1 - eta) / (self.chunk * self.curvature), eta, alpha)
+
+    def _convolve(self, x: Tensor, tail: Tensor, taps: Tensor) -> tuple[Tensor, Tensor]:
+        """Causal depthwise convolution and SiLU; the newest token has the last tap."""
+        length = x.shape[1]
+        padded = torch.cat((tail, x), 1)
+        mixed = taps[0] * padded[:, :length]
+        for tap in range(1, self.taps):
+            mixed = torch.addcmul(mixed, taps[tap], padded[:, tap : tap + length])
+        return F.silu(mixed), padded[:, length:]
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def _join(self, reads: Tensor, settings: Settings) -> Tensor:
+        joined = reads.transpose(1, 2).flatten(2)
+        return torch.zeros_like(joined) if settings.zero_reads else joined
+
+
+class HeadNorm(nn.Module):
+    """RMS norm of each head with a learned gain per channel. The epsilon keeps an almost empty memory quiet."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.weight = nn.Parameter(torch.ones(config.dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        split = x.unflatten(-1, (self.heads, -1))
+        return F.rms_norm(split, split.shape[-1:], eps=1e-4).flatten(-2) * self.weight
+
+
+class Combine(nn.Module):
+    """The gate between attention y and memory m (eqs. 25, 28): both normalised, mixed per channel, projected.
+
+    g = sigmoid(a*y + b*m + c) with learned vectors; out = W (g*m + (1-g)*y).
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.attention_norm, self.memory_norm = HeadNorm(config), HeadNorm(config)
+        self.weight = nn.Parameter(torch.zeros(2, config.dim))
+        self.bias = nn.Parameter(torch.zeros(config.dim))
+        self.out = nn.Linear(config.dim, config.dim, bias=False)
+
+    def forward(self, y: Tensor, m: Tensor) -> tuple[Tensor, Tensor]:
+        """y, m: (B, T, dim). Returns the output and the memory's share g, (B, T, dim)."""
+        y, m = self.attention_norm(y), self.memory_norm(m)
+        gate = torch.sigmoid(self.weight[0] * y + self.weight[1] * m + self.bias)
+        return self.out(torch.lerp(y, m, gate)), gate

@@ -1,0 +1,158 @@
+"""The memory in chunk-parallel form: equal to the token recurrence of eqs. 13-18, with only matrix products.
+
+No weight matrix per token is ever built (DESIGN and docs/math.md give the derivation). For one memory layer with input
+a_i and backpropagated error g_i, the gradient of token i is the outer product a_i^T g_i, so inside a chunk
+
+    x_t W_t = beta_t (x_t W_0) + c_t (x_t S_0) - sum_i (x_t . a_i) A[t, i] theta_i g_i
+
+Shapes: B batch, H heads, T tokens, N chunks, C tokens per chunk, D width.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import silu
+
+from titans_core.memory.decay import decay_matrix
+from titans_core.memory.signals import ChunkRecord, closed_form
+from titans_core.memory.types import MemoryScan, Weights, check_inputs, zeros_like
+
+
+class Decays(NamedTuple):
+    """What the gates alone decide, for N chunks at once."""
+
+    carry: Tensor  # H_t = prod eta                     (B, H, N, C)
+    keep: Tensor  # beta_t = prod (1 - alpha)           (B, H, N, C)
+    carried: Tensor  # c_t = sum_s B[t, s] H_s          (B, H, N, C)
+    E: Tensor  # E[s, i] = H_s / H_i                    (B, H, N, C, C)
+    B: Tensor  # B[t, s] = beta_t / beta_s              (B, H, N, C, C)
+    A: Tensor  # A = B E: weight of token i's push in M_t
+
+
+def memory_scan(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    theta: Tensor,
+    eta: Tensor,
+    alpha: Tensor,
+    weights: Weights,
+    momentum: Weights | None = None,
+    *,
+    chunk: int,
+    signals: bool = False,
+    step_cap: float | None = None,
+) -> MemoryScan:
+    """Write T tokens into the memory and read it after each: y_t = M_t(q_t) (eq. 13-18).
+
+    q, k, v: (B, H, T, D). theta (step), eta (carry), alpha (forget): (B, H, T), applied as given.
+    weights: one (B, H, D_in, D_out) per memory layer; momentum: same shapes, zero if None. Gradients are taken at the
+    weights before the first token of each chunk; chunk=1 is the paper's token recurrence. Chunks are counted from the
+    first token of the call.
+    step_cap: if given, theta_t <= step_cap * 2 (1 - eta_t) / (C * curvature_t), each token's share of the
+    largest stable step of a chunk; signals["theta"] is then what was applied.
+    signals: also return the norms of docs/math.md per token, name -> (B, H, T).
+    Raises ConfigError when shapes do not fit.
+    """
+    check_inputs(q, k, v, theta, eta, alpha, weights, momentum, chunk)
+    state = (tuple(weights), zeros_like(weights) if momentum is None else tuple(momentum))
+    length = q.shape[2]
+    whole = length - length % chunk
+    reads: list[Tensor] = []
+    records: list[dict[str, Tensor]] = []
+    for start, stop, size in ((0, whole, chunk), (whole, length, length - whole)):
+        if start == stop:
+            continue
+        parts = [x[:, :, start:stop].unflatten(2, (-1, size)) for x in (q, k, v, theta, eta, alpha)]
+        part_reads, state, record = _scan_chunks(*parts, *state, signals=signals, step_cap=step_cap)
+        reads += part_reads
+        if record is not None:
+            records.append(record)
+    merged = {name: torch.cat([r[name] for r in records], 2) for name in records[0]} if signals else None
+    return MemoryScan(torch.cat(reads, 2) if len(reads) > 1 else reads[0], *state, merged)
+
+
+def _scan_chunks(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    theta: Tensor,
+    eta: Tensor,
+    alpha: Tensor,
+    weights: Weights,
+    momentum: Weights,
+    *,
+    signals: bool,
+    step_cap: float | None,
+) -> tuple[list[Tensor], tuple[Weights, Weights], dict[str, Tensor] | None]:
+    """N chunks of equal size, one after the other: inputs (B, H, N, C, ...)."""
+    decays = _decays(eta, alpha)
+    reads, records = [], []
+    for n, (qn, kn, vn) in enumerate(zip(q.unbind(2), k.unbind(2), v.unbind(2), strict=True)):
+        carry, keep, carried, E, _, A = (x[:, :, n] for x in decays)
+        inputs, errors, before = _backpropagate(weights, kn, vn)
+        step = theta[:, :, n]
+        if step_cap is not None:
+            step = torch.minimum(step, _largest_step(weights, inputs, before, eta[:, :, n], step_cap))
+        pushes = A * step.unsqueeze(-2)
+        if signals:
+            records.append(ChunkRecord.of(weights, momentum, inputs, errors, before, vn, step))
+
+        x = qn
+        for layer, (w, s, a, g) in enumerate(zip(weights, momentum, inputs, errors, strict=True)):
+            x = keep[..., None] * (x @ w) + carried[..., None] * (x @ s) - ((x @ a.mT) * pushes) @ g
+            if layer < len(weights) - 1:
+                x = silu(x)
+        reads.append(x)
+
+        last = (A[..., -1, :, None] * step[..., None], E[..., -1, :, None] * step[..., None])
+        ends = [x[..., -1, None, None] for x in (keep, carried, carry)]
+        written = [a.mT @ torch.cat((last[0] * g, last[1] * g), -1) for a, g in zip(inputs, errors, strict=True)]
+        weights, momentum = (
+            tuple(ends[0] * w + ends[1] * s - u.chunk(2, -1)[0] for w, s, u in zip(weights, momentum, written, strict=True)),
+            tuple(ends[2] * s - u.chunk(2, -1)[1] for s, u in zip(momentum, written, strict=True)),
+        )
+    named = closed_form(records, eta, alpha, decays.E, decays.B, decays.A) if signals else None
+    if named is not None and step_cap is None:
+        del named["theta"]
+    return reads, (weights, momentum), named
+
+
+def _decays(eta: Tensor, alpha: Tensor) -> Decays:
+    E, B = decay_matrix(eta), decay_matrix(1 - alpha)
+    carry = E[..., 0] * eta[..., :1]
+    keep = B[..., 0] * (1 - alpha[..., :1])
+    return Decays(carry, keep, (B @ carry.unsqueeze(-1)).squeeze(-1), E, B, B @ E)
+
+
+def _backpropagate(weights: Weights, k: Tensor, v: Tensor) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+    """Per memory layer: its input a (.., C, D_in), the loss's slope g in its output, and that output."""
+    inputs, before = [k], []
+    for w in weights[:-1]:
+        before.append(inputs[-1] @ w)
+        inputs.append(silu(before[-1]))
+    before.append(inputs[-1] @ weights[-1])
+    errors = [2 * (before[-1] - v)]
+    for layer in range(len(weights) - 1, 0, -1):
+        errors.append((errors[-1] @ weights[layer].mT) * _silu_slope(before[layer - 1]))
+    return inputs, errors[::-1], before
+
+
+def _silu_slope(x: Tensor) -> Tensor:
+    s = torch.sigmoid(x)
+    return s * (1 + x * (1 - s))
+
+
+def _largest_step(weights: Weights, inputs: list[Tensor], before: list[Tensor], eta: Tensor, cap: float) -> Tensor:
+    """cap * 2 (1 - eta) / (C * curvature): (B, H, C). The curvature is `equations.curvature`."""
+    slope = torch.ones_like(eta)
+    curvature = torch.zeros_like(eta)
+    for layer in range(len(weights) - 1, -1, -1):
+        curvature = curvature + 2 * inputs[layer].square().sum(-1) * slope
+        if layer:
+            rows = weights[layer].square().sum(-1, keepdim=True)
+            slope = slope * (_silu_slope(before[layer - 1]).square() @ rows).squeeze(-1)
+    return cap * 2 * (1 - eta) / (eta.shape[-1] * curvature)

@@ -1,0 +1,67 @@
+"""What goes into and comes out of the memory."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from titans_core.errors import ConfigError
+
+Weights = tuple[Tensor, ...]
+
+
+class MemoryScan(NamedTuple):
+    """The result of reading and writing T tokens.
+
+    reads: (B, H, T, D_out). weights and momentum: after the last token, per memory layer (B, H, D_in, D_out).
+    signals: name -> (B, H, T), or None when not asked for.
+    """
+
+    reads: Tensor
+    weights: Weights
+    momentum: Weights
+    signals: dict[str, Tensor] | None
+
+
+def zeros_like(weights: Weights) -> Weights:
+    return tuple(torch.zeros_like(w) for w in weights)
+
+
+def check_inputs(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    theta: Tensor,
+    eta: Tensor,
+    alpha: Tensor,
+    weights: Weights,
+    momentum: Weights | None,
+    chunk: int,
+) -> None:
+    """Raise ConfigError where shapes do not fit together."""
+    if type(chunk) is not int or chunk < 1:
+        raise ConfigError(f"chunk is {chunk!r}; it must be a whole number of at least 1")
+    if k.dim() != 4 or k.shape[2] < 1:
+        raise ConfigError(f"k has shape {tuple(k.shape)}; it must be (B, H, T, D) with at least one token")
+    if not weights:
+        raise ConfigError("weights is empty; a memory has at least one layer")
+    lead = tuple(k.shape[:3])
+    expected = {
+        "q": (q, (*lead, weights[0].shape[-2])),
+        "k": (k, (*lead, weights[0].shape[-2])),
+        "v": (v, (*lead, weights[-1].shape[-1])),
+        "theta": (theta, lead),
+        "eta": (eta, lead),
+        "alpha": (alpha, lead),
+    }
+    width = weights[0].shape[-2]
+    for layer, w in enumerate(weights):
+        expected[f"weights[{layer}]"] = (w, (*lead[:2], width, w.shape[-1]))
+        if momentum is not None:
+            expected[f"momentum[{layer}]"] = (momentum[layer], tuple(w.shape))
+        width = w.shape[-1]
+    for name, (tensor, shape) in expected.items():
+        if tuple(tensor.shape) != shape:
+            raise ConfigError(f"{name} has shape {tuple(tensor.shape)}; with k of {tuple(k.shape)} it must be {shape}")

@@ -1,0 +1,138 @@
+"""Embed, blocks, logits; streaming state in and out.
+
+A stream may be split anywhere: the state is kept at the last whole unit (mac: a segment; others: a chunk), with the token
+ids after it, which are computed again with the next call. So every split runs the same arithmetic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from titans_core.config import ModelConfig, Settings
+from titans_core.errors import ConfigError
+from titans_core.layers.memory import MemoryLayer
+from titans_core.tokenizer import Tokenizer
+from titans_core.variants import build_block
+from titans_core.variants.block import Signals, Step
+
+
+@dataclass(frozen=True)
+class ModelState:
+    """Everything a model carries from one call to the next; constant size at any length."""
+
+    position: int  # tokens inside `layers`: a multiple of the config's unit
+    layers: tuple[Any, ...]
+    pending: Tensor  # (B, fewer than unit): ids of the tokens after `position`
+    logits: Tensor | None  # (B, V) after the last token, None before the first
+
+
+class Output(NamedTuple):
+    """logits (B, T, V) for the token after each; the state after the last; signals name -> (layers, B, H, T) or None."""
+
+    logits: Tensor
+    state: ModelState
+    signals: Signals | None
+
+
+class Model(nn.Module):
+    """A language model of one variant. `tokenizer` and `name` are set by `checkpoints.load`."""
+
+    tokenizer: Tokenizer
+    name: str = "untrained"
+    weights_sha256: str = ""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embed = nn.Embedding(config.vocab, config.dim)
+        self.blocks = nn.ModuleList(build_block(config) for _ in range(config.layers))
+        self.norm = nn.RMSNorm(config.dim)
+        self.apply(_initialise)
+
+    @property
+    def device(self) -> torch.device:
+        return self.embed.weight.device
+
+    @property
+    def parameter_count(self) -> int:
+        return sum(p.numel() for p in self.parameters())
+
+    def start(self, batch: int = 1) -> ModelState:
+        """The state before the first token."""
+        pending = torch.empty(batch, 0, dtype=torch.long, device=self.device)
+        return ModelState(0, tuple(block.start(batch) for block in self.blocks), pending, None)  # type: ignore[operator]
+
+    def forward(
+        self,
+        ids: Tensor,
+        state: ModelState | None = None,
+        *,
+        settings: Settings | None = None,
+        signals: bool = False,
+    ) -> Output:
+        """ids: (B, T) token ids, T at least 1. Raises ConfigError for no tokens."""
+        if ids.dim() != 2 or ids.shape[1] < 1:
+            raise ConfigError(f"ids has shape {tuple(ids.shape)}; it must be (batch, tokens) with at least one token")
+        state = self.start(ids.shape[0]) if state is None else state
+        settings = Settings() if settings is None else settings
+        known = state.pending.shape[1]
+        ids = torch.cat((state.pending, ids), 1)
+        whole = ids.shape[1] - ids.shape[1] % self.config.unit
+        parts, position, layers = [], state.position, state.layers
+        if whole:
+            logits, layers, named = self._through(ids[:, :whole], layers, Step(position, settings, signals))
+            parts.append((logits, named))
+            position += whole
+        if whole < ids.shape[1]:
+            logits, _, named = self._through(ids[:, whole:], layers, Step(position, settings, signals))
+            parts.append((logits, named))
+        logits = _join([p[0] for p in parts], 1)[:, known:]
+        named = {name: _join([p[1][name] for p in parts], 3)[..., known:] for name in parts[0][1]}
+        state = ModelState(position, layers, ids[:, whole:], logits[:, -1])
+        return Output(logits, state, named if signals else None)
+
+    def _through(self, ids: Tensor, layers: tuple[Any, ...], step: Step) -> tuple[Tensor, tuple[Any, ...], Signals]:
+        x = F.rms_norm(self.embed(ids), (self.config.dim,))
+        after, named = [], []
+        for block, before in zip(self.blocks, layers, strict=True):
+            x, layer, signals = block(x, before, step)
+            after.append(layer)
+            named.append(signals)
+        logits = F.linear(self.norm(x), self.embed.weight)
+        return logits, tuple(after), {name: torch.stack([n[name] for n in named]) for name in named[0]}
+
+
+def _join(parts: list[Tensor], dim: int) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim)
+
+
+def _initialise(module: nn.Module) -> None:
+    """All initial values in one place. Output projections start at zero: every block starts as the identity."""
+    for name, p in module.named_parameters(recurse=False):
+        if name == "persistent":
+            nn.init.normal_(p, std=1.0)
+    if isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, std=module.in_features**-0.5)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.Embedding):
+        nn.init.normal_(module.weight, std=0.02)
+    elif isinstance(module, MemoryLayer):
+        with torch.no_grad():
+            nn.init.zeros_(module.gates.weight)
+            theta, eta, alpha = module.gates.bias.view(3, -1).unbind()
+            theta.fill_(0.0)
+            eta.fill_(-1.0)  # carries 0.27 of the momentum to the next token
+            alpha.fill_(-8.0)  # half of a write is left after 2,066 tokens
+            module.conv.zero_()
+            module.conv[-1] = 1.0  # the token itself
+            for w in module.initial:
+                nn.init.normal_(w)  # a unit-length key gives pre-activations of unit variance
+    for child_name, child in module.named_children():
+        if child_name in ("out", "attention_out", "down") and isinstance(child, nn.Linear):
+            nn.init.zeros_(child.weight)

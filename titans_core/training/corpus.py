@@ -1,0 +1,115 @@
+"""Training text: JSON lines with "text", plain, .gz or .xz, as documents or as one stream of token ids."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import lzma
+import multiprocessing
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from titans_core.errors import ConfigError
+from titans_core.tokenizer import Tokenizer
+
+Paths = str | Path | Iterable[str | Path]
+
+_OPENERS: dict[str, Any] = {".jsonl": open, ".jsonl.gz": gzip.open, ".jsonl.xz": lzma.open}
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_BATCH = 64  # documents encoded at once: enough to amortise the call, little to hold in memory
+
+
+def corpus_files(paths: Paths) -> list[Path]:
+    """The files that `paths` (files, or folders of .jsonl, .jsonl.gz and .jsonl.xz) name; a folder's by name.
+
+    Raises ConfigError for a path that does not exist, has another ending or holds no such file.
+    """
+    files: list[Path] = []
+    for path in [Path(paths)] if isinstance(paths, str | Path) else map(Path, paths):
+        found = sorted(p for p in path.iterdir() if _ending(p)) if path.is_dir() else [path]
+        if not found or not all(p.is_file() and _ending(p) for p in found):
+            raise ConfigError(f"{path} is neither a .jsonl, .jsonl.gz or .jsonl.xz file nor a folder of them")
+        files += found
+    return files
+
+
+def read_documents(paths: Paths) -> Iterator[str]:
+    """The "text" of every line of every file, in order; lone surrogates become U+FFFD, blank lines are skipped.
+
+    Raises ConfigError naming file and line for what is not a JSON object with a string "text".
+    """
+    for file in corpus_files(paths):
+        number = 0
+        try:
+            with _OPENERS[_ending(file)](file, "rb") as lines:
+                for number, line in enumerate(lines, 1):  # noqa: B007 (named in the error below)
+                    if line.strip():
+                        yield _document(line, f"{file}, line {number}")
+        except (OSError, EOFError, lzma.LZMAError) as error:
+            raise ConfigError(f"{file} cannot be read after line {number}: {error}") from None
+
+
+def token_stream(paths: Paths, tokenizer: Tokenizer, workers: int) -> np.ndarray:
+    """uint16 (N,): each document's ids followed by the separator, in the order of `read_documents`.
+
+    Files are encoded in parallel by `workers` processes; the result does not depend on their number.
+    """
+    files = corpus_files(paths)
+    workers = min(workers, len(files))
+    if workers <= 1:
+        return np.concatenate([_encode_file(file, tokenizer) for file in files])
+    context = multiprocessing.get_context("spawn")  # the tokenizer library's threads do not survive a fork
+    with context.Pool(workers, _one_thread) as pool:
+        return np.concatenate(pool.starmap(_encode_file, [(file, tokenizer) for file in files], chunksize=1))
+
+
+def validation_documents(path: Paths, tokenizer: Tokenizer) -> list[tuple[np.ndarray, int]]:
+    """Each document's ids, int32 (T,), and its size in UTF-8 bytes, for losses in bits per byte."""
+    texts = list(read_documents(path))
+    return [
+        (ids, len(text.encode())) for ids, text in zip(tokenizer.encode_ids(texts), texts, strict=True)
+    ]
+
+
+def _encode_file(file: Path, tokenizer: Tokenizer) -> np.ndarray:
+    separator = np.array([tokenizer.separator], np.uint16)
+    parts: list[np.ndarray] = []
+    for texts in _batches(read_documents(file)):
+        for ids in tokenizer.encode_ids(texts):
+            parts += [ids.astype(np.uint16), separator]
+    return np.concatenate(parts) if parts else np.empty(0, np.uint16)
+
+
+def _batches(texts: Iterator[str]) -> Iterator[list[str]]:
+    batch: list[str] = []
+    for text in texts:
+        batch.append(text)
+        if len(batch) == _BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _one_thread() -> None:
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # in the worker: one process a core is parallel enough
+
+
+def _ending(path: Path) -> str:
+    return next((ending for ending in _OPENERS if path.name.endswith(ending)), "")
+
+
+def _document(line: bytes, where: str) -> str:
+    try:
+        record = json.loads(line)
+    except ValueError as error:
+        raise ConfigError(f"{where} is not valid JSON: {error}") from None
+    text = record.get("text") if isinstance(record, dict) else None
+    if not isinstance(text, str):
+        raise ConfigError(f'{where} must be a JSON object with a string "text"')
+    return _SURROGATE.sub("\ufffd", text)
