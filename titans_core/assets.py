@@ -11,3 +11,10 @@ ROOT: Path = next(
     (folder for folder in (_PACKAGE / "assets", _PACKAGE.parent / "assets") if folder.is_dir()),
     _PACKAGE / "assets",
 )
+
+
+def checkpoint_names() -> list[str]:
+    """Names of the checkpoints that ship: the paper's variants first, then the yardsticks."""
+    order = ("mac", "mag", "mal", "lmm", "transformer", "lightning")
+    found = {folder.parent.name for folder in (ROOT / "checkpoints").glob("*/config.json")}
+    return [*(name for name in order if name in found), *sorted(found.difference(order))]

@@ -25,7 +25,7 @@ class ModelConfig:
     dim: int = 192
     layers: int = 3
     heads: int = 3
-    ffn: int = 512
+    ffn: int = 384
     window: int = 128  # attention window of mag, mal and transformer; segment length of mac
     persistent: int = 4  # learned, input-independent tokens before every window (eq. 19)
     chunk: int = 16  # tokens whose gradients are taken at the same memory weights (eq. 16)

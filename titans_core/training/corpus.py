@@ -8,6 +8,7 @@ import lzma
 import multiprocessing
 import os
 import re
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ def corpus_files(paths: Paths) -> list[Path]:
 
 
 def read_documents(paths: Paths) -> Iterator[str]:
-    """The "text" of every line of every file, in order; lone surrogates become U+FFFD, blank lines are skipped.
+    """The "text" of every line, in order. Blank lines are skipped, lone surrogates become U+FFFD.
 
     Raises ConfigError naming file and line for what is not a JSON object with a string "text".
     """
@@ -47,10 +48,10 @@ def read_documents(paths: Paths) -> Iterator[str]:
         number = 0
         try:
             with _OPENERS[_ending(file)](file, "rb") as lines:
-                for number, line in enumerate(lines, 1):  # noqa: B007 (named in the error below)
+                for number, line in enumerate(lines, 1):
                     if line.strip():
                         yield _document(line, f"{file}, line {number}")
-        except (OSError, EOFError, lzma.LZMAError) as error:
+        except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
             raise ConfigError(f"{file} cannot be read after line {number}: {error}") from None
 
 
@@ -71,9 +72,7 @@ def token_stream(paths: Paths, tokenizer: Tokenizer, workers: int) -> np.ndarray
 def validation_documents(path: Paths, tokenizer: Tokenizer) -> list[tuple[np.ndarray, int]]:
     """Each document's ids, int32 (T,), and its size in UTF-8 bytes, for losses in bits per byte."""
     texts = list(read_documents(path))
-    return [
-        (ids, len(text.encode())) for ids, text in zip(tokenizer.encode_ids(texts), texts, strict=True)
-    ]
+    return [(ids, len(text.encode())) for ids, text in zip(tokenizer.encode_ids(texts), texts, strict=True)]
 
 
 def _encode_file(file: Path, tokenizer: Tokenizer) -> np.ndarray:
@@ -107,7 +106,7 @@ def _ending(path: Path) -> str:
 def _document(line: bytes, where: str) -> str:
     try:
         record = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{where} is not valid JSON: {error}") from None
     text = record.get("text") if isinstance(record, dict) else None
     if not isinstance(text, str):

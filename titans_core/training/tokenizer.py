@@ -1,15 +1,14 @@
 """Train the tokenizer: `python -m titans_core.training.tokenizer --data FOLDER --out assets/tokenizer.json`.
 
-The shipped assets/tokenizer.json was trained by this command on train-00.jsonl.xz and train-01.jsonl.xz of
-the corpus (a uniform sample of 54 MB; more changes nothing that shows). FOLDER holds those files. The result does
-not depend on the machine: two runs give the same bytes.
+The shipped assets/tokenizer.json was trained by this command on the files SHARDS of the corpus, 54 MB of a
+uniform sample. FOLDER holds those files. Two runs give the same bytes, whatever the number of cores.
 
 How text is cut before merging (no merge crosses a cut):
 - a letter run, marks included, with the one space before it: words are what a reader thinks in;
 - every digit alone: a number is always the same tokens, wherever it stands, so recall of it can be read off;
 - a run of other signs with the one space before it;
 - white space, line ends together, the last space left to the word that follows it.
-Every run is bounded, because merging one run of n characters costs more than n steps and a text may be one run.
+Every run is bounded: merging a run of n characters costs more than n steps, and a whole text may be one run.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ SPLIT = "|".join(
 
 
 def train(data: Path) -> bytes:
-    """The tokenizer file trained on SHARDS in folder `data`. Raises ConfigError for missing or malformed files."""
+    """The tokenizer file trained on SHARDS in folder `data`. Raises ConfigError for bad or missing files."""
     library = Library(models.BPE())
     library.pre_tokenizer = pre_tokenizers.Sequence(
         [

@@ -1,0 +1,112 @@
+"""Finished runs on disk: immutable folders, published by rename, removed by age and size.
+
+    RUNS/<id>/trace.zarr   the trace
+    RUNS/<id>/run.json     what was run: checkpoint, title, tokens, seconds, bytes
+    RUNS/tmp-<id>/         a run that is being written
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+MAX_BYTES = 4 * 1024**3
+MAX_AGE = 7 * 24 * 3600.0
+
+_ID = re.compile(r"[0-9a-f]{32}")
+
+
+def root() -> Path:
+    """The folder of runs: $TITANSCOPE_RUNS, else this user's cache folder. Made when missing."""
+    if chosen := os.environ.get("TITANSCOPE_RUNS"):
+        folder = Path(chosen)
+    else:
+        folder = _cache() / "titanscope" / "runs"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
+def _cache() -> Path:
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    if os.name == "nt":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+
+
+def is_id(run: str) -> bool:
+    return _ID.fullmatch(run) is not None
+
+
+def draft(run: str) -> Path:
+    """An empty folder to write run `run` into."""
+    folder = root() / f"tmp-{run}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    return folder
+
+
+def discard(run: str) -> None:
+    shutil.rmtree(root() / f"tmp-{run}", ignore_errors=True)
+
+
+def publish(run: str, facts: dict[str, Any]) -> dict[str, Any]:
+    """Make the draft of `run` final and return its facts with `bytes` added: all of it is there, or nothing."""
+    folder = root() / f"tmp-{run}"
+    facts = facts | {"bytes": size(folder)}
+    (folder / "run.json").write_text(json.dumps(facts), encoding="utf-8")
+    for path in [*folder.rglob("*"), folder]:
+        _sync(path)
+    folder.rename(root() / run)
+    _sync(root())
+    return facts
+
+
+def _sync(path: Path) -> None:
+    if os.name == "nt" and path.is_dir():
+        return  # folders cannot be opened there
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def facts(run: str) -> dict[str, Any] | None:
+    """What is written about a finished run, or None where there is no such run."""
+    if not is_id(run):
+        return None
+    try:
+        values: dict[str, Any] = json.loads((root() / run / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return values
+
+
+def trace(run: str) -> Path | None:
+    return root() / run / "trace.zarr" if facts(run) is not None else None
+
+
+def sweep(keep: frozenset[str] = frozenset()) -> None:
+    """Remove abandoned drafts and runs over the bounds, oldest first; never one in `keep`."""
+    now = time.time()
+    total = 0
+    entries = [(path.stat().st_mtime, path) for path in root().iterdir() if path.is_dir()]
+    for changed, path in sorted(entries, reverse=True):
+        name = path.name.removeprefix("tmp-")
+        if not is_id(name) or name in keep:
+            continue
+        abandoned = path.name != name and now - changed > 3600
+        total += size(path)
+        if abandoned or total > MAX_BYTES or now - changed > MAX_AGE:
+            shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,139 @@
+"""The process that holds torch: reads jobs as JSON lines on stdin, answers with JSON lines on stdout.
+
+    in   {"do": "run", "id", "checkpoint", "text", "title"}   {"do": "cancel", "id"}
+    out  {"event": "ready", "devices"}   {"event": "loading" | "running" | "done" | "failed" | "cancelled", "id", ...}
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import queue
+import secrets
+import sys
+import threading
+import time
+from typing import Any, TextIO
+
+from app.jobs import store
+
+THREADS = 2
+PROGRESS_EVERY = 0.1  # seconds between two progress lines
+
+log = logging.getLogger("titanscope.worker")
+
+
+class Cancelled(Exception):
+    """Raised inside a run whose cancel was asked for."""
+
+
+class Worker:
+    """Runs jobs one after the other on one device; models stay loaded between jobs."""
+
+    def __init__(self, device: str, out: TextIO) -> None:
+        self.device = device
+        self._out = out
+        self._cancelled: set[str] = set()
+        self._models: dict[str, Any] = {}
+        self._jobs: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+
+    def serve(self, lines: TextIO) -> None:
+        threading.Thread(target=self._listen, args=(lines,), daemon=True).start()
+        self.say(event="ready", devices=self._prepare())
+        while True:
+            self.run(self._jobs.get())
+
+    def _prepare(self) -> list[str]:
+        import torch  # noqa: PLC0415 (slow: after the listener is up)
+
+        torch.set_num_threads(THREADS)
+        return ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+
+    def _listen(self, lines: TextIO) -> None:
+        for line in lines:
+            message = json.loads(line)
+            if message["do"] == "cancel":
+                self._cancelled.add(message["id"])
+            else:
+                self._jobs.put(message)
+        os._exit(0)  # the server is gone
+
+    def say(self, **event: Any) -> None:
+        self._out.write(json.dumps(event) + "\n")
+        self._out.flush()
+
+    def run(self, job: dict[str, Any]) -> None:
+        """One job from start to published result; every way it can end is told."""
+        from titans_core.errors import TitansError  # noqa: PLC0415
+
+        run = job["id"]
+        try:
+            facts = self._trace(job)
+            self.say(event="done", id=run, **store.publish(run, facts))
+        except Cancelled:
+            self.say(event="cancelled", id=run)
+        except TitansError as error:
+            self.say(event="failed", id=run, message=str(error))
+        except Exception as error:
+            code = secrets.token_hex(4)
+            log.exception("run %s failed, error %s", run, code)
+            self.say(event="failed", id=run, message=plain(error, code))
+        finally:
+            store.discard(run)
+            self._cancelled.discard(run)
+
+    def _trace(self, job: dict[str, Any]) -> dict[str, Any]:
+        import titans_core as tc  # noqa: PLC0415
+
+        run, name = job["id"], job["checkpoint"]
+        last = 0.0
+
+        def progress(done: int, total: int) -> None:
+            nonlocal last
+            if run in self._cancelled:
+                raise Cancelled
+            now = time.monotonic()
+            if now - last >= PROGRESS_EVERY:
+                last = now
+                self.say(event="running", id=run, done=int(done), total=int(total))
+
+        progress(0, 0)
+        if name not in self._models:
+            self.say(event="loading", id=run)
+            self._models[name] = tc.load(name, device=self.device)
+        started = time.monotonic()
+        ds = tc.trace(self._models[name], job["text"], store=store.draft(run) / "trace.zarr", progress=progress)
+        progress(0, 0)
+        return {
+            "checkpoint": name,
+            "title": job["title"],
+            "device": self.device,
+            "tokens": int(ds.sizes["token"]),
+            "seconds": time.monotonic() - started,
+        }
+
+
+def plain(error: Exception, code: str) -> str:
+    """What a person is told of an unexpected error; the rest is in the log under `code`."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return f"The machine ran out of memory during this run; a shorter text needs less. (error {code})"
+    if isinstance(error, OSError) and error.errno == 28:
+        return f"The disk is full, so the trace could not be stored. (error {code})"
+    return f"The run stopped because of an internal error. The server log has the details under error {code}."
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    device = parser.parse_args().device
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s worker %(levelname)s %(message)s")
+    # Whatever a library prints must not mix with the answers, so stdout becomes a second stderr.
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    Worker(device, out).serve(open(0, encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
+if __name__ == "__main__":
+    main()

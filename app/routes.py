@@ -1,0 +1,62 @@
+"""The numbers behind the text heatmap over HTTP, so that a new colouring needs neither a rerun nor a new layout.
+
+    titanscope/text?run=ID                               the text, its tokens and their spans
+    titanscope/values?run=ID[&run=ID...]&signal=S[&signal=...][&layer=0][&from=0&to=4096]
+"""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from app import runs
+from app.components import blob
+from app.figures import aggregate
+from app.theme import SIGNALS
+
+
+def text(request: Request) -> Response:
+    """The text of one run with token ids and UTF-16 offsets."""
+    run = runs.opened(request.query_params.get("run", ""))
+    return _gone() if run is None else _binary(blob.text(run.ds))
+
+
+def values(request: Request) -> Response:
+    """float32 columns, one per run and signal (zero length where a run lacks the signal), with their scales."""
+    query = request.query_params
+    names = tuple(query.getlist("run"))[:8]
+    signals = [s for s in query.getlist("signal") if s in SIGNALS]
+    opened = [runs.opened(name) for name in names]
+    if not names or not signals or any(run is None for run in opened):
+        return _gone()
+    try:
+        layer = int(query["layer"]) if "layer" in query else None
+        span = slice(*(int(query[k]) if k in query else None for k in ("from", "to")))
+        columns = {
+            f"{k}/{signal}": runs.column(run.id, signal, layer)[span]
+            for k, run in enumerate(opened)
+            for signal in signals
+            if run is not None and signal in aggregate.signals(run.ds)
+        }
+        scales = {} if span.stop is not None else {s: _scale(names, s, layer) for s in signals}
+    except (ValueError, IndexError):
+        return PlainTextResponse("layer, from and to must be numbers within the run", status_code=400)
+    return _binary(blob.pack({"scales": scales}, columns))
+
+
+def _scale(names: tuple[str, ...], signal: str, layer: int | None) -> dict[str, object]:
+    return vars(runs.shared_scale(names, signal, layer))
+
+
+def _binary(data: bytes) -> Response:
+    # A run never changes, and its id is a secret: the browser may keep it, proxies may not.
+    headers = {"Cache-Control": "private, max-age=3600, immutable", "X-Content-Type-Options": "nosniff"}
+    return Response(data, media_type="application/octet-stream", headers=headers)
+
+
+def _gone() -> Response:
+    return PlainTextResponse("no such run, or it has expired", status_code=404)
+
+
+ROUTES = [Route("/titanscope/text", text), Route("/titanscope/values", values)]

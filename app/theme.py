@@ -1,0 +1,171 @@
+"""Colours, signals and number formats: one place, so that a variant or a signal looks the same everywhere."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Palette:
+    """The colours of one theme. Ramps run from low to high."""
+
+    dark: bool
+    ground: str
+    panel: str
+    text: str
+    muted: str
+    line: str
+    selected: str
+    variants: dict[str, str]
+    signals: dict[str, str]
+    ramp: tuple[str, ...]
+    diverging: tuple[str, ...]
+    other: str = "#8a857c"
+
+    def variant(self, name: str) -> str:
+        return self.variants.get(name, self.other)
+
+    def signal(self, name: str) -> str:
+        return self.signals.get(name, self.other)
+
+
+LIGHT = Palette(
+    dark=False,
+    ground="#fbfaf6",
+    panel="#ffffff",
+    text="#1b2136",
+    muted="#6b675f",
+    line="#e3ded3",
+    selected="#14203c",
+    variants={"mac": "#c4692a", "mag": "#2a6f97", "mal": "#47784a"},
+    signals={
+        "momentary": "#c4692a",
+        "past_surprise": "#2a6f97",
+        "forgotten": "#86578a",
+        "theta": "#2a6f97",
+        "eta": "#6f7f2e",
+        "alpha": "#86578a",
+    },
+    ramp=("#fffdf8", "#fdf2cd", "#f9e09a", "#f0be55", "#d07a2e", "#8f4118"),
+    diverging=("#2a6f97", "#a5c8db", "#fffdf8", "#f3c59d", "#c4692a"),
+)
+
+DARK = Palette(
+    dark=True,
+    ground="#0e1320",
+    panel="#131a2a",
+    text="#e8e4da",
+    muted="#a09c92",
+    line="#273148",
+    selected="#f4efe2",
+    variants={"mac": "#e8934f", "mag": "#6fb0d6", "mal": "#86ba83"},
+    signals={
+        "momentary": "#e8934f",
+        "past_surprise": "#6fb0d6",
+        "forgotten": "#c095c4",
+        "theta": "#6fb0d6",
+        "eta": "#b7c46c",
+        "alpha": "#c095c4",
+    },
+    ramp=("#131a2a", "#2a2a30", "#4b3d2b", "#815b22", "#c28529", "#f6c15c"),
+    diverging=("#6fb0d6", "#2f5570", "#131a2a", "#6d4728", "#e8934f"),
+)
+
+
+@dataclass(frozen=True)
+class Variant:
+    label: str
+    meaning: str
+
+
+VARIANTS = {
+    "mac": Variant("MAC", "memory as context"),
+    "mag": Variant("MAG", "memory as gate"),
+    "mal": Variant("MAL", "memory as layer"),
+    "lmm": Variant("LMM", "memory alone"),
+    "transformer": Variant("Transformer", "window only, no memory"),
+    "lightning": Variant("Lightning", "linear attention, no memory"),
+}
+
+
+def label(checkpoint: str) -> str:
+    """How a checkpoint is called on the page: "mac" -> "MAC"."""
+    return VARIANTS[checkpoint].label if checkpoint in VARIANTS else checkpoint
+
+
+@dataclass(frozen=True)
+class Signal:
+    """How one variable of a trace is named, scaled and put together over layers.
+
+    kind: "norm" (root of summed squares over layers), "sum", "gate" or "share" (mean; scale fixed to 0..1),
+    "cosine" (mean; scale -1..1) or "bits" (has no layers).
+    """
+
+    name: str
+    label: str
+    symbol: str
+    kind: str
+    words: str = field(default="")
+
+
+SIGNALS = {
+    signal.name: signal
+    for signal in (
+        Signal("surprise", "Surprise", "‖∇ℓ‖", "norm", "how unexpected the token is to the memory"),
+        Signal("momentum", "Momentum", "‖S‖", "norm", "surprise of recent tokens, still pushing"),
+        Signal("forgotten", "Forgetting", "‖αM‖", "norm", "how much of the memory was let go"),
+        Signal("update", "Update", "‖ΔM‖", "norm", "how far the memory moved"),
+        Signal("loss", "Loss", "ℓ", "sum", "inner error before the token is written"),
+        Signal("nll", "Surprisal", "−log₂ p", "bits", "how unexpected the token is to the whole model"),
+        Signal("momentary", "Momentary push", "θ‖∇ℓ‖", "norm", "what this token pushes now"),
+        Signal("past_surprise", "Carried push", "‖ηS₋‖", "norm", "what earlier tokens still push"),
+        Signal("memory", "Memory size", "‖M‖", "norm", "size of the memory"),
+        Signal("read", "Read", "‖y‖", "norm", "size of what was read"),
+        Signal("alignment", "Alignment", "cos", "cosine", "does the push agree with what is carried"),
+        Signal("theta", "Step", "θ", "gate", "how hard surprise is written"),
+        Signal("eta", "Carry", "η", "gate", "how much momentum is kept"),
+        Signal("alpha", "Forget", "α", "gate", "how much of the memory is let go"),
+        Signal("gate", "Memory gate", "g", "share", "share of the memory branch"),
+        Signal("share_memory", "Attention to memory", "a(read)", "share", "attention on what was read"),
+        Signal("share_persistent", "Attention to persistent", "a(P)", "share", "attention on persistent tokens"),
+        Signal("share_segment", "Attention to segment", "a(seg)", "share", "attention on the segment"),
+        Signal("entropy", "Entropy", "H", "bits", "how undecided the model is"),
+    )
+}
+
+
+def number(value: float) -> str:
+    """Three significant digits, an exponent only where it must be; a dash where the value is undefined."""
+    if not math.isfinite(value):
+        return "–"
+    size = abs(value)
+    if value == 0:
+        return "0"
+    if size < 1e-3 or size >= 1e5:
+        return f"{value:.2e}".replace("e-0", "e−").replace("e+0", "e").replace("e-", "e−").replace("e+", "e")
+    digits = max(0, 2 - math.floor(math.log10(size)))
+    return f"{value:,.{digits}f}"
+
+
+def duration(seconds: float) -> str:
+    """0.19 s, 1.2 s, 45 s, 3 min."""
+    if seconds < 1:
+        return f"{seconds:.2f} s"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+def size(count: float) -> str:
+    """Bytes in people's units: 850 KB, 3.1 MB, 270 MB."""
+    if count < 1e6:
+        return f"{max(1, count / 1e3):.0f} KB"
+    if count < 1e7:
+        return f"{count / 1e6:.1f} MB"
+    return f"{count / 1e6:.0f} MB" if count < 1e9 else f"{count / 1e9:.1f} GB"
+
+
+def parameters(count: int) -> str:
+    """2.4M, 45K."""
+    return f"{count / 1e6:.1f}M" if count >= 1e6 else f"{count / 1e3:.0f}K"

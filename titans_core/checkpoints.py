@@ -1,0 +1,141 @@
+"""Checkpoints: a folder with weights.safetensors, config.json and card.md. Nothing in it can run code.
+
+config.json records the model's shape and the sha256 of the weights and of the tokenizer; a file that does not match is
+never loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from titans_core.assets import ROOT, checkpoint_names
+from titans_core.config import ModelConfig
+from titans_core.errors import CheckpointError, ConfigError
+from titans_core.model import Model
+from titans_core.tokenizer import Tokenizer
+
+FORMAT = 1
+
+
+def load(name: str | Path, device: str = "auto") -> Model:
+    """The model of a shipped checkpoint (by name) or of a folder, in float32, ready to run.
+
+    device: "auto" (CUDA where present), "cpu" or "cuda". Raises CheckpointError for an unknown name or a damaged file and
+    ConfigError for a device that is not there.
+    """
+    folder = _folder(name)
+    target = pick_device(device)
+    meta = _read_config(folder)
+    try:
+        config = ModelConfig.from_dict(meta["model"])
+        expected_sha, tokenizer_sha = str(meta["weights_sha256"]), str(meta["tokenizer_sha256"])
+    except (KeyError, TypeError, ConfigError) as error:
+        raise CheckpointError(f"config.json of checkpoint {folder.name!r} is not usable: {error}") from error
+    tensors = _read_weights(folder, expected_sha)
+    tokenizer = Tokenizer.load()
+    if tokenizer.digest != tokenizer_sha:
+        raise CheckpointError(
+            f"checkpoint {folder.name!r} was trained with another tokenizer (sha256 {tokenizer_sha[:12]}, "
+            f"here {tokenizer.digest[:12]}); use the version of this package that the checkpoint came with"
+        )
+    model = Model(config)
+    _fill(model, tensors, folder.name)
+    model.tokenizer, model.name, model.weights_sha256 = tokenizer, folder.name, expected_sha
+    return model.to(target).eval().requires_grad_(False)
+
+
+def save(model: Model, folder: Path, record: dict[str, Any]) -> None:
+    """Write weights (bfloat16) and config.json; each file is complete or absent. record: what the card tells of the training."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name: p.detach().to("cpu", torch.bfloat16).contiguous() for name, p in model.state_dict().items()}
+    data = save_tensors(tensors)
+    meta = {
+        "format": FORMAT,
+        "model": model.config.to_dict(),
+        "parameters": model.parameter_count,
+        "weights_sha256": hashlib.sha256(data).hexdigest(),
+        "tokenizer_sha256": model.tokenizer.digest,
+        "training": record,
+    }
+    _replace(folder / "weights.safetensors", data)
+    _replace(folder / "config.json", (json.dumps(meta, indent=2, allow_nan=False) + "\n").encode())
+
+
+def pick_device(device: str) -> torch.device:
+    """Turn "auto", "cpu" or "cuda" into a device. Raises ConfigError if it is not there."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device not in ("cpu", "cuda"):
+        raise ConfigError(f"unknown device {device!r}; choose auto, cpu or cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device cuda was asked for, but torch finds no CUDA device here; choose cpu")
+    return torch.device(device)
+
+
+def _folder(name: str | Path) -> Path:
+    if str(name) in checkpoint_names():
+        return ROOT / "checkpoints" / str(name)
+    folder = Path(name)
+    if "\0" not in str(name) and len(str(name)) < 1000 and folder.is_dir():
+        return folder
+    known = ", ".join(checkpoint_names()) or "none"
+    raise CheckpointError(f"unknown checkpoint {str(name)[:80]!r}; shipped are: {known}; a folder with config.json works too")
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    try:
+        meta = json.loads((folder / "config.json").read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"config.json of checkpoint {folder.name!r} cannot be read: {error}") from error
+    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
+        found = meta.get("format") if isinstance(meta, dict) else None
+        raise CheckpointError(f"checkpoint {folder.name!r} has format {found!r}; this version reads format {FORMAT}")
+    return meta
+
+
+def _read_weights(folder: Path, expected: str) -> dict[str, torch.Tensor]:
+    try:
+        data = (folder / "weights.safetensors").read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"weights.safetensors of checkpoint {folder.name!r} cannot be read: {error.strerror}") from error
+    found = hashlib.sha256(data).hexdigest()
+    if found != expected:
+        raise CheckpointError(
+            f"weights.safetensors of checkpoint {folder.name!r} is damaged: its sha256 is {found[:12]}..., "
+            f"recorded is {expected[:12]}... ({len(data):,} bytes); fetch the file again"
+        )
+    try:
+        return load_tensors(data)
+    except SafetensorError as error:
+        raise CheckpointError(f"weights.safetensors of checkpoint {folder.name!r} is not a safetensors file: {error}") from error
+
+
+def _fill(model: Model, tensors: dict[str, torch.Tensor], name: str) -> None:
+    wanted = {key: tuple(p.shape) for key, p in model.state_dict().items()}
+    found = {key: tuple(t.shape) for key, t in tensors.items()}
+    if wanted != found:
+        differ = sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))
+        first = differ[0]
+        raise CheckpointError(
+            f"checkpoint {name!r} does not fit its config in {len(differ)} tensors; "
+            f"{first} is {found.get(first)}, expected {wanted.get(first)}"
+        )
+    model.load_state_dict({key: t.float() for key, t in tensors.items()})
+
+
+def _replace(path: Path, data: bytes) -> None:
+    partial = path.with_suffix(".partial")
+    with open(partial, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
