@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from titans_core.config import ModelConfig, Settings
-from titans_core.memory.equations import read as read_memory
 from titans_core.memory.scan import memory_scan
 from titans_core.memory.types import Weights, zeros_like
 
@@ -61,30 +60,33 @@ class MemoryLayer(nn.Module):
 
     def recall(self, x: Tensor, state: MemoryState, settings: Settings) -> tuple[Tensor, MemoryState]:
         """Read the memory as it is, without writing: M_{t-1}(q) (eq. 21). x, result: (B, T, H*D)."""
-        projected = F.linear(x, self.qkv.weight[: self.dim])
-        mixed, tail = self._convolve(projected, state.query_tail, self.conv[:, : self.dim])
-        q = F.normalize(self._split(mixed), dim=-1)
-        read = read_memory(tuple(w.unsqueeze(2) for w in state.weights), q)
+        projected = F.linear(x, self.qkv.weight[: self.dim]).to(self.conv.dtype)
+        with torch.autocast(x.device.type, enabled=False):
+            mixed, tail = self._convolve(projected, state.query_tail, self.conv[:, : self.dim])
+            q = _unit(self._split(mixed))
+            read = _read_all(state.weights, q)
         return self._join(read, settings), state._replace(query_tail=tail)
 
     def forward(
         self, x: Tensor, state: MemoryState, settings: Settings, signals: bool
     ) -> tuple[Tensor, MemoryState, dict[str, Tensor]]:
         """Write the tokens, reading after each: M_t(q_t) (eq. 13-15). x, result: (B, T, H*D)."""
-        mixed, tail = self._convolve(self.qkv(x), state.tail, self.conv)
-        q, k, v = (self._split(part) for part in mixed.chunk(3, -1))
-        gates = self.gate(x)
-        scan = memory_scan(
-            F.normalize(q, dim=-1),
-            F.normalize(k, dim=-1),
-            v,
-            *gates,
-            state.weights,
-            state.momentum,
-            chunk=self.chunk,
-            signals=signals,
-            step_cap=self.step_cap,
-        )
+        projected = self.qkv(x).to(self.conv.dtype)
+        with torch.autocast(x.device.type, enabled=False):  # the recurrence needs all its digits
+            mixed, tail = self._convolve(projected, state.tail, self.conv)
+            q, k, v = (self._split(part) for part in mixed.chunk(3, -1))
+            gates = self.gate(x.to(self.conv.dtype))
+            scan = memory_scan(
+                _unit(q),
+                _unit(k),
+                v,
+                *gates,
+                state.weights,
+                state.momentum,
+                chunk=self.chunk,
+                signals=signals,
+                step_cap=self.step_cap,
+            )
         named: dict[str, Tensor] = {}
         if scan.signals is not None:
             named = {**gates._asdict(), **scan.signals, "read": scan.reads.norm(dim=-1)}
@@ -111,6 +113,18 @@ class MemoryLayer(nn.Module):
     def _join(self, reads: Tensor, settings: Settings) -> Tensor:
         joined = reads.transpose(1, 2).flatten(2)
         return torch.zeros_like(joined) if settings.zero_reads else joined
+
+
+def _unit(x: Tensor) -> Tensor:
+    """Length 1, but for vectors too short to have a direction: their gradient stays bounded."""
+    return F.normalize(x, dim=-1, eps=1e-6)
+
+
+def _read_all(weights: Weights, x: Tensor) -> Tensor:
+    """M(x) with the same weights for all tokens: x (B, H, T, D)."""
+    for w in weights[:-1]:
+        x = F.silu(x @ w)
+    return x @ weights[-1]
 
 
 class HeadNorm(nn.Module):

@@ -91,12 +91,12 @@ def _scan_chunks(
     """N chunks of equal size, one after the other: inputs (B, H, N, C, ...)."""
     decays = _decays(eta, alpha)
     reads, records = [], []
-    for n, (qn, kn, vn) in enumerate(zip(q.unbind(2), k.unbind(2), v.unbind(2), strict=True)):
-        carry, keep, carried, E, _, A = (x[:, :, n] for x in decays)
+    # unbind, not indexing: the gradient of an index is a whole tensor of zeros per chunk
+    columns = [x.unbind(2) for x in (q, k, v, theta, eta, decays.carry, decays.keep, decays.carried, decays.E, decays.A)]
+    for qn, kn, vn, step, carry_gate, carry, keep, carried, E, A in zip(*columns, strict=True):
         inputs, errors, before = _backpropagate(weights, kn, vn)
-        step = theta[:, :, n]
         if step_cap is not None:
-            step = torch.minimum(step, _largest_step(weights, inputs, before, eta[:, :, n], step_cap))
+            step = torch.minimum(step, _largest_step(weights, inputs, before, carry_gate, step_cap))
         pushes = A * step.unsqueeze(-2)
         if signals:
             records.append(ChunkRecord.of(weights, momentum, inputs, errors, before, vn, step))

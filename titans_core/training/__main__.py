@@ -27,8 +27,21 @@ from titans_core.training.loop import Recipe, train
 @click.option("--seed", default=1, show_default=True)
 @click.option("--max-minutes", default=60.0, show_default=True, help="stop and save after this long")
 @click.option("--memory-depth", default=1, show_default=True)
+@click.option("--batch-tokens", default=32_768, show_default=True)
+@click.option("--stages", default="0.4:256,0.6:1024", show_default=True, help="share of steps : tokens per window, ...")
 @click.option("--device", default="auto", show_default=True)
-def main(variant: str, data: Path, out: Path, steps: int, seed: int, max_minutes: float, memory_depth: int, device: str) -> None:
+def main(
+    variant: str,
+    data: Path,
+    out: Path,
+    steps: int,
+    seed: int,
+    max_minutes: float,
+    memory_depth: int,
+    batch_tokens: int,
+    stages: str,
+    device: str,
+) -> None:
     """Train VARIANT on the train-* files of a folder; score it on validation.* there, with and without memory."""
     target = pick_device(device)
     torch.set_float32_matmul_precision("high")
@@ -39,7 +52,9 @@ def main(variant: str, data: Path, out: Path, steps: int, seed: int, max_minutes
     torch.manual_seed(seed)
     model = Model(ModelConfig(variant=variant, memory_depth=memory_depth)).to(target)
     model.tokenizer = tokenizer
-    recipe = Recipe(steps=steps, seed=seed, max_minutes=max_minutes)
+    parts = [part.split(":") for part in stages.split(",")]
+    plan = tuple((float(share), int(length)) for share, length in parts)
+    recipe = Recipe(steps=steps, seed=seed, max_minutes=max_minutes, batch_tokens=batch_tokens, stages=plan)
     record = train(model, stream, recipe, out, lambda line: click.echo(f"{variant}: {line}"))
     score(out, data, device, record)
 

@@ -22,7 +22,10 @@ from titans_core.training.optimizer import Optimizers, schedule
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How long and how fast. stages: (fraction of all steps, tokens per window); windows fill the same batch of tokens."""
+    """How long and how fast. stages: (fraction of all steps, tokens per window); windows fill the same batch of tokens.
+
+    A run that would take longer than max_minutes is stopped then, with its learning rate brought down in time.
+    """
 
     steps: int
     batch_tokens: int = 32_768
@@ -55,7 +58,8 @@ def train(model: Model, stream: np.ndarray, recipe: Recipe, out: Path, report: C
         replay = _graph(model, recipe.batch_tokens // length, length)
         for windows in _windows(data, length, recipe, step, steps):
             loss = replay(windows)
-            optimizers.step(schedule(step / recipe.steps))
+            spent = (time.monotonic() - begun) / (60 * recipe.max_minutes)
+            optimizers.step(schedule(max(step / recipe.steps, spent)))
             step += 1
             if step % 20 == 0 or step == recipe.steps:
                 now = time.monotonic()
@@ -94,8 +98,9 @@ def _windows(data: Tensor, length: int, recipe: Recipe, first: int, steps: int) 
 
 
 def _loss(model: Model, windows: Tensor) -> Tensor:
-    logits = model(windows[:, :-1]).logits
-    return F.cross_entropy(logits.flatten(0, 1), windows[:, 1:].flatten())
+    with torch.autocast(model.device.type, torch.bfloat16, cache_enabled=False):
+        logits = model(windows[:, :-1]).logits
+    return F.cross_entropy(logits.float().flatten(0, 1), windows[:, 1:].flatten())
 
 
 def _graph(model: Model, batch: int, length: int) -> Callable[[Tensor], Tensor]:

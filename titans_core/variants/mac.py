@@ -23,7 +23,7 @@ class MacBlock(nn.Module):
         self.read_norm = HeadNorm(config)
         self.read_mark = nn.Parameter(torch.zeros(config.dim))  # tells a read from a token
         self.attention = SegmentAttention(config)
-        self.attention_out = nn.Linear(config.dim, config.dim, bias=False)
+        self.mix = nn.Linear(config.dim, config.dim, bias=False)
         self.write_norm = nn.RMSNorm(config.dim)
         self.combine = Combine(config)
         self.feed_forward = FeedForward(config)
@@ -36,7 +36,7 @@ class MacBlock(nn.Module):
         for segment in self.norm(x).split(self.segment, 1):
             read, state = self.memory.recall(segment, state, step.settings)  # eq. 21: h = M_{t-1}(q)
             y, shares = self.attention(segment, self.read_norm(read) + self.read_mark)  # eqs. 22-23
-            y = self.write_norm(self.attention_out(y))
+            y = self.write_norm(self.mix(y))
             m, state, signals = self.memory(y, state, step.settings, step.signals)  # eq. 24: write y, then read
             outs.append(self.combine(y, m)[0])  # eq. 25: o = y (x) M_t(y)
             named.append({**signals, **shares})

@@ -1,0 +1,61 @@
+// One variant's text: a scroll box that holds a canvas as large as what can be seen.
+
+class Panel {
+  constructor(view, run) {
+    this.view = view;
+    this.run = run;
+    this.columns = {}; // signal -> Float32Array (T,)
+    this.box = element("section", "panel");
+    if (view.data.runs.length > 1) {
+      const head = element("div", "head");
+      this.dot = element("span", "dot");
+      head.append(this.dot, element("b", "", run.label), element("span", "soft", run.meaning));
+      this.box.append(head);
+    }
+    this.scroll = element("div", "scroll");
+    this.scroll.tabIndex = 0;
+    this.scroll.setAttribute("role", "application");
+    this.scroll.setAttribute("aria-label", `Text coloured by signal, ${run.label}. Arrow keys move over tokens.`);
+    this.spacer = element("div", "spacer");
+    this.canvas = element("canvas", "text");
+    this.canvas.setAttribute("aria-hidden", "true");
+    this.spacer.append(this.canvas);
+    this.scroll.append(this.spacer);
+    this.box.append(this.scroll);
+    this.scroll.addEventListener("scroll", () => view.scrolled(this), { passive: true });
+    this.scroll.addEventListener("keydown", (event) => view.key(event));
+    this.canvas.addEventListener("mousemove", (event) => view.hover(this, event));
+    this.canvas.addEventListener("mouseleave", () => view.hover(this, null));
+    this.canvas.addEventListener("click", (event) => view.select(this.tokenAt(event), true, this, event));
+  }
+
+  get fill() {
+    return this.columns[this.view.signal];
+  }
+
+  colour() {
+    return this.view.palette.variants[this.run.checkpoint] || this.view.palette.muted;
+  }
+
+  tokenAt(event) {
+    const { layout, metrics } = this.view;
+    if (!layout) return -1;
+    const box = this.canvas.getBoundingClientRect();
+    const y = event.clientY - box.top + this.scroll.scrollTop - metrics.pad;
+    return layout.tokenAt(Math.floor(y / metrics.rowHeight), event.clientX - box.left - metrics.pad);
+  }
+
+  paint() {
+    const { view } = this;
+    if (this.dot) this.dot.style.background = this.colour();
+    const { width, height } = fitCanvas(this.canvas);
+    paintText(this.canvas.getContext("2d"), view, this, this.scroll.scrollTop, width, height);
+  }
+}
+
+function element(tag, className, text) {
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  if (text !== undefined) node.textContent = text; // never as HTML: text may come from people
+  return node;
+}

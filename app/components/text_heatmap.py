@@ -1,0 +1,77 @@
+"""The text itself as a heatmap: one panel a run, one layout, one colour scale (see heatmap/*.js)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+import xarray as xr
+
+from app.figures import aggregate
+from app.theme import SIGNALS, VARIANTS, Palette, Variant
+
+KEY = "text_heatmap"
+
+_HERE = Path(__file__).parent / "heatmap"
+_SCRIPTS = ("data.js", "layout.js", "paint.js", "panel.js", "parts.js", "view.js", "main.js")
+
+_component = st.components.v2.component(
+    "titanscope.text_heatmap",
+    html='<div class="titanscope"></div>',
+    css=(_HERE / "style.css").read_text(encoding="utf-8"),
+    js="\n".join((_HERE / name).read_text(encoding="utf-8") for name in _SCRIPTS),
+)
+
+
+def text_heatmap(
+    shown: list[tuple[str, xr.Dataset]],
+    palette: Palette,
+    *,
+    signal: str,
+    layer: int | None,
+    selected: int | None,
+    nonce: int,
+    on_change: Callable[[], None],
+) -> None:
+    """Draw runs (id, trace) of one text. The browser fetches their values itself (app.routes).
+
+    signal, layer and selected say what to show first; after that the browser owns them, reports changes through
+    session state under KEY ("signal", "layer", "token"), and takes `selected` again when `nonce` changes.
+    """
+    data = facts(shown, palette) | {"signal": signal, "layer": layer, "selected": selected, "nonce": nonce}
+    _component(
+        key=KEY,
+        data=data,
+        on_signal_change=on_change,
+        on_layer_change=on_change,
+        on_token_change=on_change,
+    )
+
+
+def facts(shown: list[tuple[str, xr.Dataset]], palette: Palette) -> dict[str, Any]:
+    """What the browser needs to label the panels: runs, signals with their rules, and colours."""
+    names = [name for name in SIGNALS if any(name in ds.data_vars for _, ds in shown)]
+    return {
+        "key": " ".join(run for run, _ in shown),
+        "runs": [_run(run, str(ds.attrs["checkpoint"])) for run, ds in shown],
+        "signals": [_signal(name, shown) for name in names],
+        "layers": max(ds.sizes.get("layer", 0) for _, ds in shown),
+        "palette": asdict(palette),
+    }
+
+
+def _run(run: str, checkpoint: str) -> dict[str, str]:
+    variant = VARIANTS.get(checkpoint, Variant(checkpoint, ""))
+    return {"id": run, "checkpoint": checkpoint, "label": variant.label, "meaning": variant.meaning}
+
+
+def _signal(name: str, shown: list[tuple[str, xr.Dataset]]) -> dict[str, Any]:
+    ds = next(ds for _, ds in shown if name in ds.data_vars)
+    return {
+        **asdict(SIGNALS[name]),
+        "over": aggregate.layer_words(ds, name, None) if "layer" in ds[name].dims else "",
+        "granularity": str(ds[name].attrs.get("granularity", "token")),
+    }

@@ -1,0 +1,88 @@
+"""Layer x token: where in the model, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+import xarray as xr
+from plotly.subplots import make_subplots
+
+from app.figures import aggregate, frame, scale
+from app.theme import SIGNALS, Palette, label, number
+
+COLUMNS = 1200
+BLUE_ORANGE = "diverging"
+
+
+def layer_map(
+    traces: Sequence[xr.Dataset], signal: str, palette: Palette, *, columns: int = COLUMNS
+) -> go.Figure:
+    """One heatmap a run, all on one scale (cividis; blue to orange for signed signals)."""
+    shown = [ds for ds in traces if signal in ds.data_vars and "layer" in ds[signal].dims]
+    figure = make_subplots(rows=max(len(shown), 1), cols=1, shared_xaxes=True, vertical_spacing=0.08)
+    limits = layer_scale(traces, signal)
+    for row, ds in enumerate(shown, start=1):
+        starts, values = aggregate.block_max(np.asarray(ds[signal].values, np.float32), columns)
+        names = [f"L{int(k) + 1}" for k in ds["layer"].values]
+        figure.add_trace(
+            go.Heatmap(
+                z=values,
+                x=(starts + 1).astype(np.int32),
+                y=names,
+                zmin=limits.low,
+                zmax=limits.high,
+                colorscale=_colours(signal, palette),
+                showscale=row == 1,
+                colorbar={"thickness": 8, "outlinewidth": 0, "tickfont": {"size": 11}, "nticks": 4, "len": 1},
+                hovertemplate="token %{x}, %{y}<br>" + SIGNALS[signal].label.lower() + " %{z:.4g}<extra></extra>",
+                ygap=1,
+            ),
+            row=row,
+            col=1,
+        )
+        if len(shown) > 1:
+            figure.update_yaxes(title_text=label(str(ds.attrs["checkpoint"])), row=row, col=1)
+    layers = sum(ds.sizes["layer"] for ds in shown)
+    frame.framed(figure, palette, 22 * layers + 14 * len(shown) + 44)
+    figure.update_xaxes(showgrid=False)
+    figure.update_yaxes(showgrid=False, fixedrange=True)
+    figure.update_xaxes(title_text="token", row=max(len(shown), 1), col=1)
+    return figure
+
+
+def layer_scale(traces: Sequence[xr.Dataset], signal: str) -> scale.Scale:
+    """The scale over every layer of every run that has the signal."""
+    return scale.shared([np.asarray(ds[signal].values) for ds in traces if signal in ds.data_vars], signal)
+
+
+def _colours(signal: str, palette: Palette) -> list[list[object]] | str:
+    if SIGNALS[signal].kind != "cosine":
+        return "cividis"
+    stops = palette.diverging
+    return [[k / (len(stops) - 1), colour] for k, colour in enumerate(stops)]
+
+
+def note(traces: Sequence[xr.Dataset], signal: str, columns: int = COLUMNS) -> str:
+    """What is drawn, in words: the scale, the granularity and how tokens were put together."""
+    limits = layer_scale(traces, signal)
+    ds = next(ds for ds in traces if signal in ds.data_vars)
+    count = ds.sizes["token"]
+    width = -(-count // columns)
+    blocks = f"highest of every {width} tokens" if width > 1 else f"all {count:,} tokens"
+    return (
+        f"{number(limits.low)}–{number(limits.high)}, {limits.rule.replace('tokens shown', 'cells shown')} · "
+        f"per {ds[signal].attrs.get('granularity', 'token')} · {blocks}"
+    )
+
+
+def summary(traces: Sequence[xr.Dataset], signal: str) -> str:
+    """The figure in one sentence, for people who cannot see it."""
+    parts = []
+    for ds in traces:
+        if signal in ds.data_vars and "layer" in ds[signal].dims:
+            means = np.nanmean(ds[signal].values, axis=1)
+            listed = ", ".join(f"layer {k + 1} {number(float(m))}" for k, m in enumerate(means))
+            parts.append(f"{label(str(ds.attrs['checkpoint']))} mean {listed}")
+    return f"{SIGNALS[signal].label} by layer and token. " + "; ".join(parts) + "."

@@ -1,0 +1,63 @@
+"""The one token: what pushed the memory there, and every signal as a number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+import xarray as xr
+
+from app.figures import aggregate, frame
+from app.theme import SIGNALS, Palette, label
+
+MOVES = ("momentary", "past_surprise", "forgotten")
+MOVE_WORDS = {"momentary": "this token", "past_surprise": "carried", "forgotten": "let go"}
+
+
+def moves(traces: Sequence[xr.Dataset], token: int, palette: Palette, layer: int | None = None) -> go.Figure:
+    """Stacked bar a run: norms of the momentary push, of the carried momentum and of what is forgotten."""
+    figure = go.Figure()
+    names = [label(str(ds.attrs["checkpoint"])) for ds in traces]
+    for signal in MOVES:
+        values = [float(aggregate.column(ds, signal, layer)[token]) for ds in traces]
+        figure.add_trace(
+            go.Bar(
+                x=values,
+                y=names,
+                orientation="h",
+                name=MOVE_WORDS[signal],
+                marker={"color": palette.signal(signal), "line": {"color": palette.panel, "width": 1}},
+                hovertemplate=f"{MOVE_WORDS[signal]} {SIGNALS[signal].symbol} %{{x:.4g}}<extra></extra>",
+            )
+        )
+    frame.framed(figure, palette, 26 * len(traces) + 26, barmode="stack", bargap=0.3)
+    figure.update_xaxes(showgrid=False, nticks=4, fixedrange=True)
+    figure.update_yaxes(showticklabels=len(traces) > 1, autorange="reversed", fixedrange=True)
+    return figure
+
+
+def values(ds: xr.Dataset, token: int) -> list[dict[str, Any]]:
+    """Every signal of one token: its value over layers, per layer, equation and granularity.
+
+    Keys: name, label, symbol, value, layers (list, empty where the signal has none), source, granularity, rule.
+    """
+    rows = []
+    for name in aggregate.signals(ds):
+        variable = ds[name]
+        at = variable.isel(token=token).values
+        layered = "layer" in variable.dims
+        over = aggregate.over_layers(at[:, None], SIGNALS[name].kind)[0] if layered else at
+        rows.append(
+            {
+                "name": name,
+                "label": SIGNALS[name].label,
+                "symbol": SIGNALS[name].symbol,
+                "value": float(over),
+                "layers": [float(v) for v in at] if layered and len(at) > 1 else [],
+                "source": str(variable.attrs.get("source", "")),
+                "granularity": str(variable.attrs.get("granularity", "token")),
+                "rule": aggregate.layer_words(ds, name, None),
+            }
+        )
+    return rows
