@@ -30,6 +30,15 @@ def _local() -> LocalEngine:
     return engine
 
 
+def warm_up() -> None:
+    """Start the worker before anybody asks for a run."""
+    _local().start()
+
+
+def shut_down() -> None:
+    _local().close()
+
+
 def engine() -> Engine:
     """The engine of this server, shared by all its sessions."""
     return _local()

@@ -1,0 +1,40 @@
+"""Titanscope's core: the Titans memory, its variants, and a record of what the memory did with every token.
+
+Names are loaded on first use, so that `import titans_core` is quick and does not need torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from titans_core.assets import checkpoint_names as checkpoints
+
+if TYPE_CHECKING:
+    from titans_core import memory as memory
+    from titans_core.checkpoint import load as load
+    from titans_core.config import ModelConfig as ModelConfig
+    from titans_core.config import Settings as Settings
+    from titans_core.record import open_trace as open_trace
+    from titans_core.tracing import run as run
+    from titans_core.tracing import trace as trace
+
+_HOMES = {
+    "load": "checkpoint",
+    "ModelConfig": "config",
+    "Settings": "config",
+    "open_trace": "record",
+    "run": "tracing",
+    "trace": "tracing",
+}
+_MODULES = ("memory",)
+
+__all__ = ["ModelConfig", "Settings", "checkpoints", "load", "memory", "open_trace", "run", "trace"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"titans_core.{name}")
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"titans_core.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'titans_core' has no attribute {name!r}")

@@ -38,9 +38,7 @@ def read_text(data: bytes) -> str:
         return str(body, encoding)
     except UnicodeDecodeError as error:
         offset = len(mark) + error.start
-    binary = (
-        "; it also holds zero bytes, so it looks like a binary file" if encoding == "utf-8" and nuls else ""
-    )
+    binary = "; it also holds zero bytes, so it looks like a binary file" if encoding == "utf-8" and nuls else ""
     raise TextError(
         f"byte 0x{data[offset]:02X} at offset {offset:,} is not valid {encoding.upper()}{binary}; "
         "save the file as UTF-8 text and try again"
@@ -55,9 +53,7 @@ def check_text(text: str) -> list[str]:
     if not text:
         raise TextError("the text is empty; type or paste at least one word")
     if text.isspace():
-        raise TextError(
-            f"the text is blank: {len(text):,} white-space characters and nothing else; add a word"
-        )
+        raise TextError(f"the text is blank: {len(text):,} white-space characters and nothing else; add a word")
     if found := _SURROGATE.search(text):
         raise lone_surrogate(text, found.start())
     return [*_about_controls(text), *_about_script(text), *_about_length(text)]

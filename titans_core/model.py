@@ -1,7 +1,7 @@
 """Embed, blocks, logits; streaming state in and out.
 
-A stream may be split anywhere: the state is kept at the last whole unit (mac: a segment; others: a chunk), with the token
-ids after it, which are computed again with the next call. So every split runs the same arithmetic.
+A stream may be split anywhere: the state is kept at the last whole unit (mac: a segment; others: a chunk), with the
+token ids after it, which are computed again with the next call. So every split runs the same arithmetic.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class ModelState:
 
 
 class Output(NamedTuple):
-    """logits (B, T, V) for the token after each; the state after the last; signals name -> (layers, B, H, T) or None."""
+    """logits (B, T, V) for the token after each; the state; signals name -> (layers, B, H, T) or None."""
 
     logits: Tensor
     state: ModelState

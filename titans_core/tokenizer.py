@@ -138,13 +138,9 @@ def _piece_bytes(library: _Library, name: str) -> list[bytes]:
         by_id = {i: bytes(byte_of[shown] for shown in piece) for piece, i in model["vocab"].items()}
         pieces = [by_id[i] for i in range(VOCAB_SIZE - 1)]
     except KeyError as error:
-        raise CheckpointError(
-            f"{name} is not a byte-level tokenizer of {VOCAB_SIZE - 1} pieces: {error}"
-        ) from None
+        raise CheckpointError(f"{name} is not a byte-level tokenizer of {VOCAB_SIZE - 1} pieces: {error}") from None
     if library.get_vocab_size() != len(pieces) or len({p for p in pieces if len(p) == 1}) != 256:
-        raise CheckpointError(
-            f"{name} must hold {VOCAB_SIZE - 1} pieces, all 256 bytes among them, nothing else"
-        )
+        raise CheckpointError(f"{name} must hold {VOCAB_SIZE - 1} pieces, all 256 bytes among them, nothing else")
     return pieces
 
 

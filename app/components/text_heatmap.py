@@ -34,20 +34,21 @@ def text_heatmap(
     layer: int | None,
     selected: int | None,
     nonce: int,
-    on_change: Callable[[], None],
+    on_change: Callable[[str], Callable[[], None]],
 ) -> None:
     """Draw runs (id, trace) of one text. The browser fetches their values itself (app.routes).
 
     signal, layer and selected say what to show first; after that the browser owns them, reports changes through
     session state under KEY ("signal", "layer", "token"), and takes `selected` again when `nonce` changes.
+    on_change gives the callback for each of these names.
     """
     data = facts(shown, palette) | {"signal": signal, "layer": layer, "selected": selected, "nonce": nonce}
     _component(
         key=KEY,
         data=data,
-        on_signal_change=on_change,
-        on_layer_change=on_change,
-        on_token_change=on_change,
+        on_signal_change=on_change("signal"),
+        on_layer_change=on_change("layer"),
+        on_token_change=on_change("token"),
     )
 
 

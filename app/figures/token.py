@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import xarray as xr
 
 from app.figures import aggregate, frame
-from app.theme import SIGNALS, Palette, label
+from app.theme import SIGNALS, Palette, label, number
 
 MOVES = ("momentary", "past_surprise", "forgotten")
 MOVE_WORDS = {"momentary": "this token", "past_surprise": "carried", "forgotten": "let go"}
@@ -61,3 +61,14 @@ def values(ds: xr.Dataset, token: int) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def summary(traces: Sequence[xr.Dataset], token: int, layer: int | None = None) -> str:
+    """The bars in one sentence, for people who cannot see them."""
+    parts = []
+    for ds in traces:
+        sizes = ", ".join(
+            f"{MOVE_WORDS[name]} {number(float(aggregate.column(ds, name, layer)[token]))}" for name in MOVES
+        )
+        parts.append(f"{label(str(ds.attrs['checkpoint']))}: {sizes}")
+    return f"What moved the memory at token {token + 1}. " + "; ".join(parts) + "."

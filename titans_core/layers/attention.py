@@ -1,7 +1,7 @@
-"""Softmax attention: in a sliding window with a persistent prefix, and inside one segment over [persistent | read | segment].
+"""Softmax attention: in a sliding window, and inside one segment over [persistent | read | segment].
 
-Shapes: B batch, T tokens, H heads, D head width, P persistent tokens, W window, N windows. Both return the concatenated
-heads (B, T, H*D); the block that uses them owns the output projection.
+Shapes: B batch, T tokens, H heads, D head width, P persistent tokens, W window, N windows. Both return the
+concatenated heads (B, T, H*D); the block that uses them owns the output projection.
 """
 
 from __future__ import annotations
@@ -54,7 +54,11 @@ class WindowAttention(_Projections):
         rotation = rotary(position, length, q.shape[-1], x)
         q, k = rotate(q, rotation), rotate(k, rotation)
         if cache is None:
-            cache = Cache(torch.zeros_like(k[:, :, :1]).expand(-1, -1, window, -1), torch.zeros_like(v[:, :, :1]).expand(-1, -1, window, -1), 0)
+            cache = Cache(
+                torch.zeros_like(k[:, :, :1]).expand(-1, -1, window, -1),
+                torch.zeros_like(v[:, :, :1]).expand(-1, -1, window, -1),
+                0,
+            )
         spare = -length % window
         past_k, past_v = torch.cat((cache.k, k), 2), torch.cat((cache.v, v), 2)
         queries = F.pad(q, (0, 0, 0, spare)).unflatten(2, (-1, window)).transpose(1, 2)  # (B, N, H, W, D)

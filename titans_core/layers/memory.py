@@ -1,11 +1,12 @@
 """The memory as a layer: projections, convolution and gates around `memory_scan`.
 
-Shapes: B batch, T tokens, H heads, D head width. The memory of each sequence starts from the same learned weights, whose
-last layer is zero: everything that is read was written at test time.
+Shapes: B batch, T tokens, H heads, D head width. The memory of each sequence starts from the same learned
+weights, whose last layer is zero: everything that is read was written at test time.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -44,7 +45,7 @@ class MemoryLayer(nn.Module):
         self.conv = nn.Parameter(torch.empty(config.conv, 3 * config.dim))
         self.gates = nn.Linear(config.dim, 3 * config.heads)
         widths = [config.head_dim, *[config.memory_hidden] * (config.memory_depth - 1), config.head_dim]
-        self.widths = list(zip(widths, widths[1:], strict=False))
+        self.widths = list(pairwise(widths))
         self.initial = nn.ParameterList(torch.empty(config.heads, a, b) for a, b in self.widths[:-1])
         # SiLU of unit-variance inputs has a mean square of 0.355: the curvature the step has to live with
         self.curvature = 1.0 if config.memory_depth == 1 else 0.355 * config.memory_hidden
@@ -54,7 +55,10 @@ class MemoryLayer(nn.Module):
         """The state before the first token."""
         like = self.conv
         rows, columns = self.widths[-1]
-        weights = (*(w.expand(batch, -1, -1, -1) for w in self.initial), like.new_zeros(batch, self.heads, rows, columns))
+        weights = (
+            *(w.expand(batch, -1, -1, -1) for w in self.initial),
+            like.new_zeros(batch, self.heads, rows, columns),
+        )
         tail = like.new_zeros(batch, self.taps - 1, 3 * self.dim)
         return MemoryState(weights, zeros_like(weights), tail, tail[..., : self.dim])
 

@@ -10,7 +10,7 @@ from titans_core.layers.memory import HeadNorm
 
 
 class MemoryOutput(nn.Module):
-    """Normalise the reads, gate them with a linear map of the token, project (section 4.4): (B, T, dim) twice -> same."""
+    """Normalise the reads, gate them with a linear map of the token, project (section 4.4): (B, T, dim)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()

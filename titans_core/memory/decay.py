@@ -14,7 +14,7 @@ def decay_matrix(gate: Tensor) -> Tensor:
     A cumulative product, not a difference of log sums: those are NaN at a gate of 0. The gradient is written out as two
     matrix products, since the library's own divides by the gate.
     """
-    matrix: Tensor = _DecayMatrix.apply(gate)  # type: ignore[no-untyped-call]
+    matrix: Tensor = _DecayMatrix.apply(gate)
     return matrix
 
 
@@ -34,4 +34,10 @@ class _DecayMatrix(torch.autograd.Function):
         (matrix,) = ctx.saved_tensors
         inner = matrix.mT @ grads[0].tril()
         rest = (inner[..., 1:, :] * matrix[..., :-1, :]).sum(-1)
-        return torch.cat((torch.zeros_like(rest[..., :1]) if rest.shape[-1] else rest.new_zeros((*rest.shape[:-1], 1)), rest), -1)
+        return torch.cat(
+            (
+                rest.new_zeros((*rest.shape[:-1], 1)),
+                rest,
+            ),
+            -1,
+        )

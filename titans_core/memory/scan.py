@@ -67,7 +67,7 @@ def memory_scan(
         if start == stop:
             continue
         parts = [x[:, :, start:stop].unflatten(2, (-1, size)) for x in (q, k, v, theta, eta, alpha)]
-        part_reads, state, record = _scan_chunks(*parts, *state, signals=signals, step_cap=step_cap)
+        part_reads, state, record = _scan_chunks(parts, *state, signals, step_cap)
         reads += part_reads
         if record is not None:
             records.append(record)
@@ -76,23 +76,16 @@ def memory_scan(
 
 
 def _scan_chunks(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    theta: Tensor,
-    eta: Tensor,
-    alpha: Tensor,
-    weights: Weights,
-    momentum: Weights,
-    *,
-    signals: bool,
-    step_cap: float | None,
+    parts: list[Tensor], weights: Weights, momentum: Weights, signals: bool, step_cap: float | None
 ) -> tuple[list[Tensor], tuple[Weights, Weights], dict[str, Tensor] | None]:
-    """N chunks of equal size, one after the other: inputs (B, H, N, C, ...)."""
+    """N chunks of equal size, one after the other. parts: q, k, v, theta, eta, alpha as (B, H, N, C, ...)."""
+    q, k, v, theta, eta, alpha = parts
     decays = _decays(eta, alpha)
     reads, records = [], []
     # unbind, not indexing: the gradient of an index is a whole tensor of zeros per chunk
-    columns = [x.unbind(2) for x in (q, k, v, theta, eta, decays.carry, decays.keep, decays.carried, decays.E, decays.A)]
+    columns = [
+        x.unbind(2) for x in (q, k, v, theta, eta, decays.carry, decays.keep, decays.carried, decays.E, decays.A)
+    ]
     for qn, kn, vn, step, carry_gate, carry, keep, carried, E, A in zip(*columns, strict=True):
         inputs, errors, before = _backpropagate(weights, kn, vn)
         if step_cap is not None:
@@ -112,7 +105,10 @@ def _scan_chunks(
         ends = [x[..., -1, None, None] for x in (keep, carried, carry)]
         written = [a.mT @ torch.cat((last[0] * g, last[1] * g), -1) for a, g in zip(inputs, errors, strict=True)]
         weights, momentum = (
-            tuple(ends[0] * w + ends[1] * s - u.chunk(2, -1)[0] for w, s, u in zip(weights, momentum, written, strict=True)),
+            tuple(
+                ends[0] * w + ends[1] * s - u.chunk(2, -1)[0]
+                for w, s, u in zip(weights, momentum, written, strict=True)
+            ),
             tuple(ends[2] * s - u.chunk(2, -1)[1] for s, u in zip(momentum, written, strict=True)),
         )
     named = closed_form(records, eta, alpha, decays.E, decays.B, decays.A) if signals else None

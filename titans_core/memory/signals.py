@@ -1,7 +1,7 @@
 """Every norm of the trace in closed form, without building a weight matrix per token.
 
-With u_i = -theta_i a_i^T g_i (summed over memory layers), all inner products between pushes are one Gram matrix a chunk,
-G[i, j] = sum_l (a_i . a_j)(g_i . g_j), and every norm follows from G, the gates and five numbers of the chunk's start.
+With u_i = -theta_i a_i^T g_i (summed over memory layers), all inner products between pushes are one Gram matrix a
+chunk, G[i, j] = sum_l (a_i . a_j)(g_i . g_j), and every norm follows from G, the gates and five numbers of the chunk's start.
 Computed in float64: squared norms of pushes that cancel would lose all digits in float32.
 """
 
@@ -57,7 +57,7 @@ def closed_form(
 ) -> dict[str, Tensor]:
     """The signals of N chunks, name -> (B, H, N*C) in the gates' dtype.
 
-    eta, alpha: (B, H, N, C); E, B, A: the decay matrices of scan.py, (B, H, N, C, C). For docs/math.md's derivation, with
+    eta, alpha: (B, H, N, C); E, B, A: the decay matrices of scan.py, (B, H, N, C, C). With
     p_t = <eta_t S_{t-1}, u_t>, m_t = <M_{t-1}, u_t>, x_t = <M_t, S_t>, y_t = <M_{t-1}, S_t>:
         |S_t|^2 = H_t^2 |S_0|^2 + sum_s E[t,s]^2 (2 p_s + |u_s|^2)
         x_t = beta_t H_t <W_0,S_0> + sum_s B[t,s] E[t,s] ((1-alpha_s) m_s + |S_s|^2)

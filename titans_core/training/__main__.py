@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import torch
 
-from titans_core.checkpoints import load, pick_device
+from titans_core.checkpoint import load, pick_device
 from titans_core.config import ModelConfig, Settings
 from titans_core.model import Model
 from titans_core.tokenizer import Tokenizer
@@ -21,7 +21,13 @@ from titans_core.training.loop import Recipe, train
 
 @click.command()
 @click.option("--variant", required=True, help="mac, mag, mal, lmm or transformer")
-@click.option("--data", "data", required=True, type=click.Path(exists=True, path_type=Path), help="folder of .jsonl[.xz|.gz]")
+@click.option(
+    "--data",
+    "data",
+    required=True,
+    type=click.Path(exists=True, path_type=Path),
+    help="folder of .jsonl[.xz|.gz]",
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="checkpoint folder to write")
 @click.option("--steps", required=True, type=int)
 @click.option("--seed", default=1, show_default=True)

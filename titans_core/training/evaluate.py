@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import NamedTuple
 
 import numpy as np
@@ -31,8 +32,6 @@ def evaluate(model: Model, documents: list[tuple[np.ndarray, int]], settings: Se
 
     Documents of like length are read side by side; what is read after a document's end changes nothing before it.
     """
-    import time
-
     begun = time.monotonic()
     ordered = sorted(documents, key=lambda d: len(d[0]))
     bits = late = 0.0
@@ -40,8 +39,8 @@ def evaluate(model: Model, documents: list[tuple[np.ndarray, int]], settings: Se
     for first in range(0, len(ordered), batch):
         group = [ids for ids, _ in ordered[first : first + batch]]
         losses = _losses(model, group, settings)
-        for ids, row in zip(group, losses, strict=True):
-            row = row[: len(ids)].double()
+        for ids, losses_row in zip(group, losses, strict=True):
+            row = losses_row[: len(ids)].double()
             bits += row.sum().item()
             late += row[512:].sum().item()
             tokens += len(ids)
@@ -64,5 +63,7 @@ def _losses(model: Model, group: list[np.ndarray], settings: Settings) -> Tensor
             stop = min(longest, start + SLAB)
             logits, state, _ = model(stream[:, start:stop], state, settings=settings)
             target = stream[:, start + 1 : stop + 1]
-            parts.append(F.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none").view_as(target).cpu())
+            parts.append(
+                F.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none").view_as(target).cpu()
+            )
     return torch.cat(parts, 1) / math.log(2)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from titans_core import checkpoints
+from titans_core import checkpoint
 from titans_core.errors import ConfigError
 from titans_core.model import Model
 from titans_core.training.optimizer import Optimizers, schedule
@@ -43,8 +43,8 @@ class Diverged(RuntimeError):
 def train(model: Model, stream: np.ndarray, recipe: Recipe, out: Path, report: Callable[[str], None]) -> dict[str, Any]:
     """Train `model` in place on a stream of token ids; saves to `out` every minute and at the end.
 
-    Returns what the card tells of the run. Raises Diverged, leaving the last saved weights, and ConfigError for a stream
-    shorter than one batch.
+    Returns what the card tells of the run. Raises Diverged, leaving the last saved weights, and ConfigError for a
+    stream shorter than one batch.
     """
     if len(stream) <= recipe.batch_tokens + 1:
         raise ConfigError(f"the corpus has {len(stream):,} tokens; one batch needs {recipe.batch_tokens + 1:,}")
@@ -84,7 +84,7 @@ def _plan(recipe: Recipe) -> list[tuple[int, int]]:
 
 
 def _windows(data: Tensor, length: int, recipe: Recipe, first: int, steps: int) -> Iterator[Tensor]:
-    """Batches (B, length+1) without replacement: a shuffled tiling of the stream with a random phase, again when used up."""
+    """Batches (B, length+1) without replacement: shuffled tilings of the stream, each with a random phase."""
     rng = np.random.default_rng((recipe.seed, length, first))
     batch = recipe.batch_tokens // length
     span = torch.arange(length + 1, device=data.device)
@@ -137,7 +137,13 @@ def _graph(model: Model, batch: int, length: int) -> Callable[[Tensor], Tensor]:
 
 def _row(step: int, recipe: Recipe, length: int, loss: Tensor, seconds: float) -> dict[str, float]:
     tokens = step * recipe.batch_tokens
-    return {"step": step, "tokens": tokens, "window": length, "loss": round(loss.item(), 5), "seconds": round(seconds, 2)}
+    return {
+        "step": step,
+        "tokens": tokens,
+        "window": length,
+        "loss": round(loss.item(), 5),
+        "seconds": round(seconds, 2),
+    }
 
 
 def _line(curve: list[dict[str, float]], recipe: Recipe) -> str:
@@ -162,7 +168,7 @@ def _save(model: Model, recipe: Recipe, curve: list[dict[str, float]], out: Path
     record = {"recipe": asdict(recipe), **{key: curve[-1][key] for key in ("step", "tokens", "seconds")}}
     record["device"] = torch.cuda.get_device_name() if model.device.type == "cuda" else "cpu"
     record["torch"] = torch.__version__
-    checkpoints.save(model, out, record)
+    checkpoint.save(model, out, record)
     with open(out / "curve.csv", "w", newline="") as file:
         writer = csv.DictWriter(file, list(curve[0]))
         writer.writeheader()

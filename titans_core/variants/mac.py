@@ -41,4 +41,8 @@ class MacBlock(nn.Module):
             outs.append(self.combine(y, m)[0])  # eq. 25: o = y (x) M_t(y)
             named.append({**signals, **shares})
         x = self.feed_forward(x + torch.cat(outs, 1))
-        return x, state, {name: torch.cat([n[name] for n in named], 2) for name in named[0]} if step.signals else {}
+        return (
+            x,
+            state,
+            {name: torch.cat([n[name] for n in named], 2) for name in named[0]} if step.signals else {},
+        )

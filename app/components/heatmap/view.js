@@ -45,6 +45,9 @@ class View {
     this.data = data;
     this.palette = data.palette;
     this.table = null;
+    for (const name of ["muted", "panel", "ground", "selected"]) {
+      this.root.style.setProperty(`--ts-${name}`, data.palette[name]);
+    }
     if (!before || before.key !== data.key) {
       this.signal = data.signal;
       this.layer = data.layer;
@@ -277,7 +280,8 @@ class View {
       placeCard(this, event);
     }
     clearTimeout(this.telling);
-    this.telling = setTimeout(() => this.send("token", token), tell ? 0 : 180);
+    // With the time, so that choosing the same token again is news as well.
+    this.telling = setTimeout(() => this.send("token", [token, Date.now()]), tell ? 0 : 180);
   }
 
   announce(token) {
@@ -306,7 +310,7 @@ class View {
       this.selected = null;
       this.card.hidden = true;
       this.paint();
-      this.send("token", null);
+      this.send("token", [-1, Date.now()]);
     } else if (steps[event.key]) {
       this.select(Math.max(0, Math.min(last, steps[event.key]())), false);
       this.reveal();

@@ -29,8 +29,8 @@ FORMAT = 1
 def load(name: str | Path, device: str = "auto") -> Model:
     """The model of a shipped checkpoint (by name) or of a folder, in float32, ready to run.
 
-    device: "auto" (CUDA where present), "cpu" or "cuda". Raises CheckpointError for an unknown name or a damaged file and
-    ConfigError for a device that is not there.
+    device: "auto" (CUDA where present), "cpu" or "cuda". Raises CheckpointError for an unknown name or a damaged
+    file and ConfigError for a device that is not there.
     """
     folder = _folder(name)
     target = pick_device(device)
@@ -54,7 +54,7 @@ def load(name: str | Path, device: str = "auto") -> Model:
 
 
 def save(model: Model, folder: Path, record: dict[str, Any]) -> None:
-    """Write weights (bfloat16) and config.json; each file is complete or absent. record: what the card tells of the training."""
+    """Write weights (bfloat16) and config.json, each complete or absent. record: how the model was trained."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: p.detach().to("cpu", torch.bfloat16).contiguous() for name, p in model.state_dict().items()}
     data = save_tensors(tensors)
@@ -88,7 +88,9 @@ def _folder(name: str | Path) -> Path:
     if "\0" not in str(name) and len(str(name)) < 1000 and folder.is_dir():
         return folder
     known = ", ".join(checkpoint_names()) or "none"
-    raise CheckpointError(f"unknown checkpoint {str(name)[:80]!r}; shipped are: {known}; a folder with config.json works too")
+    raise CheckpointError(
+        f"unknown checkpoint {str(name)[:80]!r}; shipped are: {known}; a folder with config.json works too"
+    )
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
@@ -106,7 +108,9 @@ def _read_weights(folder: Path, expected: str) -> dict[str, torch.Tensor]:
     try:
         data = (folder / "weights.safetensors").read_bytes()
     except OSError as error:
-        raise CheckpointError(f"weights.safetensors of checkpoint {folder.name!r} cannot be read: {error.strerror}") from error
+        raise CheckpointError(
+            f"weights.safetensors of checkpoint {folder.name!r} cannot be read: {error.strerror}"
+        ) from error
     found = hashlib.sha256(data).hexdigest()
     if found != expected:
         raise CheckpointError(
@@ -116,7 +120,9 @@ def _read_weights(folder: Path, expected: str) -> dict[str, torch.Tensor]:
     try:
         return load_tensors(data)
     except SafetensorError as error:
-        raise CheckpointError(f"weights.safetensors of checkpoint {folder.name!r} is not a safetensors file: {error}") from error
+        raise CheckpointError(
+            f"weights.safetensors of checkpoint {folder.name!r} is not a safetensors file: {error}"
+        ) from error
 
 
 def _fill(model: Model, tensors: dict[str, torch.Tensor], name: str) -> None:

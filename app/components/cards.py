@@ -1,0 +1,53 @@
+"""Small panels that show user text as text: the token card and the list of passages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from app.figures.passages import Passage
+from app.theme import Palette, number
+
+_HERE = Path(__file__).parent / "cards"
+
+_component = st.components.v2.component(
+    "titanscope.cards",
+    html='<div class="cards"></div>',
+    css=(_HERE / "style.css").read_text(encoding="utf-8"),
+    js=(_HERE / "cards.js").read_text(encoding="utf-8"),
+)
+
+
+def token_card(
+    piece: str, token: int, total: int, columns: Sequence[str], rows: list[list[dict[str, Any]]], palette: Palette
+) -> None:
+    """One token: its piece and its signals, one column a run. rows: figures.token.values of each run."""
+    merged: dict[str, dict[str, Any]] = {}
+    for k, run in enumerate(rows):
+        for row in run:
+            entry = merged.setdefault(row["name"], {**row, "values": [""] * len(rows)})
+            entry["values"][k] = number(row["value"])
+    listed = [
+        {
+            "label": row["label"],
+            "symbol": row["symbol"],
+            "values": row["values"],
+            "layers": [f"L{k + 1} {number(v)}" for k, v in enumerate(row["layers"])] if len(rows) == 1 else [],
+            "note": " · ".join(part for part in (row["source"], "per " + row["granularity"], row["rule"]) if part),
+        }
+        for row in merged.values()
+    ]
+    head = {"piece": piece, "place": f"token {token + 1:,} of {total:,}", "columns": list(columns)}
+    _component(key="token_card", data={"token": head | {"rows": listed}, "muted": palette.muted})
+
+
+def passage_list(key: str, found: Sequence[Passage], palette: Palette, on_pick: Callable[[], None]) -> None:
+    """Passages as buttons; a click reports the token under session state `key`."""
+    listed = [
+        {"token": p.token, "value": number(p.value), "before": p.before, "core": p.core, "after": p.after}
+        for p in found
+    ]
+    _component(key=key, data={"passages": listed, "muted": palette.muted}, on_token_change=on_pick)

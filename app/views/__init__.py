@@ -1,0 +1,1 @@
+"""Pages: thin, one a file."""

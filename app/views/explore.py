@@ -1,0 +1,86 @@
+"""Explore: one text through one or more memories, token by token."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+import titans_core as tc
+from app import runs, samples, state, theme
+from app.jobs import Job, Progress
+from app.views import controls, results
+from app.words import words
+
+
+def page() -> None:
+    """The sidebar's request, then the runs that the address names: their progress, problems and results."""
+    if not tc.checkpoints():
+        st.title("Nothing to run yet")
+        st.warning(words("no_checkpoint"))
+        return
+    with st.sidebar:
+        asked = controls.request()
+        if st.button("Run", type="primary", width="stretch", key="run"):
+            _start(asked)
+        controls.cost(asked)
+    if not state.run_ids() and state.first_visit():
+        _welcome()
+    if state.wrong_address():
+        st.warning("The address of this page does not name a run. Choose a text and press Run.")
+    _shown(state.run_ids())
+
+
+def _start(asked: state.Request) -> None:
+    if asked.problem:
+        st.error(state.plain(asked.problem))
+        return
+    jobs = [Job(name, asked.text, asked.title, asked.device) for name in asked.checkpoints]
+    state.show([runs.engine().submit(job) for job in jobs])
+
+
+def _welcome() -> None:
+    """A newcomer sees the first sample at once."""
+    sample = samples.samples()[0]
+    state.show([runs.shared_run(Job(tc.checkpoints()[0], sample.text, sample.title))])
+
+
+def _shown(ids: tuple[str, ...]) -> None:
+    where = {run: runs.progress(run) for run in ids}
+    if any(at is not None and at.live for at in where.values()):
+        _progress(ids, sum(at is not None and at.live for at in where.values()))
+    if any(at is None for at in where.values()):
+        st.warning(words("expired"))
+    for at in where.values():
+        if at is not None and at.state == "failed":
+            st.error(f"{theme.label(at.checkpoint)}: {state.plain(controls.sentence(Exception(at.message)))}")
+        if at is not None and at.state == "cancelled":
+            st.info(f"The {theme.label(at.checkpoint)} run was cancelled. Nothing of it is kept.")
+    finished = [run for run, at in where.items() if at is not None and at.state == "done"]
+    if opened := [run for run in map(runs.opened, finished) if run is not None]:
+        results.results(opened)
+    elif not ids:
+        st.title("Explore")
+        st.write("Choose a text and one or more memories, then press Run.")
+
+
+@st.fragment(run_every=0.3)
+def _progress(ids: tuple[str, ...], live_before: int) -> None:
+    """Bars of the runs that are going, and Cancel; the page is drawn anew whenever one of them ends."""
+    going = [(run, at) for run in ids if (at := runs.progress(run)) is not None and at.live]
+    if len(going) != live_before:
+        st.rerun()
+    with st.container(border=True):
+        for _, at in going:
+            st.progress(at.done / at.total if at.total else 0.0, text=_words(at))
+        if st.button("Cancel", key="cancel"):
+            for run, _ in going:
+                runs.engine().cancel(run)
+
+
+def _words(at: Progress) -> str:
+    name = theme.label(at.checkpoint)
+    if at.state == "queued":
+        return f"{name}: waiting" + (f", {at.ahead} before it" if at.ahead else " for the worker to start")
+    if at.state == "loading":
+        return f"{name}: loading the model"
+    left = f", about {theme.duration(at.seconds_left)} left" if at.seconds_left else ""
+    return f"{name}: {at.done:,} of {at.total:,} tokens{left}"

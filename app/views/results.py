@@ -1,0 +1,167 @@
+"""The finished runs of one text: the text, the same through time, the same through layers, and the one token."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import runs, samples, state, theme
+from app.components import cards, text_heatmap
+from app.figures import aggregate, layers, passages, tables, timelines, token
+from app.runs import Run
+from app.words import words
+
+CHART = {"displayModeBar": False, "scrollZoom": False, "responsive": True}
+
+
+def results(shown: list[Run]) -> None:
+    """Everything below the progress bars. Looking around reruns only this part."""
+    _head(shown)
+    _body(shown)
+
+
+def _head(shown: list[Run]) -> None:
+    st.title(state.plain(shown[0].title or "Untitled text"), anchor=False)
+    for run in shown:
+        st.caption(state.plain(_facts(run)))
+    sample = samples.by_title(shown[0].title)
+    with st.expander("How to read this" + (", and what to watch in this text" if sample else "")):
+        st.markdown(words("how_to_read"))
+        for line in sample.watch if sample else ():
+            st.markdown("- " + state.plain(line))
+
+
+def _facts(run: Run) -> str:
+    at = run.ds.attrs
+    known = theme.VARIANTS.get(run.checkpoint)
+    return " · ".join(
+        (
+            theme.label(run.checkpoint) + (f", {known.meaning}" if known else ""),
+            f"{theme.parameters(int(at['parameters']))} parameters, trained",
+            f"{run.ds.sizes['token']:,} tokens",
+            f"update chunk {at['chunk']}",
+            f"{theme.duration(float(at['seconds']))} on {str(at['device']).upper()}",
+            f"run {run.id[:6]}…",
+        )
+    )
+
+
+@st.fragment
+def _body(shown: list[Run]) -> None:
+    traces = [run.ds for run in shown]
+    names = [name for name in theme.SIGNALS if any(name in ds.data_vars for ds in traces)]
+    look = state.look(names, traces[0].sizes.get("layer", 0), traces[0].sizes["token"])
+    alone = len(shown) == 1
+    if alone:
+        left, right = st.columns([2.75, 1], gap="small")
+        with left:
+            _text(shown, look)
+        with right:
+            _token(shown, look)
+    else:
+        _text(shown, look)
+    left, right = st.columns([2.75, 1] if alone else [1.9, 1], gap="small")
+    with left:
+        _through_time(shown, look)
+        _layer_map(shown, look)
+    with right:
+        if not alone:
+            _token(shown, look)
+        _passages(shown, look)
+
+
+def _text(shown: list[Run], look: state.Look) -> None:
+    with st.container(border=True):
+        text_heatmap.text_heatmap(
+            [(run.id, run.ds) for run in shown],
+            state.palette(),
+            signal=look.signal,
+            layer=look.layer,
+            selected=look.token,
+            nonce=look.nonce,
+            on_change=state.follow,
+        )
+        _table("text", lambda: tables.tokens([run.ds for run in shown], look.signal, look.layer, look.token))
+
+
+def _through_time(shown: list[Run], look: state.Look) -> None:
+    traces = [run.ds for run in shown]
+    with st.container(border=True):
+        _title("Through time", timelines.note(traces, look.layer))
+        figure = timelines.timelines(traces, state.palette(), layer=look.layer)
+        st.plotly_chart(
+            timelines.mark(figure, look.token, state.palette()),
+            config=CHART,
+            theme=None,
+            key="timelines",
+            alt=timelines.summary(traces, look.layer),
+        )
+        _table("timelines", lambda: tables.timelines(traces, look.layer))
+
+
+def _layer_map(shown: list[Run], look: state.Look) -> None:
+    traces = [run.ds for run in shown if look.signal in run.ds and "layer" in run.ds[look.signal].dims]
+    with st.container(border=True):
+        signal = theme.SIGNALS[look.signal]
+        if not traces:
+            _title("Layer × token", f"{signal.label.lower()} belongs to the whole model, not to a layer")
+            return
+        _title("Layer × token", f"{signal.label.lower()} {signal.symbol} · {layers.note(traces, look.signal)}")
+        figure = layers.layer_map(traces, look.signal, state.palette())
+        st.plotly_chart(
+            figure, config=CHART, theme=None, key="layer_map", alt=layers.summary(traces, look.signal)
+        )
+        _table("layer_map", lambda: tables.layer_map(traces, look.signal))
+
+
+def _token(shown: list[Run], look: state.Look) -> None:
+    traces = [run.ds for run in shown]
+    with st.container(border=True):
+        if look.token is None:
+            _title("One token", "")
+            st.caption("Click a token in the text, or move to one with the arrow keys, to see all its signals.")
+            return
+        piece = str(traces[0]["piece"].values[look.token])
+        cards.token_card(
+            piece,
+            look.token,
+            traces[0].sizes["token"],
+            [theme.label(run.checkpoint) for run in shown],
+            [token.values(ds, look.token) for ds in traces],
+            state.palette(),
+        )
+        moving = [ds for ds in traces if all(name in ds for name in token.MOVES)]
+        if moving:
+            _title("What moved the memory here", "")
+            figure = token.moves(moving, look.token, state.palette(), look.layer)
+            st.plotly_chart(figure, config=CHART, theme=None, key="moves", alt=token.summary(moving, look.token))
+            st.markdown(words("moves"))
+            st.caption(words("moves_note"))
+
+
+def _passages(shown: list[Run], look: state.Look) -> None:
+    run = next((run for run in shown if "surprise" in run.ds), None)
+    if run is None:
+        return
+    found = passages.passages(
+        runs.column(run.id, "surprise", look.layer),
+        run.ds["start"].values,
+        run.ds["end"].values,
+        str(run.ds.attrs["text"]),
+    )
+    with st.container(border=True):
+        _title("Most surprising passages", f"{theme.label(run.checkpoint)}, by mean ‖∇ℓ‖ over {passages.SMOOTH} tokens")
+        cards.passage_list("passages", found, state.palette(), state.pick("passages"))
+
+
+def _title(title: str, note: str) -> None:
+    st.markdown(f"**{title}**" + (f" :small[:gray[{state.plain(note)}]]" if note else ""))
+
+
+def _table(key: str, rows: object) -> None:
+    """The numbers behind a figure, built only when opened."""
+    box = st.expander("Table", key=f"table_{key}", on_change="rerun")
+    if box.open and callable(rows):
+        note, frame = rows()
+        with box:
+            st.caption(note)
+            st.dataframe(frame, hide_index=True, height=260)

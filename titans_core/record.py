@@ -1,0 +1,203 @@
+"""The record of a run: an xarray.Dataset in memory, or the same in a Zarr store written as the run goes.
+
+A store holds one array per variable, the token ids and one vocabulary; `piece` is derived on reading. It is written
+under a temporary name and renamed when complete, so a store that can be opened is whole. Needs no torch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+import zarr
+
+from titans_core.errors import StoreError
+from titans_core.signals import OUTPUTS, SIGNALS, Arrays
+
+CHUNK = 16_384  # tokens per stored chunk
+FORMAT = 1
+
+
+@dataclass
+class Recording:
+    """Collects the slabs of a run of `ids` (T,), whose pieces span start..end (T,) of the text.
+
+    With a store, arrays go to disk as they fill; without, they stay in memory. Raises StoreError if the store exists or
+    cannot be written.
+    """
+
+    ids: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+    pieces: list[str]
+    text: str
+    store: Path | None = None
+    _parts: list[Arrays] = field(default_factory=list)
+    _waiting: int = 0
+    _written: int = 0
+    _folder: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.store is None:
+            return
+        if self.store.exists():
+            raise StoreError(f"{self.store} exists already; choose another name or remove it")
+        self._folder = self.store.with_name(f".{self.store.name}.{secrets.token_hex(4)}.partial")
+
+    def add(self, arrays: Arrays) -> None:
+        """The next tokens: name -> (layer, [head,] t) or (t,)."""
+        self._parts.append(arrays)
+        self._waiting += arrays["nll"].shape[-1]
+        if self._folder is not None and self._waiting >= CHUNK:
+            self._flush(CHUNK)
+
+    def finish(self, attrs: dict[str, Any]) -> xr.Dataset:
+        """The complete Dataset; a store is renamed into place first."""
+        if self._folder is None or self.store is None:
+            return self._dataset(_concatenate(self._parts), attrs)
+        self._flush(1)
+        self._write_once(attrs)
+        os.replace(self._folder, self.store)
+        return open_trace(self.store)
+
+    def abandon(self) -> None:
+        """Remove what was written of a run that will not finish."""
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _dataset(self, arrays: Arrays, attrs: dict[str, Any]) -> xr.Dataset:
+        arrays = {**arrays, "id": self.ids.astype(np.int32)}
+        variables = {name: (_dims(name, values), values, _labels(name)) for name, values in arrays.items()}
+        return _with_coordinates(xr.Dataset(variables), self.pieces, self.start, self.end, {**attrs, "text": self.text})
+
+    def _flush(self, at_least: int) -> None:
+        """Write waiting slabs in whole stored chunks (the last may be short)."""
+        if self._waiting < at_least:
+            return
+        arrays = _concatenate(self._parts)
+        size = self._waiting if at_least == 1 else self._waiting - self._waiting % CHUNK
+        group = self._group(arrays)
+        for name, values in arrays.items():
+            target = group[name]
+            assert isinstance(target, zarr.Array)  # noqa: S101 (tells the type checker)
+            target[..., self._written : self._written + size] = values[..., :size]
+        self._parts = [{name: values[..., size:] for name, values in arrays.items()}]
+        self._waiting -= size
+        self._written += size
+
+    def _group(self, arrays: Arrays) -> zarr.Group:
+        folder = self._folder
+        if folder is not None and folder.exists():
+            return zarr.open_group(folder, mode="r+")
+        try:
+            group = zarr.create_group(folder)
+        except OSError as error:
+            raise StoreError(f"cannot write the trace store {self.store}: {error.strerror}") from error
+        for name, values in arrays.items():
+            shape = (*values.shape[:-1], len(self.ids))
+            _create(group, name, shape, values.dtype, _dims(name, values), _labels(name))
+        return group
+
+    def _write_once(self, attrs: dict[str, Any]) -> None:
+        group = zarr.open_group(self._folder, mode="r+")
+        for name, values in (("id", self.ids.astype(np.int32)), ("start", self.start), ("end", self.end)):
+            _create(group, name, values.shape, values.dtype, ("token",), _labels(name))[:] = values
+        for name, data in (
+            ("text_utf8", self.text.encode()),
+            ("vocabulary_json", json.dumps(self.pieces).encode()),
+        ):
+            _create(group, name, (len(data),), np.dtype(np.uint8), (name,), {})[:] = np.frombuffer(data, np.uint8)
+        group.attrs.update({**attrs, "trace_format": FORMAT})
+
+
+def open_trace(path: str | Path) -> xr.Dataset:
+    """Reopen a trace store; variables load when used. Raises StoreError if it is missing, damaged or not a trace."""
+    path = Path(path)
+    if not path.is_dir():
+        raise StoreError(f"there is no trace store at {path.name}; `titans trace FILE --out {path.name}` makes one")
+    try:
+        stored = xr.open_zarr(path, chunks=None, consolidated=False)
+        found = stored.attrs.pop("trace_format", None)
+        if found != FORMAT:
+            raise StoreError(f"the trace store {path.name} has format {found!r}; this version reads format {FORMAT}")
+        text = stored["text_utf8"].values.tobytes().decode()
+        pieces = json.loads(stored["vocabulary_json"].values.tobytes())
+        start, end = stored["start"].values, stored["end"].values
+        kept = stored.drop_vars(["text_utf8", "vocabulary_json", "start", "end"])
+        return _with_coordinates(kept, pieces, start, end, {**stored.attrs, "text": text})
+    except (OSError, KeyError, ValueError) as error:
+        if isinstance(error, StoreError):
+            raise
+        raise StoreError(f"the trace store {path.name} is damaged or not a trace: {error}") from error
+
+
+def save_trace(dataset: xr.Dataset, path: str | Path, pieces: list[str]) -> None:
+    """Write a Dataset of `trace` to a new store. pieces: the tokenizer's display strings."""
+    attrs = {name: value for name, value in dataset.attrs.items() if name != "text"}
+    ids, start, end = (dataset[name].values for name in ("id", "start", "end"))
+    recording = Recording(ids, start, end, pieces, dataset.attrs["text"], Path(path))
+    recording.add({str(name): v.values for name, v in dataset.data_vars.items() if name != "id"})
+    recording.finish(attrs)
+
+
+def _with_coordinates(
+    dataset: xr.Dataset, pieces: list[str], start: np.ndarray, end: np.ndarray, attrs: dict[str, Any]
+) -> xr.Dataset:
+    piece = np.array(pieces, dtype=object)[dataset["id"].values]
+    coords: dict[str, Any] = {
+        "token": np.arange(len(start)),
+        "piece": ("token", piece, {"long_name": "how the token is shown"}),
+        "start": ("token", start, {"long_name": "first character in the text"}),
+        "end": ("token", end, {"long_name": "one past the last character in the text"}),
+    }
+    if "layer" in dataset.dims:
+        coords["layer"] = np.arange(dataset.sizes["layer"])
+    if "head" in dataset.dims:
+        coords["head"] = np.arange(dataset.sizes["head"])
+    known = [name for name in (*SIGNALS, *OUTPUTS) if name in dataset]
+    dataset = dataset[known].assign_coords(coords)
+    dataset.attrs = attrs
+    return dataset
+
+
+def _concatenate(parts: list[Arrays]) -> Arrays:
+    return parts[0] if len(parts) == 1 else {n: np.concatenate([p[n] for p in parts], -1) for n in parts[0]}
+
+
+def _dims(name: str, values: np.ndarray) -> tuple[str, ...]:
+    if name in OUTPUTS:
+        return ("token",)
+    return ("layer", "token") if values.ndim == 2 else ("layer", "head", "token")
+
+
+def _labels(name: str) -> dict[str, str]:
+    signal = SIGNALS.get(name) or OUTPUTS.get(name)
+    return signal.attrs() if signal else {}
+
+
+def _create(
+    group: zarr.Group,
+    name: str,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    dims: tuple[str, ...],
+    labels: dict[str, str],
+) -> Any:
+    chunks = (*(max(1, n) for n in shape[:-1]), min(CHUNK, shape[-1]) or 1)
+    fill = np.nan if dtype.kind == "f" else 0
+    return group.create_array(
+        name,
+        shape=shape,
+        chunks=chunks,
+        dtype=dtype,
+        dimension_names=dims,
+        attributes=dict(labels),
+        fill_value=fill,
+    )

@@ -1,0 +1,180 @@
+"""Run a model on a text and record what its memory did with every token."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import platform
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+
+from titans_core.config import Settings
+from titans_core.documents import check_text
+from titans_core.model import Model, ModelState
+from titans_core.record import Recording
+from titans_core.signals import SIGNALS, Arrays, sum_heads
+
+SLAB = 2048  # tokens computed at once: a multiple of every unit, so memory does not grow with the text
+
+
+class Recorder(Protocol):
+    """The one instrumentation hook: called for every layer and span of tokens as the run goes."""
+
+    def on_chunk(self, layer: int, span: tuple[int, int], signals: dict[str, Tensor]) -> None:
+        """signals: name -> (heads, tokens of the span)."""
+
+
+class Run(NamedTuple):
+    """logits: (T, V), for the token after each; the state after the last token; the trace."""
+
+    logits: Tensor
+    state: ModelState
+    trace: xr.Dataset
+
+
+class _Slab(NamedTuple):
+    span: tuple[int, int]
+    logits: Tensor  # (t, V)
+    before: Tensor | None  # (V,): the prediction of the slab's first token
+    state: ModelState
+    signals: dict[str, Tensor]  # name -> (layers, H, t)
+
+
+def run(
+    model: Model,
+    text: str,
+    *,
+    settings: Settings | None = None,
+    state: ModelState | None = None,
+    recorder: Recorder | None = None,
+) -> Run:
+    """Read `text`, from an empty memory or from `state`, and keep everything, logits included (16 kB a token).
+
+    For long texts use `trace`. Raises TextError for a text without anything to read.
+    """
+    kept: list[_Slab] = []
+    dataset = _record(model, text, settings, state, None, False, None, recorder, kept.append)
+    return Run(torch.cat([slab.logits for slab in kept]), kept[-1].state, dataset)
+
+
+def trace(
+    model: Model,
+    text: str,
+    *,
+    settings: Settings | None = None,
+    state: ModelState | None = None,
+    store: str | Path | None = None,
+    heads: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> xr.Dataset:
+    """The signals of every token of `text`: dims (layer, token), variables as in docs/math.md.
+
+    store: a new folder to stream to (Zarr); the Dataset is then read from it when used. heads: keep the head dimension.
+    progress(done, total) is called as tokens are done and may raise to cancel: nothing is left behind.
+    Raises TextError for a text without anything to read and StoreError for a store that exists or cannot be written.
+    """
+    return _record(model, text, settings, state, None if store is None else Path(store), heads, progress, None, None)
+
+
+def _record(
+    model: Model,
+    text: str,
+    settings: Settings | None,
+    state: ModelState | None,
+    store: Path | None,
+    heads: bool,
+    progress: Callable[[int, int], None] | None,
+    recorder: Recorder | None,
+    keep: Callable[[_Slab], None] | None,
+) -> xr.Dataset:
+    begun = time.monotonic()
+    check_text(text)
+    settings = Settings() if settings is None else settings
+    encoding = model.tokenizer.encode(text)
+    total = len(encoding.ids)
+    recording = Recording(encoding.ids, encoding.start, encoding.end, model.tokenizer.pieces, text, store)
+    try:
+        for slab in _stream(model, encoding.ids, settings, state):
+            recording.add(_arrays(slab, encoding.ids, heads))
+            _tell(recorder, slab)
+            if keep is not None:
+                keep(slab)
+            if progress is not None:
+                progress(slab.span[1], total)
+        return recording.finish(_attributes(model, text, settings, time.monotonic() - begun))
+    except BaseException:
+        recording.abandon()
+        raise
+
+
+def _stream(model: Model, ids: np.ndarray, settings: Settings, state: ModelState | None) -> Iterator[_Slab]:
+    tokens = torch.from_numpy(ids.astype(np.int64)).to(model.device)[None]
+    for start in range(0, len(ids), SLAB):
+        stop = min(len(ids), start + SLAB)
+        before = None if state is None or state.logits is None else state.logits[0]
+        with torch.inference_mode():
+            logits, state, signals = model(tokens[:, start:stop], state, settings=settings, signals=True)
+        assert signals is not None  # noqa: S101 (asked for)
+        yield _Slab((start, stop), logits[0], before, state, {name: value[:, 0] for name, value in signals.items()})
+
+
+def _arrays(slab: _Slab, ids: np.ndarray, heads: bool) -> Arrays:
+    named = {name: value.float().cpu().numpy() for name, value in slab.signals.items()}
+    if named:
+        named["momentary"] = named["theta"] * named["surprise"]
+        named = {name: named[name] for name in SIGNALS if name in named}
+        named = named if heads else sum_heads(named)
+    return {**named, **_predictions(slab, ids)}
+
+
+def _predictions(slab: _Slab, ids: np.ndarray) -> Arrays:
+    """nll[t] = -log2 p(token t given those before it) and the entropy of that distribution, in bits."""
+    with torch.inference_mode():
+        first = torch.full_like(slab.logits[:1], math.nan) if slab.before is None else slab.before[None]
+        log_p = torch.cat((first, slab.logits[:-1])).float().log_softmax(-1)
+        target = torch.from_numpy(ids[slice(*slab.span)].astype(np.int64)).to(log_p.device)
+        nll = -log_p.gather(1, target[:, None])[:, 0] / math.log(2)
+        entropy = -(log_p.exp() * log_p).sum(-1) / math.log(2)
+    return {"nll": nll.cpu().numpy(), "entropy": entropy.cpu().numpy()}
+
+
+def _tell(recorder: Recorder | None, slab: _Slab) -> None:
+    if recorder is None or not slab.signals:
+        return
+    layers = next(iter(slab.signals.values())).shape[0]
+    for layer in range(layers):
+        recorder.on_chunk(layer, slab.span, {name: value[layer] for name, value in slab.signals.items()})
+
+
+def _attributes(model: Model, text: str, settings: Settings, seconds: float) -> dict[str, Any]:
+    return {
+        "text_sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "checkpoint": model.name,
+        "variant": model.config.variant,
+        "parameters": model.parameter_count,
+        "weights_sha256": model.weights_sha256,
+        "config": json.dumps(model.config.to_dict()),
+        "settings": json.dumps(settings.to_dict()),
+        "chunk": model.config.chunk,
+        "versions": json.dumps(
+            {
+                "titanscope": version("titanscope"),
+                "torch": torch.__version__,
+                "python": platform.python_version(),
+            }
+        ),
+        "device": str(model.device),
+        "dtype": str(model.embed.weight.dtype).removeprefix("torch."),
+        "seconds": round(seconds, 3),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
