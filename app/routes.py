@@ -1,7 +1,7 @@
 """The numbers behind the text heatmap over HTTP, so that a new colouring needs neither a rerun nor a new layout.
 
-    titanscope/text?run=ID                               the text, its tokens and their spans
-    titanscope/values?run=ID[&run=ID...]&signal=S[&signal=...][&layer=0][&from=0&to=4096]
+titanscope/text?run=ID                               the text, its tokens and their spans
+titanscope/values?run=ID[&run=ID...]&signal=S[&signal=...][&layer=0][&from=0&to=4096]
 """
 
 from __future__ import annotations

@@ -28,8 +28,7 @@ def samples() -> tuple[Sample, ...]:
     """All samples, the one for newcomers first."""
     index = tomllib.loads((ROOT / "samples" / "index.toml").read_text(encoding="utf-8"))
     return tuple(
-        Sample(entry["file"], entry["title"], entry["shows"], tuple(entry["watch"]))
-        for entry in index["sample"]
+        Sample(entry["file"], entry["title"], entry["shows"], tuple(entry["watch"])) for entry in index["sample"]
     )
 
 

@@ -51,10 +51,8 @@ def wrong_address() -> bool:
 
 
 def show(runs: list[str]) -> None:
-    """Make these the shown runs, with no token selected."""
+    """Make these the shown runs."""
     st.query_params["run"] = runs
-    st.session_state["token"] = None
-    st.session_state["nonce"] = st.session_state.get("nonce", 0) + 1
 
 
 def look(available: list[str], layers: int, tokens: int) -> Look:
@@ -68,6 +66,19 @@ def look(available: list[str], layers: int, tokens: int) -> Look:
         token if token is not None and token < tokens else None,
         st.session_state.get("nonce", 0),
     )
+
+
+def layer() -> int | None:
+    """The chosen layer; None for all."""
+    chosen: int | None = st.session_state.get("layer")
+    return chosen
+
+
+def begin_at(runs: list[str], token: int) -> None:
+    """Select `token` when these runs are drawn for the first time in this session."""
+    if st.session_state.get("drawn") != runs:
+        st.session_state["drawn"] = runs
+        select(token)
 
 
 def follow(name: str) -> Callable[[], None]:

@@ -59,6 +59,19 @@ def sum_heads(heads: Arrays) -> Arrays:
     return {name: _over_heads(name, values, heads) for name, values in heads.items()}
 
 
+def sum_layers(name: str, values: np.ndarray) -> np.ndarray:
+    """(layers, T) to (T,) by the same rules; the cosine is averaged over the layers that have one, NaN where none has."""
+    values = values.astype(np.float64)
+    how = SIGNALS[name].over_heads
+    if how == "square":
+        return np.sqrt(np.square(values).sum(0)).astype(np.float32)
+    if how == "sum":
+        return values.sum(0).astype(np.float32)
+    known = (~np.isnan(values)).sum(0)
+    total = np.nansum(values, 0)
+    return np.divide(total, known, out=np.full_like(total, np.nan), where=known > 0).astype(np.float32)
+
+
 def _over_heads(name: str, values: np.ndarray, heads: Arrays) -> np.ndarray:
     how = SIGNALS[name].over_heads
     if how == "square":

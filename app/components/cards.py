@@ -28,14 +28,18 @@ def token_card(
     merged: dict[str, dict[str, Any]] = {}
     for k, run in enumerate(rows):
         for row in run:
-            entry = merged.setdefault(row["name"], {**row, "values": [""] * len(rows)})
+            entry = merged.setdefault(row["name"], {**row, "values": [""] * len(rows), "by_layer": []})
             entry["values"][k] = number(row["value"])
+            entry["by_layer"] += [
+                f"{columns[k] + ' ' if len(rows) > 1 else ''}L{layer + 1} {number(value)}"
+                for layer, value in enumerate(row["layers"])
+            ]
     listed = [
         {
             "label": row["label"],
             "symbol": row["symbol"],
             "values": row["values"],
-            "layers": [f"L{k + 1} {number(v)}" for k, v in enumerate(row["layers"])] if len(rows) == 1 else [],
+            "layers": row["by_layer"],
             "note": " · ".join(part for part in (row["source"], "per " + row["granularity"], row["rule"]) if part),
         }
         for row in merged.values()

@@ -8,14 +8,14 @@ import plotly.graph_objects as go
 
 from app.theme import Palette
 
-FONT = "system-ui, -apple-system, 'Segoe UI', 'Liberation Sans', Arial, sans-serif"
+FONT = "-apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Liberation Sans', Arial, sans-serif"
 
 
 def framed(figure: go.Figure, palette: Palette, height: int, **layout: Any) -> go.Figure:
     """Give a figure the page's ground, hairlines and type; it never zooms by accident while the page scrolls."""
     figure.update_layout(
         height=height,
-        margin={"l": 8, "r": 8, "t": 6, "b": 8},
+        margin={"l": 44, "r": 10, "t": 20, "b": 36},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"family": FONT, "size": 12, "color": palette.text},
@@ -29,11 +29,27 @@ def framed(figure: go.Figure, palette: Palette, height: int, **layout: Any) -> g
         "zeroline": False,
         "tickfont": {"color": palette.muted, "size": 11},
         "title": {"font": {"color": palette.muted, "size": 11}},
-        "automargin": True,
     }
     figure.update_xaxes(**axis)
     figure.update_yaxes(**axis)
     return figure
+
+
+def row_title(figure: go.Figure, row: int, title: str, palette: Palette) -> None:
+    """A small title above the left end of a subplot."""
+    figure.add_annotation(
+        text=title,
+        x=0,
+        xref="x domain",
+        y=1,
+        yref="y domain",
+        xanchor="left",
+        yanchor="bottom",
+        showarrow=False,
+        font={"size": 12, "color": palette.muted},
+        row=row,
+        col=1,
+    )
 
 
 def plain(text: str) -> str:

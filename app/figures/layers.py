@@ -13,15 +13,14 @@ from app.figures import aggregate, frame, scale
 from app.theme import SIGNALS, Palette, label, number
 
 COLUMNS = 1200
-BLUE_ORANGE = "diverging"
 
 
-def layer_map(
-    traces: Sequence[xr.Dataset], signal: str, palette: Palette, *, columns: int = COLUMNS
-) -> go.Figure:
+def layer_map(traces: Sequence[xr.Dataset], signal: str, palette: Palette, *, columns: int = COLUMNS) -> go.Figure:
     """One heatmap a run, all on one scale (cividis; blue to orange for signed signals)."""
     shown = [ds for ds in traces if signal in ds.data_vars and "layer" in ds[signal].dims]
-    figure = make_subplots(rows=max(len(shown), 1), cols=1, shared_xaxes=True, vertical_spacing=0.08)
+    figure = make_subplots(
+        rows=max(len(shown), 1), cols=1, shared_xaxes=True, vertical_spacing=min(0.2, 0.9 / max(1, 4 * len(shown)))
+    )
     limits = layer_scale(traces, signal)
     for row, ds in enumerate(shown, start=1):
         starts, values = aggregate.block_max(np.asarray(ds[signal].values, np.float32), columns)
@@ -35,7 +34,7 @@ def layer_map(
                 zmax=limits.high,
                 colorscale=_colours(signal, palette),
                 showscale=row == 1,
-                colorbar={"thickness": 8, "outlinewidth": 0, "tickfont": {"size": 11}, "nticks": 4, "len": 1},
+                colorbar=_bar(palette),
                 hovertemplate="token %{x}, %{y}<br>" + SIGNALS[signal].label.lower() + " %{z:.4g}<extra></extra>",
                 ygap=1,
             ),
@@ -43,18 +42,27 @@ def layer_map(
             col=1,
         )
         if len(shown) > 1:
-            figure.update_yaxes(title_text=label(str(ds.attrs["checkpoint"])), row=row, col=1)
+            frame.row_title(figure, row, label(str(ds.attrs["checkpoint"])), palette)
     layers = sum(ds.sizes["layer"] for ds in shown)
-    frame.framed(figure, palette, 22 * layers + 14 * len(shown) + 44)
-    figure.update_xaxes(showgrid=False)
+    frame.framed(figure, palette, 24 * layers + 22 * len(shown) + 56)
+    figure.update_layout(margin_t=34)
+    last = max((ds.sizes["token"] for ds in shown), default=1)
+    figure.update_xaxes(range=[0.5, last + 0.5], showgrid=False)
     figure.update_yaxes(showgrid=False, fixedrange=True)
-    figure.update_xaxes(title_text="token", row=max(len(shown), 1), col=1)
+    figure.update_xaxes(title_text="token", title_standoff=4, row=max(len(shown), 1), col=1)
     return figure
 
 
 def layer_scale(traces: Sequence[xr.Dataset], signal: str) -> scale.Scale:
     """The scale over every layer of every run that has the signal."""
     return scale.shared([np.asarray(ds[signal].values) for ds in traces if signal in ds.data_vars], signal)
+
+
+def _bar(palette: Palette) -> dict[str, object]:
+    """A colour bar above the right end, so that the time axis lines up with the timelines."""
+    ticks = {"size": 11, "color": palette.muted}
+    place = {"orientation": "h", "x": 1.0, "xanchor": "right", "y": 1.0, "yanchor": "bottom", "len": 150, "ypad": 2}
+    return place | {"lenmode": "pixels", "thickness": 7, "outlinewidth": 0, "tickfont": ticks, "nticks": 4}
 
 
 def _colours(signal: str, palette: Palette) -> list[list[object]] | str:

@@ -27,26 +27,23 @@ def timelines(
 ) -> go.Figure:
     """Stacked rows over a shared token axis; a row has one vertical scale for all runs, from zero."""
     rows = [name for name in signals if any(name in ds.data_vars for ds in traces)]
-    figure = make_subplots(rows=max(len(rows), 1), cols=1, shared_xaxes=True, vertical_spacing=0.05)
+    figure = make_subplots(rows=max(len(rows), 1), cols=1, shared_xaxes=True, vertical_spacing=0.09)
     for row, name in enumerate(rows, start=1):
         for ds in traces:
             if name in ds.data_vars:
                 figure.add_trace(_line(ds, name, layer, points, palette, len(traces) == 1), row=row, col=1)
         signal = SIGNALS[name]
-        figure.update_yaxes(
-            title_text=f"{signal.label.lower()}<br>{signal.symbol}", rangemode="tozero", nticks=4, row=row, col=1
-        )
-    frame.framed(figure, palette, ROW_HEIGHT * len(rows) + 46, hovermode="x unified", hoversubplots="axis")
+        figure.update_yaxes(rangemode="tozero", nticks=4, row=row, col=1)
+        frame.row_title(figure, row, f"{signal.label.lower()} {signal.symbol}", palette)
+    frame.framed(figure, palette, ROW_HEIGHT * len(rows) + 56, hovermode="x unified", hoversubplots="axis")
     last = max((ds.sizes["token"] for ds in traces), default=1)
     figure.update_xaxes(range=[0.5, last + 0.5], showgrid=False)
-    figure.update_xaxes(title_text="token", row=len(rows), col=1)
-    figure.update_yaxes(title_standoff=6, fixedrange=True)
+    figure.update_xaxes(title_text="token", title_standoff=4, row=len(rows), col=1)
+    figure.update_yaxes(fixedrange=True)
     return figure
 
 
-def _line(
-    ds: xr.Dataset, name: str, layer: int | None, points: int, palette: Palette, alone: bool
-) -> go.Scatter:
+def _line(ds: xr.Dataset, name: str, layer: int | None, points: int, palette: Palette, alone: bool) -> go.Scatter:
     checkpoint = str(ds.attrs["checkpoint"])
     index, values = aggregate.min_max(aggregate.column(ds, name, layer), points)
     colour = palette.variant(checkpoint)
@@ -55,7 +52,7 @@ def _line(
         y=values,
         mode="lines",
         name=label(checkpoint),
-        line={"color": colour, "width": 1.3},
+        line={"color": colour, "width": 1.3 if alone else 1},
         fill="tozeroy" if alone else None,
         fillcolor=_faint(colour),
         hovertemplate="%{y:.4g}",

@@ -31,7 +31,8 @@ def moves(traces: Sequence[xr.Dataset], token: int, palette: Palette, layer: int
                 hovertemplate=f"{MOVE_WORDS[signal]} {SIGNALS[signal].symbol} %{{x:.4g}}<extra></extra>",
             )
         )
-    frame.framed(figure, palette, 26 * len(traces) + 26, barmode="stack", bargap=0.3)
+    frame.framed(figure, palette, 24 * len(traces) + 30, barmode="stack", bargap=0.25)
+    figure.update_layout(margin={"l": 44 if len(traces) > 1 else 2, "r": 8, "t": 2, "b": 24})
     figure.update_xaxes(showgrid=False, nticks=4, fixedrange=True)
     figure.update_yaxes(showticklabels=len(traces) > 1, autorange="reversed", fixedrange=True)
     return figure
@@ -72,3 +73,13 @@ def summary(traces: Sequence[xr.Dataset], token: int, layer: int | None = None) 
         )
         parts.append(f"{label(str(ds.attrs['checkpoint']))}: {sizes}")
     return f"What moved the memory at token {token + 1}. " + "; ".join(parts) + "."
+
+
+def legend(palette: Palette) -> str:
+    """The three colours of the bar as HTML (no user text in it)."""
+    parts = (
+        f'<span style="white-space:nowrap"><span style="display:inline-block;width:9px;height:9px;'
+        f'background:{palette.signal(name)}"></span> {MOVE_WORDS[name]} {SIGNALS[name].symbol}</span>'
+        for name in MOVES
+    )
+    return f'<div style="font-size:0.85rem;display:flex;flex-wrap:wrap;gap:0 12px">{"".join(parts)}</div>'

@@ -1,8 +1,8 @@
 """Finished runs on disk: immutable folders, published by rename, removed by age and size.
 
-    RUNS/<id>/trace.zarr   the trace
-    RUNS/<id>/run.json     what was run: checkpoint, title, tokens, seconds, bytes
-    RUNS/tmp-<id>/         a run that is being written
+RUNS/<id>/trace.zarr   the trace
+RUNS/<id>/run.json     what was run: checkpoint, title, tokens, seconds, bytes
+RUNS/tmp-<id>/         a run that is being written
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The process that holds torch: reads jobs as JSON lines on stdin, answers with JSON lines on stdout.
 
-    in   {"do": "run", "id", "checkpoint", "text", "title"}   {"do": "cancel", "id"}
-    out  {"event": "ready", "devices"}   {"event": "loading" | "running" | "done" | "failed" | "cancelled", "id", ...}
+in   {"do": "run", "id", "checkpoint", "text", "title"}   {"do": "cancel", "id"}
+out  {"event": "ready", "devices"}   {"event": "loading" | "running" | "done" | "failed" | "cancelled", "id", ...}
 """
 
 from __future__ import annotations
@@ -86,26 +86,32 @@ class Worker:
 
     def _trace(self, job: dict[str, Any]) -> dict[str, Any]:
         import titans_core as tc  # noqa: PLC0415
+        from titans_core.errors import CheckpointError  # noqa: PLC0415
 
         run, name = job["id"], job["checkpoint"]
         last = 0.0
 
-        def progress(done: int, total: int) -> None:
-            nonlocal last
+        def check() -> None:
             if run in self._cancelled:
                 raise Cancelled
+
+        def progress(done: int, total: int) -> None:
+            nonlocal last
+            check()
             now = time.monotonic()
             if now - last >= PROGRESS_EVERY:
                 last = now
                 self.say(event="running", id=run, done=int(done), total=int(total))
 
-        progress(0, 0)
+        check()
+        if name not in tc.checkpoints():  # tc.load would take any path; the page may only name what ships
+            raise CheckpointError(f"unknown checkpoint {name!r}; there are {', '.join(tc.checkpoints())}")
         if name not in self._models:
             self.say(event="loading", id=run)
             self._models[name] = tc.load(name, device=self.device)
         started = time.monotonic()
         ds = tc.trace(self._models[name], job["text"], store=store.draft(run) / "trace.zarr", progress=progress)
-        progress(0, 0)
+        check()
         return {
             "checkpoint": name,
             "title": job["title"],

@@ -68,7 +68,8 @@ def _progress(ids: tuple[str, ...], live_before: int) -> None:
     going = [(run, at) for run in ids if (at := runs.progress(run)) is not None and at.live]
     if len(going) != live_before:
         st.rerun()
-    with st.container(border=True):
+    with st.container(border=True, key="panel_progress"):
+        st.markdown(f"**{state.plain(going[0][1].title)}**" if going else "")
         for _, at in going:
             st.progress(at.done / at.total if at.total else 0.0, text=_words(at))
         if st.button("Cancel", key="cancel"):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import streamlit as st
 
 from app import runs, samples, state, theme
 from app.components import cards, text_heatmap
-from app.figures import aggregate, layers, passages, tables, timelines, token
+from app.figures import layers, passages, tables, timelines, token
 from app.runs import Run
 from app.words import words
 
@@ -23,11 +26,12 @@ def _head(shown: list[Run]) -> None:
     st.title(state.plain(shown[0].title or "Untitled text"), anchor=False)
     for run in shown:
         st.caption(state.plain(_facts(run)))
+    st.markdown(f":small[{words('how_to_read')}]")
     sample = samples.by_title(shown[0].title)
-    with st.expander("How to read this" + (", and what to watch in this text" if sample else "")):
-        st.markdown(words("how_to_read"))
-        for line in sample.watch if sample else ():
-            st.markdown("- " + state.plain(line))
+    if sample:
+        with st.expander("What to watch in this text"):
+            st.markdown("\n".join(f"- {state.plain(line)}" for line in (sample.shows, *sample.watch)))
+            st.caption(words("not_importance"))
 
 
 def _facts(run: Run) -> str:
@@ -39,16 +43,25 @@ def _facts(run: Run) -> str:
             f"{theme.parameters(int(at['parameters']))} parameters, trained",
             f"{run.ds.sizes['token']:,} tokens",
             f"update chunk {at['chunk']}",
+            _window(at),
             f"{theme.duration(float(at['seconds']))} on {str(at['device']).upper()}",
             f"run {run.id[:6]}…",
         )
     )
 
 
+def _window(at: dict[Any, Any]) -> str:
+    """How far attention reaches; a segment is also the unit in which MAC reads its memory."""
+    window = json.loads(at["config"]).get("window")
+    return f"{'segments' if at['variant'] == 'mac' else 'attention window'} of {window} tokens"
+
+
 @st.fragment
 def _body(shown: list[Run]) -> None:
     traces = [run.ds for run in shown]
     names = [name for name in theme.SIGNALS if any(name in ds.data_vars for ds in traces)]
+    found = _found(shown[0], state.layer())
+    state.begin_at([run.id for run in shown], found[0].token if found else 0)
     look = state.look(names, traces[0].sizes.get("layer", 0), traces[0].sizes["token"])
     alone = len(shown) == 1
     if alone:
@@ -63,14 +76,25 @@ def _body(shown: list[Run]) -> None:
     with left:
         _through_time(shown, look)
         _layer_map(shown, look)
-    with right:
         if not alone:
+            _passages(shown[0], found)
+    with right:
+        if alone:
+            _passages(shown[0], found)
+        else:
             _token(shown, look)
-        _passages(shown, look)
+
+
+def _found(run: Run, layer: int | None) -> list[passages.Passage]:
+    if "surprise" not in run.ds:
+        return []
+    values = runs.column(run.id, "surprise", layer)
+    spans = run.ds["start"].values, run.ds["end"].values
+    return passages.passages(values, *spans, str(run.ds.attrs["text"]))
 
 
 def _text(shown: list[Run], look: state.Look) -> None:
-    with st.container(border=True):
+    with st.container(border=True, key="panel_text"):
         text_heatmap.text_heatmap(
             [(run.id, run.ds) for run in shown],
             state.palette(),
@@ -85,7 +109,7 @@ def _text(shown: list[Run], look: state.Look) -> None:
 
 def _through_time(shown: list[Run], look: state.Look) -> None:
     traces = [run.ds for run in shown]
-    with st.container(border=True):
+    with st.container(border=True, key="panel_time"):
         _title("Through time", timelines.note(traces, look.layer))
         figure = timelines.timelines(traces, state.palette(), layer=look.layer)
         st.plotly_chart(
@@ -100,22 +124,20 @@ def _through_time(shown: list[Run], look: state.Look) -> None:
 
 def _layer_map(shown: list[Run], look: state.Look) -> None:
     traces = [run.ds for run in shown if look.signal in run.ds and "layer" in run.ds[look.signal].dims]
-    with st.container(border=True):
+    with st.container(border=True, key="panel_layers"):
         signal = theme.SIGNALS[look.signal]
         if not traces:
             _title("Layer × token", f"{signal.label.lower()} belongs to the whole model, not to a layer")
             return
         _title("Layer × token", f"{signal.label.lower()} {signal.symbol} · {layers.note(traces, look.signal)}")
         figure = layers.layer_map(traces, look.signal, state.palette())
-        st.plotly_chart(
-            figure, config=CHART, theme=None, key="layer_map", alt=layers.summary(traces, look.signal)
-        )
+        st.plotly_chart(figure, config=CHART, theme=None, key="layer_map", alt=layers.summary(traces, look.signal))
         _table("layer_map", lambda: tables.layer_map(traces, look.signal))
 
 
 def _token(shown: list[Run], look: state.Look) -> None:
     traces = [run.ds for run in shown]
-    with st.container(border=True):
+    with st.container(border=True, key="panel_token"):
         if look.token is None:
             _title("One token", "")
             st.caption("Click a token in the text, or move to one with the arrow keys, to see all its signals.")
@@ -133,23 +155,19 @@ def _token(shown: list[Run], look: state.Look) -> None:
         if moving:
             _title("What moved the memory here", "")
             figure = token.moves(moving, look.token, state.palette(), look.layer)
-            st.plotly_chart(figure, config=CHART, theme=None, key="moves", alt=token.summary(moving, look.token))
+            st.plotly_chart(
+                figure, config=CHART, theme=None, key="moves", alt=token.summary(moving, look.token, look.layer)
+            )
+            st.html(token.legend(state.palette()))
             st.markdown(words("moves"))
             st.caption(words("moves_note"))
 
 
-def _passages(shown: list[Run], look: state.Look) -> None:
-    run = next((run for run in shown if "surprise" in run.ds), None)
-    if run is None:
+def _passages(run: Run, found: list[passages.Passage]) -> None:
+    if not found:
         return
-    found = passages.passages(
-        runs.column(run.id, "surprise", look.layer),
-        run.ds["start"].values,
-        run.ds["end"].values,
-        str(run.ds.attrs["text"]),
-    )
-    with st.container(border=True):
-        _title("Most surprising passages", f"{theme.label(run.checkpoint)}, by mean ‖∇ℓ‖ over {passages.SMOOTH} tokens")
+    with st.container(border=True, key="panel_passages"):
+        _title("Most surprising passages", f"{theme.label(run.checkpoint)}, mean ‖∇ℓ‖ over {passages.SPAN} tokens")
         cards.passage_list("passages", found, state.palette(), state.pick("passages"))
 
 

@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+
+
+class Decays(NamedTuple):
+    """What the gates alone decide inside each chunk; C tokens per chunk."""
+
+    carry: Tensor  # H_t = prod eta: how much of S_0 is in S_t, (..., C)
+    keep: Tensor  # beta_t = prod (1 - alpha): how much of W_0 is in W_t, (..., C)
+    carried: Tensor  # c_t = sum_s B[t, s] H_s: how much of S_0 is in W_t, (..., C)
+    E: Tensor  # E[s, i] = H_s / H_i: how much of token i's push is in S_s, (..., C, C)
+    B: Tensor  # B[t, s] = beta_t / beta_s: how much of S_s is in W_t, (..., C, C)
+    A: Tensor  # A = B E: how much of token i's push is in W_t, (..., C, C)
+
+    @classmethod
+    def of(cls, eta: Tensor, alpha: Tensor) -> Decays:
+        """eta, alpha: (..., C)."""
+        E, B = decay_matrix(eta), decay_matrix(1 - alpha)
+        carry = E[..., 0] * eta[..., :1]
+        keep = B[..., 0] * (1 - alpha[..., :1])
+        return cls(carry, keep, (B @ carry.unsqueeze(-1)).squeeze(-1), E, B, B @ E)
 
 
 def decay_matrix(gate: Tensor) -> Tensor:

@@ -10,26 +10,13 @@ Shapes: B batch, H heads, T tokens, N chunks, C tokens per chunk, D width.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 from torch.nn.functional import silu
 
-from titans_core.memory.decay import decay_matrix
+from titans_core.memory.decay import Decays
 from titans_core.memory.signals import ChunkRecord, closed_form
 from titans_core.memory.types import MemoryScan, Weights, check_inputs, zeros_like
-
-
-class Decays(NamedTuple):
-    """What the gates alone decide, for N chunks at once."""
-
-    carry: Tensor  # H_t = prod eta                     (B, H, N, C)
-    keep: Tensor  # beta_t = prod (1 - alpha)           (B, H, N, C)
-    carried: Tensor  # c_t = sum_s B[t, s] H_s          (B, H, N, C)
-    E: Tensor  # E[s, i] = H_s / H_i                    (B, H, N, C, C)
-    B: Tensor  # B[t, s] = beta_t / beta_s              (B, H, N, C, C)
-    A: Tensor  # A = B E: weight of token i's push in M_t
 
 
 def memory_scan(
@@ -80,7 +67,7 @@ def _scan_chunks(
 ) -> tuple[list[Tensor], tuple[Weights, Weights], dict[str, Tensor] | None]:
     """N chunks of equal size, one after the other. parts: q, k, v, theta, eta, alpha as (B, H, N, C, ...)."""
     q, k, v, theta, eta, alpha = parts
-    decays = _decays(eta, alpha)
+    decays = Decays.of(eta, alpha)
     reads, records = [], []
     # unbind, not indexing: the gradient of an index is a whole tensor of zeros per chunk
     columns = [
@@ -111,17 +98,10 @@ def _scan_chunks(
             ),
             tuple(ends[2] * s - u.chunk(2, -1)[1] for s, u in zip(momentum, written, strict=True)),
         )
-    named = closed_form(records, eta, alpha, decays.E, decays.B, decays.A) if signals else None
+    named = closed_form(records, eta, alpha) if signals else None
     if named is not None and step_cap is None:
         del named["theta"]
     return reads, (weights, momentum), named
-
-
-def _decays(eta: Tensor, alpha: Tensor) -> Decays:
-    E, B = decay_matrix(eta), decay_matrix(1 - alpha)
-    carry = E[..., 0] * eta[..., :1]
-    keep = B[..., 0] * (1 - alpha[..., :1])
-    return Decays(carry, keep, (B @ carry.unsqueeze(-1)).squeeze(-1), E, B, B @ E)
 
 
 def _backpropagate(weights: Weights, k: Tensor, v: Tensor) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:

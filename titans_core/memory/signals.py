@@ -1,8 +1,8 @@
 """Every norm of the trace in closed form, without building a weight matrix per token.
 
 With u_i = -theta_i a_i^T g_i (summed over memory layers), all inner products between pushes are one Gram matrix a
-chunk, G[i, j] = sum_l (a_i . a_j)(g_i . g_j), and every norm follows from G, the gates and five numbers of the chunk's start.
-Computed in float64: squared norms of pushes that cancel would lose all digits in float32.
+chunk, G[i, j] = sum_l (a_i . a_j)(g_i . g_j); every norm follows from G, the gates and what the chunk starts with.
+Computed in float64, gates included: squared norms of pushes that cancel would lose all digits in float32.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from titans_core.memory.decay import Decays
 from titans_core.memory.types import Weights
 
 
@@ -52,12 +53,10 @@ class ChunkRecord(NamedTuple):
         return cls(gram, weights_push, momentum_push, loss, theta.double(), w2, s2, ws)
 
 
-def closed_form(
-    records: list[ChunkRecord], eta: Tensor, alpha: Tensor, E: Tensor, B: Tensor, A: Tensor
-) -> dict[str, Tensor]:
+def closed_form(records: list[ChunkRecord], eta: Tensor, alpha: Tensor) -> dict[str, Tensor]:
     """The signals of N chunks, name -> (B, H, N*C) in the gates' dtype.
 
-    eta, alpha: (B, H, N, C); E, B, A: the decay matrices of scan.py, (B, H, N, C, C). With
+    eta, alpha: (B, H, N, C). With H, beta, E, B, A of `Decays` and
     p_t = <eta_t S_{t-1}, u_t>, m_t = <M_{t-1}, u_t>, x_t = <M_t, S_t>, y_t = <M_{t-1}, S_t>:
         |S_t|^2 = H_t^2 |S_0|^2 + sum_s E[t,s]^2 (2 p_s + |u_s|^2)
         x_t = beta_t H_t <W_0,S_0> + sum_s B[t,s] E[t,s] ((1-alpha_s) m_s + |S_s|^2)
@@ -65,11 +64,9 @@ def closed_form(
     """
     r = ChunkRecord(*(torch.stack(column, 2) for column in zip(*records, strict=True)))
     dtype = eta.dtype
-    eta, alpha, E, B, A = (x.detach().double() for x in (eta, alpha, E, B, A))
+    eta, alpha = eta.detach().double(), alpha.detach().double()
+    H, beta, carried, E, B, A = Decays.of(eta, alpha)
     keep = 1 - alpha
-    carried = (B @ (E[..., 0] * eta[..., :1]).unsqueeze(-1)).squeeze(-1)
-    H = E[..., 0] * eta[..., :1]
-    beta = B[..., 0] * keep[..., :1]
     w2, s2, ws = (x.unsqueeze(-1) for x in (r.weights_square, r.momentum_square, r.weights_momentum))
     inner = r.gram * r.theta.unsqueeze(-1) * r.theta.unsqueeze(-2)  # <u_t, u_i>
     wu, su = -r.theta * r.weights_push, -r.theta * r.momentum_push

@@ -11,15 +11,26 @@ function tokenCard({ piece, place, columns, rows }) {
   if (columns.length > 1) {
     table.append(node("tr", "", node("th"), ...columns.map((name) => node("th", "", name))));
   }
-  for (const { label, symbol, values, layers, note } of rows) {
+  for (const { label, symbol, values } of rows) {
     const row = node("tr", "", node("td", "", label, node("span", "soft", ` ${symbol}`)));
     row.append(...values.map((value) => node("td", "value", value)));
-    const under = node("td", "note", node("div", "", note));
-    if (layers.length) under.append(node("div", "", layers.join("   ")));
-    under.colSpan = values.length + 1;
-    table.append(row, node("tr", "", under));
+    table.append(row);
   }
-  return [head, table];
+  return [head, table, details(rows)];
+}
+
+// Closed at first: values by layer, equation and granularity. Stays open from token to token.
+let open = false;
+function details(rows) {
+  const box = node("details", "", node("summary", "soft", "Layers, equations, granularity"));
+  box.open = open;
+  box.addEventListener("toggle", () => (open = box.open));
+  for (const { label, note, layers } of rows) {
+    const line = node("div", "detail", node("b", "", label), node("div", "soft", note));
+    if (layers.length) line.append(node("div", "", ...layers.map((text) => node("span", "layer", text))));
+    box.append(line);
+  }
+  return box;
 }
 
 function passageList(passages, pick) {

@@ -148,6 +148,7 @@ function paintStrip(canvas, view) {
     context.strokeStyle = colour;
     context.lineWidth = 1;
     context.stroke();
+    if (view.panels.length > 1) continue;
     context.lineTo(width, height);
     context.lineTo(0, height);
     context.globalAlpha = 0.14;

@@ -1,0 +1,49 @@
+# Every target sets up what it needs; a machine with Python 3.11 or newer and make is enough.
+#
+# On Linux, PyPI's torch brings several GB of CUDA libraries. Without an NVIDIA GPU, the CPU build does the same:
+#   make setup TORCH_INDEX=https://download.pytorch.org/whl/cpu
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+TORCH_INDEX ?=
+INSTALL := $(PYTHON) -m pip install --disable-pip-version-check -c constraints.txt \
+  $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint setup
+
+help:
+	@echo "make run     set up and open the dashboard"
+	@echo "make test    set up, browser included, and run all tests"
+	@echo "make lint    check format, lint and types"
+	@echo "make setup   set up for development"
+
+run: $(VENV)/.app
+	@$(PYTHON) -m app
+
+test: $(VENV)/.dev
+	@tools/browser.sh $(PYTHON)
+	@$(PYTHON) -m pytest
+
+lint: $(VENV)/.dev
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m mypy
+
+setup: $(VENV)/.dev
+
+# A stamp is older than these files when what is installed may no longer be what they ask for.
+$(VENV)/.app: pyproject.toml constraints.txt | $(PYTHON)
+	@echo "Installing what the dashboard needs into $(VENV); the first time this takes minutes, mostly for torch."
+	@$(INSTALL) torch
+	@$(INSTALL) --quiet -e ".[app]"
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(PYTHON)
+	@echo "Installing the dashboard and the test tools into $(VENV); the first time this takes minutes, mostly for torch."
+	@$(INSTALL) torch
+	@$(INSTALL) --quiet -e ".[dev]"
+	@touch $@ $(VENV)/.app
+
+$(PYTHON):
+	@tools/venv.sh $(VENV)

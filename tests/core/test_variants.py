@@ -1,0 +1,149 @@
+"""Every variant: causal, streaming, in the paper's order, and with a memory that matters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from titans_core.config import VARIANTS, ModelConfig, Settings
+from titans_core.errors import ConfigError
+from titans_core.model import Model
+from titans_core.variants import mac
+
+WITH_MEMORY = [v for v in VARIANTS if v != "transformer"]
+
+
+def build(variant: str, **changes: int) -> Model:
+    """A small random model in float64 in which every weight matters."""
+    shape = {"vocab": 50, "dim": 16, "layers": 2, "heads": 2, "ffn": 24, "window": 12, "chunk": 4, "persistent": 2}
+    torch.manual_seed(0)
+    model = Model(ModelConfig(variant=variant, **{**shape, **changes})).double()
+    for p in model.parameters():
+        torch.nn.init.normal_(p, std=0.3)
+    for block in model.blocks:
+        if hasattr(block, "memory"):
+            block.memory.gates.bias.data[4:] = -7.0  # alpha: keep what is written
+    return model.requires_grad_(False)
+
+
+def tokens(length: int, batch: int = 2) -> Tensor:
+    return torch.randint(0, 50, (batch, length), generator=torch.Generator().manual_seed(length))
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_no_token_changes_anything_before_it(variant: str, depth: int) -> None:
+    model, ids = build(variant, memory_depth=depth, memory_hidden=6), tokens(61)
+    before = model(ids, signals=True)
+    for t in (0, 1, 5, 11, 12, 13, 30, 47, 48, 60):
+        changed = ids.clone()
+        changed[:, t] = (changed[:, t] + 1) % 50
+        after = model(changed, signals=True)
+        assert torch.equal(after.logits[:, :t], before.logits[:, :t])
+        assert (after.logits[:, t] != before.logits[:, t]).any()
+        for name, values in before.signals.items():
+            assert torch.equal(after.signals[name][..., :t].nan_to_num(), values[..., :t].nan_to_num()), name
+
+
+@pytest.mark.parametrize("variant", WITH_MEMORY)
+def test_the_first_token_reaches_the_last_through_the_memory(variant: str) -> None:
+    model, ids = build(variant), tokens(200)
+    changed = ids.clone()
+    changed[:, 0] = (changed[:, 0] + 1) % 50
+    reached = [
+        (model(x, settings=s).logits[:, -1]) for s in (Settings(), Settings(zero_reads=True)) for x in (ids, changed)
+    ]
+    assert not torch.equal(reached[0], reached[1])
+    assert torch.equal(reached[2], reached[3])  # with reads zeroed only the window is left: 2 x 12 tokens
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_any_split_gives_the_same_logits_and_signals(variant: str, depth: int) -> None:
+    model, ids = build(variant, memory_depth=depth, memory_hidden=6), tokens(61)
+    whole = model(ids, signals=True)
+    for cuts in ([12, 24, 61], [1, 13, 14, 40, 61], [60, 61], list(range(1, 62))):
+        state, logits, named = None, [], []
+        for start, stop in zip([0, *cuts], cuts, strict=False):
+            out = model(ids[:, start:stop], state, signals=True)
+            state = out.state
+            logits.append(out.logits)
+            named.append(out.signals)
+        torch.testing.assert_close(torch.cat(logits, 1), whole.logits, rtol=1e-9, atol=1e-11)
+        for name, values in whole.signals.items():
+            joined = torch.cat([n[name] for n in named], 3)
+            torch.testing.assert_close(joined, values, rtol=1e-9, atol=1e-11, equal_nan=True, msg=name)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_recording_changes_no_logits_and_rows_do_not_mix(variant: str) -> None:
+    model, ids = build(variant), tokens(30, batch=3)
+    whole = model(ids, signals=True)
+    assert torch.equal(model(ids).logits, whole.logits)
+    assert model(ids).signals is None
+    torch.testing.assert_close(model(ids[1:2]).logits[0], whole.logits[1])
+
+
+def test_mac_reads_then_attends_then_writes_per_segment(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = build("mac", layers=1)
+    block = model.blocks[0]
+    events: list[str] = []
+
+    def spy(module: object, method: str, name: str) -> None:
+        inner: Callable[..., object] = getattr(module, method)
+        monkeypatch.setattr(module, method, lambda *a, **k: (events.append(name), inner(*a, **k))[1])
+
+    spy(block.memory, "recall", "read the past")
+    spy(block.attention, "forward", "attend")
+    spy(block.memory, "forward", "write")
+    spy(block.combine, "forward", "gate")
+    model(tokens(24))
+    assert isinstance(block, mac.MacBlock)
+    assert events == ["read the past", "attend", "write", "gate"] * 2
+
+
+def test_mac_reads_are_visible_from_their_own_token_on() -> None:
+    """The read made for position j carries that position's query: earlier positions must not see it."""
+    attention = build("mac").blocks[0].attention
+    x, read = torch.randn(2, 1, 12, 16, dtype=torch.float64)
+    changed = read.clone()
+    changed[:, 7] += 1
+    out, shares = attention(x, read)
+    moved = (attention(x, changed)[0] - out).abs().amax((0, 2))
+    assert (moved[:7] == 0).all()
+    assert (moved[7:] > 0).all()
+    torch.testing.assert_close(sum(shares.values()), torch.ones(1, 2, 12, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("variant", ["mag", "mal", "transformer"])
+def test_windowed_attention_sees_exactly_the_window(variant: str) -> None:
+    model, ids = build(variant, layers=1), tokens(40)
+    before = model(ids, settings=Settings(zero_reads=True)).logits[:, -1]
+    for back, seen in ((11, True), (12, False)):
+        changed = ids.clone()
+        changed[:, -1 - back] = (changed[:, -1 - back] + 1) % 50
+        moved = not torch.equal(model(changed, settings=Settings(zero_reads=True)).logits[:, -1], before)
+        assert moved == seen
+
+
+@pytest.mark.parametrize("variant", WITH_MEMORY)
+def test_applied_steps_stay_under_their_bound(variant: str) -> None:
+    model = build(variant)
+    for p in model.parameters():
+        torch.nn.init.normal_(p, std=3.0)
+    signals = model(tokens(50), signals=True).signals
+    assert (signals["theta"] <= (1 - signals["eta"]) / 4 + 1e-12).all()
+    assert signals["memory"].isfinite().all()
+
+
+def test_every_shipped_shape_fits_its_budget() -> None:
+    for variant in VARIANTS:
+        assert Model(ModelConfig(variant=variant)).parameter_count <= 2_500_000
+
+
+def test_no_tokens_is_refused() -> None:
+    with pytest.raises(ConfigError, match="at least one token"):
+        build("mag")(torch.empty(1, 0, dtype=torch.long))

@@ -1,0 +1,104 @@
+"""The command `titans`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+import numpy as np
+import xarray as xr
+from tqdm import tqdm
+
+from titans_core.assets import checkpoint_names
+from titans_core.documents import check_text, read_text
+from titans_core.errors import TitansError
+from titans_core.passages import passages
+from titans_core.signals import sum_layers
+
+
+class _Group(click.Group):
+    """Shows a person's mistakes as one plain line, and exits with 2."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except TitansError as error:
+            click.echo(f"titans: {error}", err=True)
+            sys.exit(2)
+
+
+@click.group(cls=_Group)
+@click.version_option(package_name="titanscope", prog_name="titans")
+def main() -> None:
+    """Watch a neural memory work: run Titans memories on your text and record every signal."""
+
+
+@main.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--checkpoint", "names", multiple=True, help="A shipped name or a folder; repeat for several. [default: all]"
+)
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="RUN.zarr for one checkpoint, a folder for several."
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda")
+@click.option("--heads", is_flag=True, help="Keep every head apart.")
+def trace(file: Path, names: tuple[str, ...], out: Path, device: str, heads: bool) -> None:
+    """Run FILE (text, UTF-8) through one or more memories and store what they did with every token."""
+    # torch takes seconds to load: only once the file is known to be good
+    text = read_text(file.read_bytes())
+    for notice in check_text(text):
+        click.echo(notice, err=True)
+    from titans_core.checkpoint import load  # noqa: PLC0415
+    from titans_core.tracing import trace as run_trace  # noqa: PLC0415
+
+    chosen = list(dict.fromkeys(names or checkpoint_names()))
+    stores = _stores(chosen, out)
+    models = [load(name, device) for name in chosen]
+    for model, store in zip(models, stores, strict=True):
+        with tqdm(total=len(model.tokenizer.encode(text)), unit=" tokens", desc=model.name, file=sys.stderr) as bar:
+            store.parent.mkdir(parents=True, exist_ok=True)
+            dataset = run_trace(
+                model, text, store=store, heads=heads, progress=lambda done, total, bar=bar: bar.update(done - bar.n)
+            )
+        click.echo(summary(dataset, store))
+
+
+def _stores(names: list[str], out: Path) -> list[Path]:
+    """One store per checkpoint: OUT itself if it ends in .zarr and there is one, else OUT/<name>.zarr."""
+    if out.suffix == ".zarr":
+        if len(names) > 1:
+            raise click.UsageError(
+                f"--out {out} names one store, but there are {len(names)} checkpoints; give a folder"
+            )
+        return [out]
+    stores = [out / f"{Path(name).name}.zarr" for name in names]
+    if len(set(stores)) < len(stores):
+        raise click.UsageError("two checkpoints have the same folder name; trace them into different folders")
+    return stores
+
+
+def summary(dataset: xr.Dataset, store: Path, count: int = 5) -> str:
+    """What a person wants to know of a trace, in a few lines: facts, and the passages that moved the memory most."""
+    attrs = dataset.attrs
+    tokens = dataset.sizes["token"]
+    bits = float(np.nansum(dataset["nll"].values)) / max(1, len(attrs["text"].encode()))
+    lines = [
+        f"{attrs['checkpoint']}: {tokens:,} tokens in {attrs['seconds']:.2f} s on {attrs['device']}, "
+        f"{bits:.2f} bits per byte -> {store}"
+    ]
+    if "surprise" not in dataset:
+        return "\n".join([*lines, "  a model without memory: surprisal and entropy only"])
+    surprise = dataset["surprise"].values
+    if "head" in dataset.dims:
+        surprise = np.sqrt(np.square(surprise).sum(1))
+    values = sum_layers("surprise", surprise)
+    lines.append("  most surprising passages (norm of the gradient over all layers, mean of 6 tokens):")
+    for found in passages(values, dataset["start"].values, dataset["end"].values, attrs["text"], count):
+        lines.append(f"  {found.value:8.2f}  token {found.token:>6}  …{found.before}[{found.core}]{found.after}…")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
