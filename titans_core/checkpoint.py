@@ -85,7 +85,7 @@ def _folder(name: str | Path) -> Path:
     if str(name) in checkpoint_names():
         return ROOT / "checkpoints" / str(name)
     folder = Path(name)
-    if "\0" not in str(name) and len(str(name)) < 1000 and folder.is_dir():
+    if "\0" not in str(name) and len(str(name)) < 1000 and (folder / "config.json").is_file():
         return folder
     known = ", ".join(checkpoint_names()) or "none"
     raise CheckpointError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -12,7 +13,7 @@ from tqdm import tqdm
 
 from titans_core.assets import checkpoint_names
 from titans_core.documents import check_text, read_text
-from titans_core.errors import TitansError
+from titans_core.errors import StoreError, TitansError
 from titans_core.passages import passages
 from titans_core.signals import sum_layers
 
@@ -55,14 +56,21 @@ def trace(file: Path, names: tuple[str, ...], out: Path, device: str, heads: boo
 
     chosen = list(dict.fromkeys(names or checkpoint_names()))
     stores = _stores(chosen, out)
-    models = [load(name, device) for name in chosen]
+    models = [load(name, device) for name in chosen]  # all of them before the first run: a bad name costs nothing
     for model, store in zip(models, stores, strict=True):
-        with tqdm(total=len(model.tokenizer.encode(text)), unit=" tokens", desc=model.name, file=sys.stderr) as bar:
-            store.parent.mkdir(parents=True, exist_ok=True)
-            dataset = run_trace(
-                model, text, store=store, heads=heads, progress=lambda done, total, bar=bar: bar.update(done - bar.n)
-            )
+        with tqdm(unit=" tokens", desc=model.name, file=sys.stderr) as bar:
+            dataset = run_trace(model, text, store=store, heads=heads, progress=bar_progress(bar))
         click.echo(summary(dataset, store))
+
+
+def bar_progress(bar: tqdm) -> Callable[[int, int], None]:
+    """A progress callback that moves `bar`."""
+
+    def progress(done: int, total: int) -> None:
+        bar.total = total
+        bar.update(done - bar.n)
+
+    return progress
 
 
 def _stores(names: list[str], out: Path) -> list[Path]:
@@ -72,7 +80,17 @@ def _stores(names: list[str], out: Path) -> list[Path]:
             raise click.UsageError(
                 f"--out {out} names one store, but there are {len(names)} checkpoints; give a folder"
             )
-        return [out]
+        stores = [out]
+    else:
+        stores = _several(names, out)
+    for store in stores:
+        if store.exists():
+            raise StoreError(f"{store} exists already; choose another name or remove it")
+        store.parent.mkdir(parents=True, exist_ok=True)
+    return stores
+
+
+def _several(names: list[str], out: Path) -> list[Path]:
     stores = [out / f"{Path(name).name}.zarr" for name in names]
     if len(set(stores)) < len(stores):
         raise click.UsageError("two checkpoints have the same folder name; trace them into different folders")

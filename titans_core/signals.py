@@ -60,7 +60,7 @@ def sum_heads(heads: Arrays) -> Arrays:
 
 
 def sum_layers(name: str, values: np.ndarray) -> np.ndarray:
-    """(layers, T) to (T,) by the same rules; the cosine is averaged over the layers that have one, NaN where none has."""
+    """(layers, T) to (T,) by the same rules, but the cosine is the mean of the layers that have one."""
     values = values.astype(np.float64)
     how = SIGNALS[name].over_heads
     if how == "square":

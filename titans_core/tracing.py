@@ -24,7 +24,9 @@ from titans_core.model import Model, ModelState
 from titans_core.record import Recording
 from titans_core.signals import SIGNALS, Arrays, sum_heads
 
-SLAB = 2048  # tokens computed at once: a multiple of every unit, so memory does not grow with the text
+SLAB = (
+    512  # tokens computed at once, a multiple of every unit: memory does not grow with the text, and a cancel is quick
+)
 
 
 class Recorder(Protocol):

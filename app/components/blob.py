@@ -23,7 +23,7 @@ def pack(facts: Mapping[str, Any], sections: Mapping[str, np.ndarray]) -> bytes:
 
 
 def text(ds: xr.Dataset) -> bytes:
-    """The exact text of a trace, its token ids, the piece of each id, and spans in UTF-16 units as JavaScript counts."""
+    """The exact text of a trace, its token ids, the piece of each id, and its spans in UTF-16 units."""
     content = str(ds.attrs["text"])
     ids = ds["id"].values.astype(np.uint32)
     known, first = np.unique(ids, return_index=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import xarray as xr
 
@@ -67,7 +69,7 @@ def min_max(values: np.ndarray, points: int) -> tuple[np.ndarray, np.ndarray]:
         return np.arange(count), values
     edges = np.linspace(0, count, points // 2 + 1).astype(np.int64)
     picks = []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in itertools.pairwise(edges):
         part = values[low:high]
         if np.isnan(part).all():
             picks.append(np.array([low]))

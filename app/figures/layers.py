@@ -18,9 +18,8 @@ COLUMNS = 1200
 def layer_map(traces: Sequence[xr.Dataset], signal: str, palette: Palette, *, columns: int = COLUMNS) -> go.Figure:
     """One heatmap a run, all on one scale (cividis; blue to orange for signed signals)."""
     shown = [ds for ds in traces if signal in ds.data_vars and "layer" in ds[signal].dims]
-    figure = make_subplots(
-        rows=max(len(shown), 1), cols=1, shared_xaxes=True, vertical_spacing=min(0.2, 0.9 / max(1, 4 * len(shown)))
-    )
+    gap = min(0.2, 0.9 / max(1, 4 * len(shown)))
+    figure = make_subplots(rows=max(len(shown), 1), cols=1, shared_xaxes=True, vertical_spacing=gap)
     limits = layer_scale(traces, signal)
     for row, ds in enumerate(shown, start=1):
         starts, values = aggregate.block_max(np.asarray(ds[signal].values, np.float32), columns)

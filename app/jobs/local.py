@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -35,6 +36,7 @@ class _Worker:
 
     process: subprocess.Popen[str]
     pending: list[str] = field(default_factory=list)
+    listener: threading.Thread | None = None
 
 
 class LocalEngine:
@@ -55,7 +57,8 @@ class LocalEngine:
             worker = self._workers.get(device)
             if worker is None or worker.process.poll() is not None:
                 worker = self._workers[device] = _Worker(_spawn(device))
-                threading.Thread(target=self._listen, args=(device, worker), daemon=True).start()
+                worker.listener = threading.Thread(target=self._listen, args=(device, worker), daemon=True)
+                worker.listener.start()
             return worker.process.pid
 
     def submit(self, job: Job) -> str:
@@ -111,7 +114,8 @@ class LocalEngine:
             workers = list(self._workers.values())
         for worker in workers:
             worker.process.kill()
-            worker.process.wait()
+            if worker.listener is not None:
+                worker.listener.join(10)
 
     def _send(self, worker: _Worker, **message: Any) -> None:
         """Write one line to the worker. A worker that died is noticed by _listen, which fails its runs."""
@@ -119,7 +123,7 @@ class LocalEngine:
         try:
             worker.process.stdin.write(json.dumps(message) + "\n")
             worker.process.stdin.flush()
-        except OSError:
+        except (OSError, ValueError):  # a broken or already closed pipe
             log.warning("worker %d no longer listens", worker.process.pid)
 
     def _listen(self, device: str, worker: _Worker) -> None:
@@ -129,6 +133,10 @@ class LocalEngine:
             with self._lock:
                 self._take(worker, event)
         worker.process.wait()
+        worker.process.stdout.close()
+        with self._lock, contextlib.suppress(OSError):
+            assert worker.process.stdin is not None  # noqa: S101
+            worker.process.stdin.close()
         with self._lock:
             for run in worker.pending:
                 known = self._runs[run]

@@ -24,10 +24,8 @@ _ID = re.compile(r"[0-9a-f]{32}")
 
 def root() -> Path:
     """The folder of runs: $TITANSCOPE_RUNS, else this user's cache folder. Made when missing."""
-    if chosen := os.environ.get("TITANSCOPE_RUNS"):
-        folder = Path(chosen)
-    else:
-        folder = _cache() / "titanscope" / "runs"
+    chosen = os.environ.get("TITANSCOPE_RUNS")
+    folder = Path(chosen) if chosen else _cache() / "titanscope" / "runs"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder
 

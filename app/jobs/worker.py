@@ -12,7 +12,6 @@ import logging
 import os
 import queue
 import secrets
-import sys
 import threading
 import time
 from typing import Any, TextIO

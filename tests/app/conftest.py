@@ -1,0 +1,62 @@
+"""One engine, one worker (it imports torch once) and one run of each memory for all tests of the app."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+import titans_core as tc
+from app import runs
+from app.jobs import Job, Progress
+
+TEXT = (
+    "The lamp was lit at six. The boats went out, and the boats came home.\n\n"
+    "The lamp was lit at six. The boats went out, and a grand piano came home: 4190327 keys, café “Ṣọ́ra” 👩‍👩‍👧 عربي.\n"
+) * 2
+
+
+@pytest.fixture(scope="session", autouse=True)
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder of runs of our own, and workers that end with the tests."""
+    folder = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TITANSCOPE_RUNS", str(folder))
+        yield folder
+        runs.shut_down()
+
+
+@pytest.fixture(scope="session")
+def finish() -> Callable[..., Progress]:
+    """Wait until a run is no longer live and return where it ended."""
+
+    def wait(run: str, seconds: float = 120) -> Progress:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            at = runs.progress(run)
+            assert at is not None
+            if not at.live:
+                return at
+            time.sleep(0.02)
+        raise TimeoutError(f"run {run} is still {at.state}")
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def finished(store: Path, finish: Callable[..., Progress]) -> dict[str, str]:
+    """Checkpoint name -> id of a finished run of TEXT."""
+    names = [name for name in tc.checkpoints() if name in ("mac", "mag", "mal")]
+    started = {name: runs.engine().submit(Job(name, TEXT, "A test text")) for name in names}
+    assert {finish(run).state for run in started.values()} == {"done"}
+    return started
+
+
+@pytest.fixture(scope="session")
+def traces(finished: dict[str, str]) -> list[xr.Dataset]:
+    """The traces of those runs, in order mac, mag, mal."""
+    opened = [runs.opened(run) for run in finished.values()]
+    return [run.ds for run in opened if run is not None]

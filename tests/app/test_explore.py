@@ -1,0 +1,215 @@
+"""The page by AppTest: what is asked for, what is shown, what goes wrong and is said."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app import runs, samples, state, theme
+from app.jobs import Progress
+
+MAIN = Path(__file__).parents[2] / "app" / "main.py"
+Finish = Callable[..., Progress]
+
+
+def open_page(ids: list[str] | None = None) -> AppTest:
+    page = AppTest.from_file(str(MAIN), default_timeout=60)
+    if ids is not None:
+        page.query_params["run"] = ids
+    page.run()
+    assert not page.exception
+    return page
+
+
+def shown(page: AppTest) -> list[str]:
+    """The ids in the address."""
+    ids = page.query_params["run"]
+    return [ids] if isinstance(ids, str) else list(ids)
+
+
+def settle(page: AppTest, finish: Finish) -> AppTest:
+    """Wait for the runs in the address, then draw the page again."""
+    for run in shown(page):
+        finish(run)
+    page.run()
+    assert not page.exception
+    return page
+
+
+def run_text(page: AppTest, text: str) -> AppTest:
+    page.segmented_control(key="source").set_value("Paste").run()
+    page.text_area(key="pasted").set_value(text).run()
+    page.button(key="run").click().run()
+    assert not page.exception
+    return page
+
+
+def heatmap(page: AppTest) -> dict:
+    (element,) = [e for e in page.get("bidi_component") if "text_heatmap" in e.proto.component_name]
+    return json.loads(element.proto.json)
+
+
+def said(page: AppTest) -> str:
+    return " ".join(element.value for kind in ("error", "warning", "info") for element in page.get(kind))
+
+
+def test_a_newcomer_sees_the_first_sample_run_by_itself(finish: Finish, store: Path) -> None:
+    page = settle(open_page(), finish)
+    assert page.title[0].value == samples.samples()[0].title
+    facts = heatmap(page)
+    assert [run["label"] for run in facts["runs"]] == ["MAC"]
+    assert facts["selected"] is not None
+    assert [e.proto.id for e in page.get("plotly_chart")]
+    other = open_page()
+    assert shown(other) == shown(page), "two newcomers share one run"
+
+
+def test_pasted_text_through_three_memories(finish: Finish, store: Path) -> None:
+    page = open_page([])
+    page.pills(key="checkpoints").set_value(["mag", "mac", "mal"]).run()
+    page = settle(run_text(page, "The boats went out. " * 20 + "A piano came home."), finish)
+    assert [run["label"] for run in heatmap(page)["runs"]] == ["MAC", "MAG", "MAL"]
+    assert page.title[0].value == "Pasted text"
+    lines = [caption.value for caption in page.main.caption]
+    assert any("MAG, memory as gate" in line for line in lines)
+    assert any("3 memories" in caption.value for caption in page.sidebar.caption)
+    specs = [json.loads(chart.proto.spec) for chart in page.get("plotly_chart")]
+    assert [len(spec["data"]) for spec in specs] == [9, 3, 3]
+
+
+def test_a_fresh_session_finds_the_runs_of_the_address(finished: dict[str, str]) -> None:
+    page = open_page(list(finished.values()))
+    assert page.title[0].value == "A test text"
+    assert heatmap(page)["key"] == " ".join(finished.values())
+
+
+def test_a_fresh_session_attaches_to_a_run_that_is_going(finish: Finish, store: Path) -> None:
+    first = open_page([])
+    first = run_text(first, "One more line about the sea and the quay. " * 400)
+    ids = shown(first)
+    second = open_page(ids)
+    assert second.get("progress") or runs.progress(ids[0]).state == "done"  # type: ignore[union-attr]
+    assert heatmap(settle(second, finish))["key"] == ids[0]
+
+
+def test_cancel_is_offered_and_said(finish: Finish, store: Path) -> None:
+    page = run_text(open_page([]), "Some more words for the memory to read. " * 3000)
+    page.button(key="cancel").click().run()
+    page = settle(page, finish)
+    assert "cancelled" in said(page)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "text is empty"),
+        ("  \n\t ", "text is blank"),
+        ("broken \ud83d pair", "surrogate"),
+    ],
+)
+def test_texts_that_cannot_run_are_refused_in_words(text: str, words: str, store: Path) -> None:
+    page = open_page([])
+    page.segmented_control(key="source").set_value("Paste").run()
+    try:
+        page.text_area(key="pasted").set_value(text).run()
+    except UnicodeEncodeError:
+        pytest.skip("the test protocol cannot carry this text to the page")
+    page.button(key="run").click().run()
+    assert not page.exception
+    assert words in said(page).replace("\\", "")
+    assert "run" not in page.query_params
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a",
+        "word",
+        "nul\0 and \x1b[31mcontrol\x7f characters",
+        "שלום עולם وقال لا 👩‍👩‍👧‍👦 e\u0301 \u202eright to left\u202c",
+        "<script>window.x=1</script> [a](javascript:x) $x^2$ :red[no] ![b](http://example.invalid/b.png)",
+        "x" * 5000,
+    ],
+    ids=["one token", "one word", "controls", "rtl and emoji", "markup", "one long word"],
+)
+def test_odd_texts_run(text: str, finish: Finish, store: Path) -> None:
+    page = settle(run_text(open_page([]), text), finish)
+    assert heatmap(page)["runs"]
+    assert not said(page)
+
+
+def test_uploads(finish: Finish, store: Path) -> None:
+    page = open_page([])
+    page.segmented_control(key="source").set_value("Upload").run()
+    page.button(key="run").click().run()
+    assert "No file" in said(page)
+    page.file_uploader(key="upload").upload("bad.txt", b"caf\xe9 \xff\xfe", "text/plain").run()
+    page.button(key="run").click().run()
+    assert "offset" in said(page)
+    page.file_uploader(key="upload").clear().upload("*good* [x](y).md", "Grüße, a good file.".encode(), "text/markdown")
+    page.run()
+    page.button(key="run").click().run()
+    page = settle(page, finish)
+    assert page.title[0].value == state.plain("*good* [x](y).md")
+    assert runs.opened(shown(page)[0]).ds.attrs["text"] == "Grüße, a good file."  # type: ignore[union-attr]
+
+
+def test_no_memory_chosen(store: Path) -> None:
+    page = open_page([])
+    page.pills(key="checkpoints").set_value([]).run()
+    page.button(key="run").click().run()
+    assert "at least one memory" in said(page)
+
+
+@pytest.mark.parametrize("run", ["0" * 32, "../../etc/passwd", "<script>", ""])
+def test_wrong_addresses_are_said(run: str, store: Path) -> None:
+    page = open_page([run])
+    assert ("stored here" in said(page)) or ("does not name a run" in said(page))
+
+
+def test_a_failed_run_says_why(store: Path, finish: Finish) -> None:
+    run = runs.engine().submit(runs.Job("mac", "half a pair \ud83d", "t"))
+    finish(run)
+    page = open_page([run])
+    assert "surrogate" in said(page)
+    assert "MAC" in said(page)
+
+
+def test_the_cost_is_said_before_a_long_run(store: Path) -> None:
+    page = open_page([])
+    page.segmented_control(key="source").set_value("Paste").run()
+    page.text_area(key="pasted").set_value("All work and no play. " * 20_000).run()
+    line = next(c.value for c in page.sidebar.caption if "tokens" in c.value)
+    tokens = runs.count_tokens("All work and no play. " * 20_000)
+    assert f"{tokens:,} tokens" in line
+    assert "About" in line
+    assert "MB" in line
+
+
+def test_words_of_people_are_shown_as_written() -> None:
+    assert state.plain("a*b [c](d) <e> :red[f] $g$") == r"a\*b \[c\]\(d\) \<e\> \:red\[f\] \$g\$"
+
+
+def test_the_look_is_held_to_what_the_runs_have(finished: dict[str, str]) -> None:
+    page = open_page([finished["mac"]])
+    page.session_state["signal"] = "gate"
+    page.session_state["layer"] = 9
+    page.session_state["token"] = 10**9
+    page.run()
+    assert not page.exception
+    facts = heatmap(page)
+    assert (facts["signal"], facts["layer"], facts["selected"]) == ("surprise", None, None)
+
+
+@pytest.mark.parametrize("signal", sorted(theme.SIGNALS))
+def test_every_signal_draws(signal: str, finished: dict[str, str]) -> None:
+    page = open_page(list(finished.values()))
+    page.session_state["signal"] = signal
+    page.session_state["layer"] = 1
+    page.run()
+    assert not page.exception
+    assert heatmap(page)["signal"] == signal

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from app import runs, samples
+from app.jobs import Job, Progress, store
+from app.jobs.local import LocalEngine
+from titans_core.documents import check_text
+
+Finish = Callable[..., Progress]
+
+
+@pytest.fixture
+def engine() -> Iterator[LocalEngine]:
+    """An engine of its own, for tests that end its worker."""
+    own = LocalEngine()
+    yield own
+    own.close()
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.02)
+
+
+def long_text() -> str:
+    return max((sample.text for sample in samples.samples()), key=len)
+
+
+def test_a_finished_run_is_a_folder_with_its_facts(finished: dict[str, str], store: Path) -> None:
+    run = finished["mac"]
+    facts = json.loads((store / run / "run.json").read_text())
+    assert facts["checkpoint"] == "mac"
+    assert facts["title"] == "A test text"
+    assert facts["bytes"] > 0
+    assert runs.engine().result(run) == store / run / "trace.zarr"
+    assert not list(store.glob("tmp-*"))
+
+
+def test_ids_cannot_be_guessed(finished: dict[str, str]) -> None:
+    assert all(store.is_id(run) for run in finished.values())
+    assert len(set(finished.values())) == len(finished)
+
+
+@pytest.mark.parametrize("run", ["", "0" * 32, "../../etc", "0" * 31 + "/", "A" * 32, "run.json"])
+def test_unknown_ids_are_unknown(run: str) -> None:
+    assert runs.progress(run) is None
+    assert runs.engine().result(run) is None
+    assert runs.opened(run) is None
+
+
+def test_speed_and_weight_are_learnt_for_the_cost_line(finished: dict[str, str]) -> None:
+    before = runs.cost(1000, ("mac", "mag"), "cpu")
+    assert before.measured
+    assert runs.cost(2000, ("mac", "mag"), "cpu").seconds == pytest.approx(2 * before.seconds)
+
+
+def test_cancel_leaves_nothing_and_the_next_run_works(finish: Finish, store: Path, finished: dict[str, str]) -> None:
+    engine = runs.engine()
+    running = engine.submit(Job("mac", long_text(), "Long"))
+    waiting = engine.submit(Job("mac", long_text(), "Waits"))
+    wait_for(lambda: (at := engine.progress(running)) is not None and at.state == "running")
+    engine.cancel(waiting)
+    assert finish(waiting).state == "cancelled"
+    engine.cancel(running)
+    engine.cancel(running)
+    assert finish(running).state == "cancelled"
+    assert engine.result(running) is None
+    after = engine.submit(Job("mac", "A short text after it.", "Short"))
+    assert finish(after).state == "done"
+    assert not list(store.glob("tmp-*"))
+    engine.cancel(after)
+    assert finish(after).state == "done"
+
+
+@pytest.mark.parametrize("name", ["nope", "../checkpoints/mac", "/etc"])
+def test_an_unknown_checkpoint_fails_with_its_reason(name: str, finish: Finish) -> None:
+    at = finish(runs.engine().submit(Job(name, "Some text.", "t")))
+    assert at.state == "failed"
+    assert "unknown checkpoint" in at.message
+    assert "mac" in at.message
+
+
+def test_a_text_that_cannot_be_read_fails_with_its_reason(finish: Finish) -> None:
+    bad = "half of a pair: \ud83d"
+    with pytest.raises(ValueError, match="surrogate"):
+        check_text(bad)
+    at = finish(runs.engine().submit(Job("mac", bad, "t")))
+    assert at.state == "failed"
+    assert "surrogate" in at.message
+
+
+def test_a_killed_worker_fails_its_runs_and_is_replaced(engine: LocalEngine) -> None:
+    running = engine.submit(Job("mac", long_text(), "Long"))
+    waiting = engine.submit(Job("mac", "Waits.", "t"))
+    first = engine.start()
+    os.kill(first, signal.SIGKILL)
+    wait_for(lambda: (at := engine.progress(waiting)) is not None and not at.live)
+    for run in (running, waiting):
+        at = engine.progress(run)
+        assert at is not None
+        assert at.state == "failed"
+        assert "ended unexpectedly" in at.message
+    good = engine.submit(Job("mac", "The next good run works.", "t"))
+    assert engine.start() != first
+    wait_for(lambda: (at := engine.progress(good)) is not None and at.state == "done")
+
+
+def test_another_engine_finds_finished_runs_again(engine: LocalEngine, finished: dict[str, str]) -> None:
+    at = engine.progress(finished["mac"])
+    assert at is not None
+    assert (at.state, at.title) == ("done", "A test text")
+
+
+def test_old_runs_and_abandoned_drafts_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TITANSCOPE_RUNS", str(tmp_path))
+    names = ["a" * 32, "b" * 32, "tmp-" + "c" * 32, "d" * 32, "not-a-run"]
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "data").write_bytes(b"0" * 1000)
+    week = time.time() - store.MAX_AGE - 1
+    for name in names[:3]:
+        os.utime(tmp_path / name, (week, week))
+    store.sweep(keep=frozenset({"b" * 32}))
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["b" * 32, "d" * 32, "not-a-run"])
+    monkeypatch.setattr(store, "MAX_BYTES", 500)
+    store.sweep()
+    assert [path.name for path in tmp_path.iterdir()] == ["not-a-run"]

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app import routes
+from app.components import blob, text_heatmap
+from app.figures import aggregate
+from app.theme import LIGHT
+
+
+def ask(endpoint: Any, query: str) -> Response:
+    return endpoint(Request({"type": "http", "method": "GET", "headers": [], "query_string": query.encode()}))
+
+
+def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    length = struct.unpack("<I", data[:4])[0]
+    header, at, sections = json.loads(data[4 : 4 + length]), 4 + length, {}
+    assert at % 4 == 0
+    for entry in header["sections"]:
+        sections[entry["name"]] = np.frombuffer(data, f"<{entry['kind']}4", entry["length"], at)
+        at += 4 * entry["length"]
+    assert at == len(data)
+    return header, sections
+
+
+def test_text_spans_count_as_javascript_does(finished: dict[str, str], traces: list[xr.Dataset]) -> None:
+    header, sections = unpack(ask(routes.text, f"run={finished['mac']}").body)
+    ds = traces[0]
+    assert header["text"] == ds.attrs["text"]
+    units = header["text"].encode("utf-16-le")
+    for low, high, a, b in zip(sections["start"], sections["end"], ds.start.values, ds.end.values, strict=True):
+        assert units[2 * low : 2 * high].decode("utf-16-le") == ds.attrs["text"][a:b]
+    assert [header["pieces"][str(i)] for i in sections["id"]] == list(ds.piece.values)
+
+
+def test_values_are_the_trace_with_one_scale(finished: dict[str, str], traces: list[xr.Dataset]) -> None:
+    query = "&".join(f"run={run}" for run in finished.values())
+    header, sections = unpack(ask(routes.values, query + "&signal=surprise&signal=gate").body)
+    for k, ds in enumerate(traces):
+        np.testing.assert_array_equal(sections[f"{k}/surprise"], aggregate.column(ds, "surprise"))
+    assert [name for name in sections if "gate" in name] == ["1/gate"]
+    everything = np.concatenate([aggregate.column(ds, "surprise") for ds in traces])
+    assert header["scales"]["surprise"]["high"] == pytest.approx(np.percentile(everything, 99))
+
+
+def test_a_block_of_one_layer(finished: dict[str, str], traces: list[xr.Dataset]) -> None:
+    _, sections = unpack(ask(routes.values, f"run={finished['mag']}&signal=theta&layer=2&from=3&to=8").body)
+    np.testing.assert_array_equal(sections["0/theta"], traces[1].theta.values[2, 3:8])
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("", 404),
+        ("run=../../etc/passwd&signal=surprise", 404),
+        ("run=" + "0" * 32 + "&signal=surprise", 404),
+        ("run=RUN&signal=nope", 404),
+        ("run=RUN&signal=surprise&layer=99", 400),
+        ("run=RUN&signal=surprise&layer=x", 400),
+        ("run=RUN&signal=surprise&from=a&to=b", 400),
+    ],
+)
+def test_wrong_addresses(query: str, status: int, finished: dict[str, str]) -> None:
+    assert ask(routes.values, query.replace("RUN", finished["mac"])).status_code == status
+
+
+def test_lone_surrogates_do_not_break_offsets() -> None:
+    assert list(blob.utf16_offsets("a😀b")) == [0, 1, 3, 4]
+    assert list(blob.utf16_offsets("\ud83d!")) == [0, 1, 2]
+
+
+def test_the_browser_is_told_rules_and_granularity(finished: dict[str, str], traces: list[xr.Dataset]) -> None:
+    facts = text_heatmap.facts(list(zip(finished.values(), traces, strict=True)), LIGHT)
+    surprise = facts["signals"][0]
+    assert surprise["over"] == "root of summed squares over 3 layers"
+    assert surprise["granularity"] == traces[0].surprise.attrs["granularity"]
+    assert [run["label"] for run in facts["runs"]] == ["MAC", "MAG", "MAL"]
+    assert json.dumps(facts, allow_nan=False)

@@ -1,0 +1,85 @@
+"""The command, as a person types it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from titans_core.cli import main
+from titans_core.record import open_trace
+
+STORY = "The lamp was lit at dusk. The lamp was lit at dusk. Then a whale, singing, walked up the stairs. " * 3
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+def write(folder: Path, data: bytes | str) -> Path:
+    file = folder / "story.txt"
+    file.write_bytes(data.encode() if isinstance(data, str) else data)
+    return file
+
+
+def test_two_checkpoints_give_two_stores_and_a_summary(tmp_path: Path) -> None:
+    result = run(
+        "trace", write(tmp_path, STORY), "--checkpoint", "mac", "--checkpoint", "mag", "--out", tmp_path / "runs"
+    )
+    assert result.exit_code == 0, result.output
+    for name in ("mac", "mag"):
+        dataset = open_trace(tmp_path / "runs" / f"{name}.zarr")
+        assert dataset.attrs["text"] == STORY
+        assert dataset.attrs["checkpoint"] == name
+        assert np.isfinite(dataset["surprise"].values).all()
+        assert f"{name}: {dataset.sizes['token']} tokens" in result.output
+    assert "most surprising passages" in result.output
+
+
+def test_one_checkpoint_can_name_its_store_and_keep_heads(tmp_path: Path) -> None:
+    result = run("trace", write(tmp_path, STORY), "--checkpoint", "mal", "--out", tmp_path / "a.zarr", "--heads")
+    assert result.exit_code == 0, result.output
+    assert open_trace(tmp_path / "a.zarr")["surprise"].dims == ("layer", "head", "token")
+    assert "most surprising passages" in result.output
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("", "the text is empty"),
+        (" \n\t ", "the text is blank"),
+        (b"good until \xff here", "byte 0xFF at offset 11"),
+        (b"\x7fELF" + b"\0" * 200, "looks like a binary file"),
+        (b"a\xed\xa0\x80b", "0xED at offset 1"),
+    ],
+)
+def test_bad_files_get_one_plain_line(tmp_path: Path, data: bytes | str, message: str) -> None:
+    result = run("trace", write(tmp_path, data), "--out", tmp_path / "runs")
+    assert result.exit_code == 2
+    assert message in result.output
+    assert "Traceback" not in result.output
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("text", ["word", "a\0b\x07 c", "שלום עולם", "👩‍👩‍👧‍👦 🏳️‍🌈", "é à n̈"])
+def test_odd_texts_run(tmp_path: Path, text: str) -> None:
+    result = run("trace", write(tmp_path, text), "--checkpoint", "mag", "--out", tmp_path / "a.zarr")
+    assert result.exit_code == 0, result.output
+    assert open_trace(tmp_path / "a.zarr").attrs["text"] == text
+
+
+def test_a_wrong_name_or_a_taken_store_costs_nothing(tmp_path: Path) -> None:
+    file = write(tmp_path, STORY)
+    unknown = run("trace", file, "--checkpoint", "mac", "--checkpoint", "../../etc", "--out", tmp_path / "runs")
+    assert unknown.exit_code == 2
+    assert "unknown checkpoint '../../etc'; shipped are:" in unknown.output
+    assert not list(tmp_path.glob("runs/*"))
+    (tmp_path / "taken.zarr").mkdir()
+    taken = run("trace", file, "--checkpoint", "mac", "--out", tmp_path / "taken.zarr")
+    assert taken.exit_code == 2
+    assert "exists already" in taken.output
+    several = run("trace", file, "--checkpoint", "mac", "--checkpoint", "mag", "--out", tmp_path / "b.zarr")
+    assert several.exit_code == 2
+    assert "give a folder" in several.output

@@ -1,0 +1,35 @@
+"""Passages: the highest stretches, apart from each other, in whole words."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from titans_core.passages import SPAN, passages
+
+TEXT = " ".join(f"word{i:03d}" for i in range(100))
+START = np.array([0 if i == 0 else 8 * i - 1 for i in range(100)])
+END = np.array([8 * i + 7 for i in range(100)])
+
+
+def test_peaks_come_highest_first_and_apart() -> None:
+    values = np.ones(100, np.float32)
+    values[20], values[21], values[70] = 9, 8, 20
+    first, second, third = passages(values, START, END, TEXT, count=3)
+    assert (first.token, second.token) == (70, 20)
+    assert first.value == np.float32((20 + SPAN - 1) / SPAN)
+    assert abs(third.token - 20) > SPAN
+    assert abs(third.token - 70) > SPAN
+
+
+def test_the_core_is_in_the_text_with_what_stands_around_it() -> None:
+    values = np.zeros(100, np.float32)
+    values[50] = 1
+    (found,) = passages(values, START, END, TEXT, count=3)[:1]
+    assert "word050" in found.core
+    assert found.before + found.core + found.after in TEXT
+
+
+def test_undefined_and_short_texts() -> None:
+    assert passages(np.full(3, np.nan), START[:3], END[:3], TEXT[:23]) == []
+    (only,) = passages(np.array([2.0]), START[:1], END[:1], "word000")
+    assert (only.token, only.core, only.before, only.after) == (0, "word000", "", "")
