@@ -8,8 +8,8 @@ from typing import Any
 
 _TEMPLATE = """# {name}
 
-A {variant} model of {parameters:,} parameters: {layers} blocks of width {dim}, {heads} heads, {window_words}, update chunk
-{chunk}, memory depth {memory_depth}, vocabulary {vocab}. It exists to make the signals of a trained memory visible.
+A {variant} model of {parameters:,} parameters: {layers} blocks of width {dim}, {heads} heads, {window_words},
+update chunk {chunk}, memory depth {memory_depth}, vocabulary {vocab}. It exists to make the signals of a trained memory visible.
 
 ## Training
 | | |
@@ -28,7 +28,8 @@ A {variant} model of {parameters:,} parameters: {layers} blocks of width {dim}, 
 |---|---|---|---|
 {rows}
 
-The zeroed row still writes the memory but reads zeros from it, so the difference is what this model gets from its memory.
+The zeroed row still writes the memory but reads zeros from it: the difference is what this model gets from
+its memory.
 
 ## What it cannot do
 {limits}
