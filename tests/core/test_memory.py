@@ -171,6 +171,15 @@ def test_step_cap_bounds_the_applied_step_and_reports_it(depth: int) -> None:
     assert_equal(memory_scan(*applied, chunk=16), memory_scan(*given, chunk=16, step_cap=0.5))
 
 
+def test_step_cap_does_not_depend_on_how_many_tokens_follow() -> None:
+    given = inputs(2, 40)
+    given[3] = given[3] * 50
+    whole = memory_scan(*given, chunk=16, step_cap=0.5)
+    for length in (1, 5, 17, 39):
+        prefix = memory_scan(*[x[:, :, :length] for x in given[:6]], *given[6:], chunk=16, step_cap=0.5)
+        assert relative(prefix.reads, whole.reads[:, :, :length]) < 1e-12
+
+
 @pytest.mark.parametrize("depth", [2, 3])
 def test_curvature_bounds_the_gauss_newton_eigenvalue(depth: int) -> None:
     _, k, *_, weights, _ = inputs(depth, 3, batch=1, heads=1)

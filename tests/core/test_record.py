@@ -17,7 +17,7 @@ from titans_core.errors import StoreError
 from titans_core.signals import OUTPUTS, SIGNALS
 
 SHORT = "  Två ord\r\n\tand a 🚀, a NUL \0 and\u00a0spaces at the end.  \n "
-LONG = "The keeper walked along the shore. It rained, and the piano stood there all night; nobody came. " * 9
+LONG = "The keeper walked along the shore. It rained, and the piano stood there all night; nobody came. " * 6
 RUN_ATTRS = ("seconds", "created")  # differ between two runs of the same text
 
 
@@ -102,7 +102,7 @@ class Cancelled(Exception):
 @pytest.mark.parametrize("error", [Cancelled, KeyboardInterrupt])
 @pytest.mark.parametrize("call", [1, 3, -1])
 def test_progress_that_raises_leaves_nothing_behind(call, error, tiny_model, tmp_path, small_chunks) -> None:
-    model, calls = tiny_model("mac"), []
+    model, calls = tiny_model("transformer"), []
 
     def progress(done: int, total: int) -> None:
         calls.append((done, total))
@@ -113,7 +113,7 @@ def test_progress_that_raises_leaves_nothing_behind(call, error, tiny_model, tmp
         tracing.trace(model, LONG, store=tmp_path / "run.zarr", progress=progress)
     assert os.listdir(tmp_path) == []
     assert len(calls) >= abs(call)
-    tracing.trace(model, LONG, store=tmp_path / "run.zarr")  # and the name is free again
+    tracing.trace(model, SHORT, store=tmp_path / "run.zarr")  # and the name is free again
     assert os.listdir(tmp_path) == ["run.zarr"]
 
 
@@ -160,19 +160,31 @@ def test_a_place_that_cannot_be_written_is_refused(tiny_model) -> None:
 
 
 @pytest.mark.xfail(strict=True, reason="only the creation of the store is guarded")
-@pytest.mark.parametrize("where", ["slab", "once", "rename"])
-def test_a_disk_that_fills_up_is_a_store_error(where, tiny_model, tmp_path, small_chunks, monkeypatch) -> None:
-    full = OSError(errno.ENOSPC, "No space left on device")
-    if where == "rename":
-        monkeypatch.setattr(record.os, "replace", lambda *_: (_ for _ in ()).throw(full))
-    else:
-        owner, name = (zarr.Array, "__setitem__") if where == "slab" else (record.Recording, "_write_once")
-        monkeypatch.setattr(owner, name, lambda *_: (_ for _ in ()).throw(full))
-    try:
-        with pytest.raises(StoreError, match="No space left on device"):
-            tracing.trace(tiny_model("mac"), LONG, store=tmp_path / "run.zarr")
-    finally:
-        assert os.listdir(tmp_path) == []
+@pytest.mark.parametrize("place", ["nll", "text_utf8", "run.zarr"])
+def test_a_disk_that_fills_up_is_a_store_error(place, tiny_model, tmp_path, monkeypatch) -> None:
+    fill_the_disk_at(place, monkeypatch)
+    with pytest.raises(StoreError, match="No space left on device"):
+        tracing.trace(tiny_model("transformer"), SHORT, store=tmp_path / "run.zarr")
+
+
+@pytest.mark.parametrize("place", ["nll", "text_utf8", "run.zarr"])
+def test_a_disk_that_fills_up_leaves_nothing_behind(place, tiny_model, tmp_path, monkeypatch) -> None:
+    fill_the_disk_at(place, monkeypatch)
+    with pytest.raises((StoreError, OSError), match="No space left on device"):
+        tracing.trace(tiny_model("transformer"), SHORT, store=tmp_path / "run.zarr")
+    assert os.listdir(tmp_path) == []
+
+
+def fill_the_disk_at(place: str, monkeypatch) -> None:
+    """Renaming to a chunk of the array `place`, or to the store of that name, fails as on a full disk."""
+    replace = os.replace
+
+    def full(source, target) -> None:
+        if Path(target).name == place or (place in Path(target).parts and "c" in Path(target).parts):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
 
 
 @pytest.mark.xfail(strict=True, reason="the name reaches the file system unchecked")
@@ -215,20 +227,22 @@ DAMAGES = {
     "empty": lambda data: b"",
     "half": lambda data: data[: len(data) // 2],
     "noise": lambda data: bytes(b ^ 0x5A for b in data),
-    "list": lambda data: b"[]",
     "object": lambda data: b"{}",
+    "list": lambda data: b"[]",
 }
+UNGUARDED = pytest.mark.xfail(strict=True, raises=(TypeError, RuntimeError), reason="not an OSError or ValueError")
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("file", ["zarr.json", "id/zarr.json", "text_utf8/zarr.json"])
-def test_damaged_metadata_are_a_store_error(store, file, damage, request) -> None:
+def test_damaged_metadata_are_a_store_error(store, file, damage) -> None:
     path = store / file
     path.write_bytes(DAMAGES[damage](path.read_bytes()))
     with pytest.raises(StoreError, match=r"run\.zarr"):
         record.open_trace(store)
 
 
+@UNGUARDED
 @pytest.mark.parametrize("damage", ["empty", "half", "noise"])
 @pytest.mark.parametrize("name", ["id", "text_utf8", "vocabulary_json", "start"])
 def test_damaged_text_or_ids_are_a_store_error(store, name, damage) -> None:

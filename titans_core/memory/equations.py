@@ -82,11 +82,10 @@ def memory_steps(
     for t in range(q.shape[2]):
         if t % chunk == 0:
             anchor = m  # t' = t - mod(t, b): gradients of a chunk are taken at its first weights
-            size = min(chunk, q.shape[2] - t)
         kt, vt = k[:, :, t], v[:, :, t]
         step, carry, forget = (_gate(g[:, :, t]) for g in (theta, eta, alpha))
         if step_cap is not None:
-            step = torch.minimum(step, step_cap * 2 * (1 - carry) / (size * _gate(curvature(anchor, kt))))
+            step = torch.minimum(step, step_cap * 2 * (1 - carry) / (chunk * _gate(curvature(anchor, kt))))
         grad = gradient(anchor, kt, vt)  # eq. 16: u_t
         past = tuple(carry * x for x in s)
         push = tuple(-step * g for g in grad)

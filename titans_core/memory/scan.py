@@ -48,13 +48,14 @@ def memory_scan(
     state = (tuple(weights), zeros_like(weights) if momentum is None else tuple(momentum))
     length = q.shape[2]
     whole = length - length % chunk
+    share = None if step_cap is None else step_cap / chunk  # of a whole chunk, also in a last short one
     reads: list[Tensor] = []
     records: list[dict[str, Tensor]] = []
     for start, stop, size in ((0, whole, chunk), (whole, length, length - whole)):
         if start == stop:
             continue
         parts = [x[:, :, start:stop].unflatten(2, (-1, size)) for x in (q, k, v, theta, eta, alpha)]
-        part_reads, state, record = _scan_chunks(parts, *state, signals, step_cap)
+        part_reads, state, record = _scan_chunks(parts, *state, signals, share)
         reads += part_reads
         if record is not None:
             records.append(record)
@@ -63,7 +64,7 @@ def memory_scan(
 
 
 def _scan_chunks(
-    parts: list[Tensor], weights: Weights, momentum: Weights, signals: bool, step_cap: float | None
+    parts: list[Tensor], weights: Weights, momentum: Weights, signals: bool, share: float | None
 ) -> tuple[list[Tensor], tuple[Weights, Weights], dict[str, Tensor] | None]:
     """N chunks of equal size, one after the other. parts: q, k, v, theta, eta, alpha as (B, H, N, C, ...)."""
     q, k, v, theta, eta, alpha = parts
@@ -75,8 +76,8 @@ def _scan_chunks(
     ]
     for qn, kn, vn, step, carry_gate, carry, keep, carried, E, A in zip(*columns, strict=True):
         inputs, errors, before = _backpropagate(weights, kn, vn)
-        if step_cap is not None:
-            step = torch.minimum(step, _largest_step(weights, inputs, before, carry_gate, step_cap))
+        if share is not None:
+            step = torch.minimum(step, _largest_step(weights, inputs, before, carry_gate, share))
         pushes = A * step.unsqueeze(-2)
         if signals:
             records.append(ChunkRecord.of(weights, momentum, inputs, errors, before, vn, step))
@@ -99,7 +100,7 @@ def _scan_chunks(
             tuple(ends[2] * s - u.chunk(2, -1)[1] for s, u in zip(momentum, written, strict=True)),
         )
     named = closed_form(records, eta, alpha) if signals else None
-    if named is not None and step_cap is None:
+    if named is not None and share is None:
         del named["theta"]
     return reads, (weights, momentum), named
 
@@ -123,7 +124,7 @@ def _silu_slope(x: Tensor) -> Tensor:
 
 
 def _largest_step(weights: Weights, inputs: list[Tensor], before: list[Tensor], eta: Tensor, cap: float) -> Tensor:
-    """cap * 2 (1 - eta) / (C * curvature): (B, H, C). The curvature is `equations.curvature`."""
+    """cap * 2 (1 - eta) / curvature: (B, H, C). The curvature is `equations.curvature`."""
     slope = torch.ones_like(eta)
     curvature = torch.zeros_like(eta)
     for layer in range(len(weights) - 1, -1, -1):
@@ -131,4 +132,4 @@ def _largest_step(weights: Weights, inputs: list[Tensor], before: list[Tensor], 
         if layer:
             rows = weights[layer].square().sum(-1, keepdim=True)
             slope = slope * (_silu_slope(before[layer - 1]).square() @ rows).squeeze(-1)
-    return cap * 2 * (1 - eta) / (eta.shape[-1] * curvature)
+    return cap * 2 * (1 - eta) / curvature

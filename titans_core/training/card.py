@@ -9,7 +9,7 @@ from typing import Any
 _TEMPLATE = """# {name}
 
 A {variant} model of {parameters:,} parameters: {layers} blocks of width {dim}, {heads} heads, {window_words},
-update chunk {chunk}, memory depth {memory_depth}, vocabulary {vocab}. It exists to make the signals of a trained memory visible.
+update chunk {chunk}, memory depth {memory_depth}, vocabulary {vocab}. It shows the signals of a trained memory.
 
 ## Training
 | | |
