@@ -47,7 +47,7 @@ def run_ids() -> tuple[str, ...]:
 
 def wrong_address() -> bool:
     """Whether the address names runs, but none that could exist."""
-    return bool(st.query_params.get_all("run")) and not run_ids()
+    return "run" in st.query_params and not run_ids()
 
 
 def show(runs: list[str]) -> None:
@@ -58,20 +58,19 @@ def show(runs: list[str]) -> None:
 def look(available: list[str], layers: int, tokens: int) -> Look:
     """The chosen signal, layer and token, held to what the shown runs have."""
     signal = st.session_state.get("signal", "surprise")
-    layer = st.session_state.get("layer")
     token = st.session_state.get("token")
     return Look(
         signal if signal in available else (available[0] if available else "surprise"),
-        layer if layer is not None and layer < layers else None,
+        layer(layers),
         token if token is not None and token < tokens else None,
         st.session_state.get("nonce", 0),
     )
 
 
-def layer() -> int | None:
-    """The chosen layer; None for all."""
+def layer(layers: int) -> int | None:
+    """The chosen layer, held to how many the shown runs have; None for all."""
     chosen: int | None = st.session_state.get("layer")
-    return chosen
+    return chosen if chosen is not None and chosen < layers else None
 
 
 def begin_at(runs: list[str], token: int) -> None:

@@ -40,7 +40,7 @@ class Output(NamedTuple):
 
 
 class Model(nn.Module):
-    """A language model of one variant. `tokenizer` and `name` are set by `checkpoints.load`."""
+    """A language model of one variant. `tokenizer` and `name` are set by `checkpoint.load`."""
 
     tokenizer: Tokenizer
     name: str = "untrained"
@@ -75,10 +75,15 @@ class Model(nn.Module):
         settings: Settings | None = None,
         signals: bool = False,
     ) -> Output:
-        """ids: (B, T) token ids, T at least 1. Raises ConfigError for no tokens."""
+        """ids: (B, T) token ids, T at least 1. Raises ConfigError for no tokens or a state of another shape."""
         if ids.dim() != 2 or ids.shape[1] < 1:
             raise ConfigError(f"ids has shape {tuple(ids.shape)}; it must be (batch, tokens) with at least one token")
         state = self.start(ids.shape[0]) if state is None else state
+        if state.pending.shape[0] != ids.shape[0] or len(state.layers) != len(self.blocks):
+            raise ConfigError(
+                f"the state holds {state.pending.shape[0]} texts and {len(state.layers)} layers; "
+                f"ids and model have {ids.shape[0]} and {len(self.blocks)}"
+            )
         settings = Settings() if settings is None else settings
         known = state.pending.shape[1]
         ids = torch.cat((state.pending, ids), 1)

@@ -10,6 +10,8 @@ import json
 import os
 import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,9 +65,17 @@ class Recording:
         if self._folder is None or self.store is None:
             return self._dataset(_concatenate(self._parts), attrs)
         self._flush(1)
-        self._write_once(attrs)
-        os.replace(self._folder, self.store)
+        with self._writing():
+            self._write_once(attrs)
+            os.replace(self._folder, self.store)
         return open_trace(self.store)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(f"cannot write the trace store {self.store}: {error.strerror or error}") from error
 
     def abandon(self) -> None:
         """Remove what was written of a run that will not finish."""
@@ -83,11 +93,12 @@ class Recording:
             return
         arrays = _concatenate(self._parts)
         size = self._waiting if at_least == 1 else self._waiting - self._waiting % CHUNK
-        group = self._group(arrays)
-        for name, values in arrays.items():
-            target = group[name]
-            assert isinstance(target, zarr.Array)  # noqa: S101 (tells the type checker)
-            target[..., self._written : self._written + size] = values[..., :size]
+        with self._writing():
+            group = self._group(arrays)
+            for name, values in arrays.items():
+                target = group[name]
+                assert isinstance(target, zarr.Array)  # noqa: S101 (tells the type checker)
+                target[..., self._written : self._written + size] = values[..., :size]
         self._parts = [{name: values[..., size:] for name, values in arrays.items()}]
         self._waiting -= size
         self._written += size
@@ -96,10 +107,7 @@ class Recording:
         folder = self._folder
         if folder is not None and folder.exists():
             return zarr.open_group(folder, mode="r+")
-        try:
-            group = zarr.create_group(folder)
-        except OSError as error:
-            raise StoreError(f"cannot write the trace store {self.store}: {error.strerror}") from error
+        group = zarr.create_group(folder)
         for name, values in arrays.items():
             shape = (*values.shape[:-1], len(self.ids))
             _create(group, name, shape, values.dtype, _dims(name, values), _labels(name))

@@ -127,13 +127,14 @@ def _stream(model: Model, ids: np.ndarray, settings: Settings, state: ModelState
         with torch.inference_mode():
             logits, state, signals = model(tokens[:, start:stop], state, settings=settings, signals=True)
         assert signals is not None  # noqa: S101 (asked for)
+        if signals:
+            signals["momentary"] = signals["theta"] * signals["surprise"]
         yield _Slab((start, stop), logits[0], before, state, {name: value[:, 0] for name, value in signals.items()})
 
 
 def _arrays(slab: _Slab, ids: np.ndarray, heads: bool) -> Arrays:
     named = {name: value.float().cpu().numpy() for name, value in slab.signals.items()}
     if named:
-        named["momentary"] = named["theta"] * named["surprise"]
         named = {name: named[name] for name in SIGNALS if name in named}
         named = named if heads else sum_heads(named)
     return {**named, **_predictions(slab, ids)}

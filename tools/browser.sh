@@ -30,11 +30,8 @@ if as_root && command -v apt-get >/dev/null; then
   fi
 fi
 echo "Installing Chromium for the browser tests with playwright."
-if as_root; then
-  "$1" -m playwright install --with-deps chromium || true
-else
-  "$1" -m playwright install chromium || true
-fi
+# --with-deps also installs system libraries, on the systems it knows and as root
+{ as_root && "$1" -m playwright install --with-deps chromium; } || "$1" -m playwright install chromium || true
 if bundled "$1"; then
   exit 0
 fi

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from app.figures.passages import Passage
-from app.theme import Palette, number
+from app.theme import SIGNALS, Palette, number
 
 _HERE = Path(__file__).parent / "cards"
 
@@ -25,6 +25,7 @@ def token_card(
     piece: str, token: int, total: int, columns: Sequence[str], rows: list[list[dict[str, Any]]], palette: Palette
 ) -> None:
     """One token: its piece and its signals, one column a run. rows: figures.token.values of each run."""
+    order = list(SIGNALS)
     merged: dict[str, dict[str, Any]] = {}
     for k, run in enumerate(rows):
         for row in run:
@@ -42,7 +43,7 @@ def token_card(
             "layers": row["by_layer"],
             "note": " · ".join(part for part in (row["source"], "per " + row["granularity"], row["rule"]) if part),
         }
-        for row in merged.values()
+        for row in sorted(merged.values(), key=lambda row: order.index(row["name"]))
     ]
     head = {"piece": piece, "place": f"token {token + 1:,} of {total:,}", "columns": list(columns)}
     _component(key="token_card", data={"token": head | {"rows": listed}, "muted": palette.muted})

@@ -18,7 +18,7 @@ from typing import Any, TextIO
 
 from app.jobs import store
 
-THREADS = 2
+THREADS = 1  # the other core serves the page; on a busy machine two threads were measured 4 to 8 times slower
 PROGRESS_EVERY = 0.1  # seconds between two progress lines
 
 log = logging.getLogger("titanscope.worker")

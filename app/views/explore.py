@@ -22,7 +22,7 @@ def page() -> None:
         if st.button("Run", type="primary", width="stretch", key="run"):
             _start(asked)
         controls.cost(asked)
-    if not state.run_ids() and state.first_visit():
+    if not state.run_ids() and not state.wrong_address() and state.first_visit():
         _welcome()
     if state.wrong_address():
         st.warning("The address of this page does not name a run. Choose a text and press Run.")

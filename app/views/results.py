@@ -24,8 +24,7 @@ def results(shown: list[Run]) -> None:
 
 def _head(shown: list[Run]) -> None:
     st.title(state.plain(shown[0].title or "Untitled text"), anchor=False)
-    for run in shown:
-        st.caption(state.plain(_facts(run)))
+    st.caption("  \n".join(state.plain(_facts(run)) for run in shown))
     st.markdown(f":small[{words('how_to_read')}]")
     sample = samples.by_title(shown[0].title)
     if sample:
@@ -60,9 +59,10 @@ def _window(at: dict[Any, Any]) -> str:
 def _body(shown: list[Run]) -> None:
     traces = [run.ds for run in shown]
     names = [name for name in theme.SIGNALS if any(name in ds.data_vars for ds in traces)]
-    found = _found(shown[0], state.layer())
+    depth = traces[0].sizes.get("layer", 0)
+    found = _found(shown[0], state.layer(depth))
     state.begin_at([run.id for run in shown], found[0].token if found else 0)
-    look = state.look(names, traces[0].sizes.get("layer", 0), traces[0].sizes["token"])
+    look = state.look(names, depth, traces[0].sizes["token"])
     alone = len(shown) == 1
     if alone:
         left, right = st.columns([2.75, 1], gap="small")
@@ -90,7 +90,13 @@ def _found(run: Run, layer: int | None) -> list[passages.Passage]:
         return []
     values = runs.column(run.id, "surprise", layer)
     spans = run.ds["start"].values, run.ds["end"].values
-    return passages.passages(values, *spans, str(run.ds.attrs["text"]))
+    return passages.passages(values, *spans, str(run.ds.attrs["text"]), skip=_new(run))
+
+
+def _new(run: Run) -> int:
+    """Tokens at the start to leave out of the passages: to an empty memory everything is a surprise."""
+    window = int(json.loads(run.ds.attrs["config"]).get("window", 0))
+    return window if run.ds.sizes["token"] >= 4 * window else 0
 
 
 def _text(shown: list[Run], look: state.Look) -> None:
@@ -167,7 +173,9 @@ def _passages(run: Run, found: list[passages.Passage]) -> None:
     if not found:
         return
     with st.container(border=True, key="panel_passages"):
-        _title("Most surprising passages", f"{theme.label(run.checkpoint)}, mean ‖∇ℓ‖ over {passages.SPAN} tokens")
+        start = f", after the first {_new(run)}, when everything is new to the memory" if _new(run) else ""
+        note = f"{theme.label(run.checkpoint)}, mean ‖∇ℓ‖ over {passages.SPAN} tokens{start}"
+        _title("Most surprising passages", note)
         cards.passage_list("passages", found, state.palette(), state.pick("passages"))
 
 

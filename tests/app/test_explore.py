@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import runs, samples, state, theme
+from app import runs, samples, state
 from app.jobs import Progress
 
 MAIN = Path(__file__).parents[2] / "app" / "main.py"
@@ -18,8 +18,10 @@ Finish = Callable[..., Progress]
 
 def open_page(ids: list[str] | None = None) -> AppTest:
     page = AppTest.from_file(str(MAIN), default_timeout=60)
-    if ids is not None:
+    if ids:
         page.query_params["run"] = ids
+    elif ids is not None:
+        page.session_state["seen"] = True  # not a newcomer: nothing runs by itself
     page.run()
     assert not page.exception
     return page
@@ -89,7 +91,7 @@ def test_a_fresh_session_finds_the_runs_of_the_address(finished: dict[str, str])
 
 def test_a_fresh_session_attaches_to_a_run_that_is_going(finish: Finish, store: Path) -> None:
     first = open_page([])
-    first = run_text(first, "One more line about the sea and the quay. " * 400)
+    first = run_text(first, "One more line about the sea and the quay. " * 250)
     ids = shown(first)
     second = open_page(ids)
     assert second.get("progress") or runs.progress(ids[0]).state == "done"  # type: ignore[union-attr]
@@ -97,7 +99,7 @@ def test_a_fresh_session_attaches_to_a_run_that_is_going(finish: Finish, store: 
 
 
 def test_cancel_is_offered_and_said(finish: Finish, store: Path) -> None:
-    page = run_text(open_page([]), "Some more words for the memory to read. " * 3000)
+    page = run_text(open_page([]), "Some more words for the memory to read. " * 2000)
     page.button(key="cancel").click().run()
     page = settle(page, finish)
     assert "cancelled" in said(page)
@@ -108,16 +110,12 @@ def test_cancel_is_offered_and_said(finish: Finish, store: Path) -> None:
     [
         ("", "text is empty"),
         ("  \n\t ", "text is blank"),
-        ("broken \ud83d pair", "surrogate"),
     ],
 )
 def test_texts_that_cannot_run_are_refused_in_words(text: str, words: str, store: Path) -> None:
     page = open_page([])
     page.segmented_control(key="source").set_value("Paste").run()
-    try:
-        page.text_area(key="pasted").set_value(text).run()
-    except UnicodeEncodeError:
-        pytest.skip("the test protocol cannot carry this text to the page")
+    page.text_area(key="pasted").set_value(text).run()
     page.button(key="run").click().run()
     assert not page.exception
     assert words in said(page).replace("\\", "")
@@ -205,8 +203,8 @@ def test_the_look_is_held_to_what_the_runs_have(finished: dict[str, str]) -> Non
     assert (facts["signal"], facts["layer"], facts["selected"]) == ("surprise", None, None)
 
 
-@pytest.mark.parametrize("signal", sorted(theme.SIGNALS))
-def test_every_signal_draws(signal: str, finished: dict[str, str]) -> None:
+@pytest.mark.parametrize("signal", ["nll", "gate", "alignment", "share_memory", "alpha"])
+def test_each_kind_of_signal_draws(signal: str, finished: dict[str, str]) -> None:
     page = open_page(list(finished.values()))
     page.session_state["signal"] = signal
     page.session_state["layer"] = 1

@@ -77,9 +77,7 @@ def test_notebook_holds_number_date_table_code_and_command() -> None:
     assert function
     scope: dict = {}
     exec(function[0], scope)  # noqa: S102  our own sample: the code in it should run
-    for a, a_percent, b, b_percent in re.findall(
-        r"^2024\S+ +(\S+) +(\S+) +(\S+) +(\S+)$", text, re.MULTILINE
-    ):
+    for a, a_percent, b, b_percent in re.findall(r"^2024\S+ +(\S+) +(\S+) +(\S+) +(\S+)$", text, re.MULTILINE):
         assert f"{scope['moisture'](float(a), 182.4):.1f}" == a_percent
         assert f"{scope['moisture'](float(b), 179.9):.1f}" == b_percent
 

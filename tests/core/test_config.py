@@ -45,9 +45,7 @@ def test_window_is_a_multiple_of_chunk(window, chunk) -> None:
         ModelConfig(variant="mac", window=window, chunk=chunk)
 
 
-@pytest.mark.parametrize(
-    ("variant", "unit"), [("mac", 32), ("mag", 8), ("mal", 8), ("lmm", 8), ("transformer", 1)]
-)
+@pytest.mark.parametrize(("variant", "unit"), [("mac", 32), ("mag", 8), ("mal", 8), ("lmm", 8), ("transformer", 1)])
 def test_unit(variant, unit) -> None:
     assert ModelConfig(variant=variant, window=32, chunk=8).unit == unit
 
@@ -72,8 +70,7 @@ def test_the_digest_does_not_depend_on_the_order_of_the_settings_but_on_every_va
     assert ModelConfig.from_dict(backwards).digest == config.digest
     changes = {"variant": "mag", "dim": 96, "window": 256, "chunk": 32}
     changed = [
-        dataclasses.replace(config, **{name: changes.get(name, getattr(config, name) * 2)})
-        for name in config.to_dict()
+        dataclasses.replace(config, **{name: changes.get(name, getattr(config, name) * 2)}) for name in config.to_dict()
     ]
     assert len({c.digest for c in [config, *changed]}) == 1 + len(changed)
     assert len(config.digest) == 64

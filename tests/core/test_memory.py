@@ -234,6 +234,7 @@ def test_a_thousand_equal_keys_at_the_largest_step_stay_bounded(eta: float) -> N
         ({"weights": ()}, "weights is empty"),
         ({"weights": (torch.zeros(2, 2, 5, 4),)}, "v has shape"),
         ({"momentum": (torch.zeros(2, 2, 5, 4),)}, "momentum\\[0\\] has shape"),
+        ({"momentum": (torch.zeros(2, 2, 5, 5),) * 2}, "momentum has 2 layers and weights 1"),
         ({"k": torch.zeros(2, 2, 0, 5)}, "at least one token"),
     ],
 )

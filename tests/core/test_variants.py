@@ -144,6 +144,13 @@ def test_every_shipped_shape_fits_its_budget() -> None:
         assert Model(ModelConfig(variant=variant)).parameter_count <= 2_500_000
 
 
+def test_a_state_of_another_batch_is_refused() -> None:
+    model = build("mal")
+    state = model(tokens(9)).state
+    with pytest.raises(ConfigError, match="the state holds 2 texts and 2 layers; ids and model have 1 and 2"):
+        model(tokens(9, batch=1), state)
+
+
 def test_no_tokens_is_refused() -> None:
     with pytest.raises(ConfigError, match="at least one token"):
         build("mag")(torch.empty(1, 0, dtype=torch.long))

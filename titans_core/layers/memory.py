@@ -47,8 +47,8 @@ class MemoryLayer(nn.Module):
         widths = [config.head_dim, *[config.memory_hidden] * (config.memory_depth - 1), config.head_dim]
         self.widths = list(pairwise(widths))
         self.initial = nn.ParameterList(torch.empty(config.heads, a, b) for a, b in self.widths[:-1])
-        # SiLU of unit-variance inputs has a mean square of 0.355: the curvature the step has to live with
-        self.curvature = 1.0 if config.memory_depth == 1 else 0.355 * config.memory_hidden
+        # SiLU of unit-variance inputs has a mean square of 0.356: the curvature the step has to live with
+        self.curvature = 1.0 if config.memory_depth == 1 else 0.356 * config.memory_hidden
         self.step_cap = None if config.memory_depth == 1 else 1.0
 
     def start(self, batch: int) -> MemoryState:
@@ -98,7 +98,7 @@ class MemoryLayer(nn.Module):
         return reads, MemoryState(scan.weights, scan.momentum, tail, state.query_tail), named
 
     def gate(self, x: Tensor) -> Gates:
-        """theta is at most (1 - eta) / (chunk * curvature): even a chunk of equal keys cannot overshoot."""
+        """theta < (1 - eta) / (chunk * curvature): a chunk of equal keys leaves no larger an error than it found."""
         theta, eta, alpha = self.gates(x).sigmoid().mT.chunk(3, 1)
         return Gates(theta * (1 - eta) / (self.chunk * self.curvature), eta, alpha)
 

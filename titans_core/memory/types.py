@@ -48,6 +48,8 @@ def check_inputs(
     if not weights:
         raise ConfigError("weights is empty; a memory has at least one layer")
     lead = tuple(k.shape[:3])
+    if momentum is not None and len(momentum) != len(weights):
+        raise ConfigError(f"momentum has {len(momentum)} layers and weights {len(weights)}; give one for each")
     expected = {
         "q": (q, (*lead, weights[0].shape[-2])),
         "k": (k, (*lead, weights[0].shape[-2])),

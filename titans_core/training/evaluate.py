@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -33,11 +34,10 @@ def evaluate(model: Model, documents: list[tuple[np.ndarray, int]], settings: Se
     Documents of like length are read side by side; what is read after a document's end changes nothing before it.
     """
     begun = time.monotonic()
-    ordered = sorted(documents, key=lambda d: len(d[0]))
+    ordered = sorted((ids for ids, _ in documents), key=len)
     bits = late = 0.0
     tokens = late_tokens = 0
-    for first in range(0, len(ordered), batch):
-        group = [ids for ids, _ in ordered[first : first + batch]]
+    for group in _groups(ordered, batch):
         losses = _losses(model, group, settings)
         for ids, losses_row in zip(group, losses, strict=True):
             row = losses_row[: len(ids)].double()
@@ -47,6 +47,18 @@ def evaluate(model: Model, documents: list[tuple[np.ndarray, int]], settings: Se
             late_tokens += max(0, len(ids) - 512)
     size = sum(n for _, n in documents)
     return Score(bits / size, bits / tokens, late / max(1, late_tokens), tokens, time.monotonic() - begun)
+
+
+def _groups(ordered: list[np.ndarray], batch: int) -> Iterator[list[np.ndarray]]:
+    """At most `batch` documents of like length: the longest is at most a third longer than the shortest."""
+    group: list[np.ndarray] = []
+    for ids in ordered:
+        if group and (len(group) == batch or 3 * len(ids) > 4 * len(group[0])):
+            yield group
+            group = []
+        group.append(ids)
+    if group:
+        yield group
 
 
 def _losses(model: Model, group: list[np.ndarray], settings: Settings) -> Tensor:

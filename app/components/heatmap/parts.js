@@ -138,7 +138,9 @@ function number(value) {
 
 // A float32 with no more digits than it holds.
 function exact(value) {
-  return Number.isFinite(value) ? String(parseFloat(value.toPrecision(7))) : "–";
+  if (!Number.isFinite(value)) return "–";
+  const tiny = value !== 0 && Math.abs(value) < 1e-4;
+  return tiny ? value.toExponential(6).replace("e-", "e−") : String(parseFloat(value.toPrecision(7)));
 }
 
 async function showCard(view, token) {

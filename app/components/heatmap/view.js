@@ -128,7 +128,7 @@ class View {
     if (font !== this.font) this.widths.clear();
     this.font = font;
     this.metrics = { font, rowHeight: many ? 25 : 29, pad: many ? 2 : 4, space: this.measure(" ") };
-    const inner = this.panels[0].scroll.clientWidth - 2 * this.metrics.pad - 8;
+    const inner = this.panels[0].scroll.clientWidth - 2 * this.metrics.pad - this.measure("↵ ");
     const layout = new Layout(this.doc, this.cells, Math.max(60, inner), (text) => this.measure(text));
     this.layout = layout;
     const work = () => {
