@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
 import os
+import secrets
 import tomllib
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -17,6 +19,8 @@ from app import runs
 from app.routes import ROUTES
 
 HOME = Path(__file__).absolute().parent
+log = logging.getLogger("titanscope.page")
+
 CONFIG = HOME.parent / "streamlit_config.toml"
 
 
@@ -54,7 +58,15 @@ async def _lifespan(_: st.App) -> AsyncGenerator[None]:
     runs.shut_down()
 
 
-app = st.App(HOME / "main.py", routes=ROUTES, lifespan=_lifespan)
+def _unexpected(error: Exception) -> bool:
+    """Tell the person an id and the log the rest."""
+    code = secrets.token_hex(4)
+    log.error("page failed, error %s", code, exc_info=error)
+    st.error(f"This part of the page could not be drawn. The server log has the details under error {code}.")
+    return True
+
+
+app = st.App(HOME / "main.py", routes=ROUTES, lifespan=_lifespan, on_script_error=_unexpected)
 
 
 def main() -> None:

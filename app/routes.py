@@ -14,11 +14,12 @@ from app import runs
 from app.components import blob
 from app.figures import aggregate
 from app.theme import SIGNALS
+from titans_core.errors import StoreError
 
 
 def text(request: Request) -> Response:
     """The text of one run with token ids and UTF-16 offsets."""
-    run = runs.opened(request.query_params.get("run", ""))
+    run = _opened(request.query_params.get("run", ""))
     return _gone() if run is None else _binary(blob.text(run.ds))
 
 
@@ -27,7 +28,7 @@ def values(request: Request) -> Response:
     query = request.query_params
     names = tuple(query.getlist("run"))[:8]
     signals = [s for s in query.getlist("signal") if s in SIGNALS]
-    opened = [runs.opened(name) for name in names]
+    opened = [_opened(name) for name in names]
     if not names or not signals or any(run is None for run in opened):
         return _gone()
     try:
@@ -43,6 +44,13 @@ def values(request: Request) -> Response:
     except (ValueError, IndexError):
         return PlainTextResponse("layer, from and to must be numbers within the run", status_code=400)
     return _binary(blob.pack({"scales": scales}, columns))
+
+
+def _opened(name: str) -> runs.Run | None:
+    try:
+        return runs.opened(name)
+    except StoreError:
+        return None
 
 
 def _scale(names: tuple[str, ...], signal: str, layer: int | None) -> dict[str, object]:

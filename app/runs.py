@@ -80,7 +80,10 @@ def _open(run: str) -> Run:
 
 
 def opened(run: str) -> Run | None:
-    """The finished run `run`, or None where it is unknown, expired or still going."""
+    """The finished run `run`, or None where it is unknown, expired or still going.
+
+    Raises StoreError where its trace is damaged or of another version.
+    """
     if engine().result(run) is None:
         return None
     return _open(run)

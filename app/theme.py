@@ -139,13 +139,14 @@ def number(value: float) -> str:
     """Three significant digits, an exponent only where it must be; a dash where the value is undefined."""
     if not math.isfinite(value):
         return "–"
-    size = abs(value)
+    if value < 0:
+        return "−" + number(-value)
     if value == 0:
         return "0"
-    if size < 1e-3 or size >= 1e5:
-        return f"{value:.2e}".replace("e-0", "e−").replace("e+0", "e").replace("e-", "e−").replace("e+", "e")
-    digits = max(0, 2 - math.floor(math.log10(size)))
-    return f"{value:,.{digits}f}"
+    if value < 1e-3 or value >= 1e5:
+        digits, exponent = f"{value:.2e}".split("e")
+        return f"{digits}e{int(exponent)}".replace("-", "−")
+    return f"{value:,.{max(0, 2 - math.floor(math.log10(value)))}f}"
 
 
 def duration(seconds: float) -> str:

@@ -38,6 +38,8 @@ def load(name: str | Path, device: str = "auto") -> Model:
     try:
         config = ModelConfig.from_dict(meta["model"])
         expected_sha, tokenizer_sha = str(meta["weights_sha256"]), str(meta["tokenizer_sha256"])
+        if config.digest != meta["model_sha256"]:
+            raise ConfigError("the model's settings do not match their recorded sha256")
     except (KeyError, TypeError, ConfigError) as error:
         raise CheckpointError(f"config.json of checkpoint {folder.name!r} is not usable: {error}") from error
     tensors = _read_weights(folder, expected_sha)
@@ -47,8 +49,7 @@ def load(name: str | Path, device: str = "auto") -> Model:
             f"checkpoint {folder.name!r} was trained with another tokenizer (sha256 {tokenizer_sha[:12]}, "
             f"here {tokenizer.digest[:12]}); use the version of this package that the checkpoint came with"
         )
-    model = Model(config)
-    _fill(model, tensors, folder.name)
+    model = _filled(config, tensors, folder.name)
     model.tokenizer, model.name, model.weights_sha256 = tokenizer, folder.name, expected_sha
     return model.to(target).eval().requires_grad_(False)
 
@@ -61,13 +62,16 @@ def save(model: Model, folder: Path, record: dict[str, Any]) -> None:
     meta = {
         "format": FORMAT,
         "model": model.config.to_dict(),
+        "model_sha256": model.config.digest,
         "parameters": model.parameter_count,
         "weights_sha256": hashlib.sha256(data).hexdigest(),
         "tokenizer_sha256": model.tokenizer.digest,
         "training": record,
     }
-    _replace(folder / "weights.safetensors", data)
-    _replace(folder / "config.json", (json.dumps(meta, indent=2, allow_nan=False) + "\n").encode())
+    config = (json.dumps(meta, indent=2, allow_nan=False) + "\n").encode()
+    written = [_write(folder / "weights.safetensors", data), _write(folder / "config.json", config)]
+    for partial, path in written:  # only when both are safely on disk
+        os.replace(partial, path)
 
 
 def pick_device(device: str) -> torch.device:
@@ -82,11 +86,14 @@ def pick_device(device: str) -> torch.device:
 
 
 def _folder(name: str | Path) -> Path:
-    if str(name) in checkpoint_names():
-        return ROOT / "checkpoints" / str(name)
+    if isinstance(name, str) and name in checkpoint_names():
+        return ROOT / "checkpoints" / name
     folder = Path(name)
-    if "\0" not in str(name) and len(str(name)) < 1000 and (folder / "config.json").is_file():
-        return folder
+    try:
+        if folder.is_dir():
+            return folder
+    except (OSError, ValueError):  # a name that no file can have
+        pass
     known = ", ".join(checkpoint_names()) or "none"
     raise CheckpointError(
         f"unknown checkpoint {str(name)[:80]!r}; shipped are: {known}; a folder with config.json works too"
@@ -96,7 +103,7 @@ def _folder(name: str | Path) -> Path:
 def _read_config(folder: Path) -> dict[str, Any]:
     try:
         meta = json.loads((folder / "config.json").read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"config.json of checkpoint {folder.name!r} cannot be read: {error}") from error
     if not isinstance(meta, dict) or meta.get("format") != FORMAT:
         found = meta.get("format") if isinstance(meta, dict) else None
@@ -119,13 +126,15 @@ def _read_weights(folder: Path, expected: str) -> dict[str, torch.Tensor]:
         )
     try:
         return load_tensors(data)
-    except SafetensorError as error:
+    except (SafetensorError, KeyError) as error:
         raise CheckpointError(
             f"weights.safetensors of checkpoint {folder.name!r} is not a safetensors file: {error}"
         ) from error
 
 
-def _fill(model: Model, tensors: dict[str, torch.Tensor], name: str) -> None:
+def _filled(config: ModelConfig, tensors: dict[str, torch.Tensor], name: str) -> Model:
+    with torch.device("meta"):  # shapes only: they are compared before any memory is taken
+        model = Model(config)
     wanted = {key: tuple(p.shape) for key, p in model.state_dict().items()}
     found = {key: tuple(t.shape) for key, t in tensors.items()}
     if wanted != found:
@@ -135,13 +144,19 @@ def _fill(model: Model, tensors: dict[str, torch.Tensor], name: str) -> None:
             f"checkpoint {name!r} does not fit its config in {len(differ)} tensors; "
             f"{first} is {found.get(first)}, expected {wanted.get(first)}"
         )
-    model.load_state_dict({key: t.float() for key, t in tensors.items()})
+    model.load_state_dict({key: t.float() for key, t in tensors.items()}, assign=True)
+    return model
 
 
-def _replace(path: Path, data: bytes) -> None:
+def _write(path: Path, data: bytes) -> tuple[Path, Path]:
+    """Write beside `path`; returns the file written and the name it is to take."""
     partial = path.with_suffix(".partial")
-    with open(partial, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    try:
+        with open(partial, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+    return partial, path

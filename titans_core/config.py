@@ -10,6 +10,7 @@ from typing import Any
 
 from titans_core.errors import ConfigError
 
+LARGEST = 1 << 20  # of any one size: far beyond use, near enough to refuse a damaged file
 VARIANTS = ("mac", "mag", "mal", "lmm", "transformer")
 
 
@@ -39,8 +40,10 @@ class ModelConfig:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             low = 0 if field.name == "persistent" else 1
-            if field.name != "variant" and (type(value) is not int or value < low):
-                raise ConfigError(f"{field.name} is {value!r}; it must be a whole number of at least {low}")
+            if field.name != "variant" and (type(value) is not int or not low <= value <= LARGEST):
+                raise ConfigError(
+                    f"{field.name} is {value!r}; it must be a whole number of at least {low} and at most {LARGEST:,}"
+                )
         if self.dim % self.heads or (self.dim // self.heads) % 2:
             raise ConfigError(f"dim {self.dim} must split into {self.heads} heads of even width")
         if self.window % self.chunk:

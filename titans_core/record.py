@@ -6,6 +6,7 @@ under a temporary name and renamed when complete, so a store that can be opened 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -25,6 +26,7 @@ from titans_core.signals import OUTPUTS, SIGNALS, Arrays
 
 CHUNK = 16_384  # tokens per stored chunk
 FORMAT = 1
+LONGEST_NAME = 200  # leaves room for the temporary name
 
 
 @dataclass
@@ -49,8 +51,13 @@ class Recording:
     def __post_init__(self) -> None:
         if self.store is None:
             return
-        if self.store.exists():
-            raise StoreError(f"{self.store} exists already; choose another name or remove it")
+        try:
+            exists = self.store.exists()
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{str(self.store)[:80]!r} cannot name a trace store: {error}") from error
+        if exists or len(self.store.name) > LONGEST_NAME:
+            why = "exists already" if exists else f"has a name of over {LONGEST_NAME} characters"
+            raise StoreError(f"{str(self.store)[:200]} {why}; choose another name{' or remove it' * exists}")
         self._folder = self.store.with_name(f".{self.store.name}.{secrets.token_hex(4)}.partial")
 
     def add(self, arrays: Arrays) -> None:
@@ -122,7 +129,8 @@ class Recording:
             ("vocabulary_json", json.dumps(self.pieces).encode()),
         ):
             _create(group, name, (len(data),), np.dtype(np.uint8), (name,), {})[:] = np.frombuffer(data, np.uint8)
-        group.attrs.update({**attrs, "trace_format": FORMAT})
+        digest = _digest(self.text, self.ids, self.start, self.end)
+        group.attrs.update({**attrs, "tokens_sha256": digest, "trace_format": FORMAT})
 
 
 def open_trace(path: str | Path) -> xr.Dataset:
@@ -138,11 +146,13 @@ def open_trace(path: str | Path) -> xr.Dataset:
         text = stored["text_utf8"].values.tobytes().decode()
         pieces = json.loads(stored["vocabulary_json"].values.tobytes())
         start, end = stored["start"].values, stored["end"].values
+        if _digest(text, stored["id"].values, start, end) != stored.attrs.pop("tokens_sha256"):
+            raise StoreError(f"the trace store {path.name} is damaged: its text or tokens have changed")
         kept = stored.drop_vars(["text_utf8", "vocabulary_json", "start", "end"])
         return _with_coordinates(kept, pieces, start, end, {**stored.attrs, "text": text})
-    except (OSError, KeyError, ValueError) as error:
-        if isinstance(error, StoreError):
-            raise
+    except StoreError:
+        raise
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:  # what zarr and its codecs raise
         raise StoreError(f"the trace store {path.name} is damaged or not a trace: {error}") from error
 
 
@@ -173,6 +183,13 @@ def _with_coordinates(
     dataset = dataset[known].assign_coords(coords)
     dataset.attrs = attrs
     return dataset
+
+
+def _digest(text: str, *arrays: np.ndarray) -> str:
+    whole = hashlib.sha256(text.encode())
+    for array in arrays:
+        whole.update(np.ascontiguousarray(array, np.int64).tobytes())
+    return whole.hexdigest()
 
 
 def _concatenate(parts: list[Arrays]) -> Arrays:

@@ -9,6 +9,7 @@ from app import runs, samples, state, theme
 from app.jobs import Job, Progress
 from app.views import controls, results
 from app.words import words
+from titans_core.errors import StoreError
 
 
 def page() -> None:
@@ -55,11 +56,19 @@ def _shown(ids: tuple[str, ...]) -> None:
         if at is not None and at.state == "cancelled":
             st.info(f"The {theme.label(at.checkpoint)} run was cancelled. Nothing of it is kept.")
     finished = [run for run, at in where.items() if at is not None and at.state == "done"]
-    if opened := [run for run in map(runs.opened, finished) if run is not None]:
+    if opened := [run for run in map(_opened, finished) if run is not None]:
         results.results(opened)
     elif not ids:
         st.title("Explore")
         st.write("Choose a text and one or more memories, then press Run.")
+
+
+def _opened(run: str) -> runs.Run | None:
+    try:
+        return runs.opened(run)
+    except StoreError as error:
+        st.error(f"The stored run {run[:6]}… cannot be read: {state.plain(str(error))}. Run the text again.")
+        return None
 
 
 @st.fragment(run_every=0.3)

@@ -173,7 +173,7 @@ def _passages(run: Run, found: list[passages.Passage]) -> None:
     if not found:
         return
     with st.container(border=True, key="panel_passages"):
-        start = f", after the first {_new(run)}, when everything is new to the memory" if _new(run) else ""
+        start = f", the first {_new(run)} left out" if _new(run) else ""
         note = f"{theme.label(run.checkpoint)}, mean ‖∇ℓ‖ over {passages.SPAN} tokens{start}"
         _title("Most surprising passages", note)
         cards.passage_list("passages", found, state.palette(), state.pick("passages"))

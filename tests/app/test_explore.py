@@ -211,3 +211,16 @@ def test_each_kind_of_signal_draws(signal: str, finished: dict[str, str]) -> Non
     page.run()
     assert not page.exception
     assert heatmap(page)["signal"] == signal
+
+
+def test_a_damaged_stored_run_is_said(finish: Finish, store: Path) -> None:
+    run = runs.engine().submit(runs.Job("mac", "A text whose trace is damaged later.", "Damaged"))
+    finish(run)
+    for part in (store / run / "trace.zarr").rglob("c"):
+        for path in part.rglob("*"):
+            if path.is_file():
+                path.write_bytes(b"not a chunk")
+    page = open_page([run])
+    assert "cannot be read" in said(page)
+    page = settle(run_text(page, "The next good run works."), finish)
+    assert heatmap(page)["runs"]

@@ -212,7 +212,7 @@ def test_a_recorder_sees_every_layer_and_token_once_in_order(variant, models, mo
     for name in spy.chunks[0].signals:
         seen = [torch.cat([c.signals[name] for c in spy.chunks if c.layer == layer], 1) for layer in (0, 1)]
         np.testing.assert_array_equal(torch.stack(seen).numpy(), heads[name].values, err_msg=name)
-    assert set(spy.chunks[0].signals) == set(heads.data_vars) - {"momentary", "nll", "entropy", "id"}
+    assert set(spy.chunks[0].signals) == set(heads.data_vars) - {"nll", "entropy", "id"}
 
 
 def test_a_recorder_changes_nothing(models) -> None:
@@ -343,12 +343,9 @@ def check(model, text: str) -> None:
 
 def test_spans_reproduce_an_ascii_text(models) -> None:
     dataset = tracing.trace(models["mac"], TEXT)
-    spans = zip(dataset["start"].values, dataset["end"].values, strict=True)
-    assert "".join(TEXT[a:b] for a, b in spans) == TEXT
-    assert (
-        str(dataset["piece"].values[1]).strip()
-        == TEXT[slice(dataset["start"][1].item(), dataset["end"][1].item())].strip()
-    )
+    spans = [TEXT[a:b] for a, b in zip(dataset["start"].values, dataset["end"].values, strict=True)]
+    assert "".join(spans) == TEXT
+    assert list(dataset["piece"].values[:4]) == spans[:4], "words are shown as they are"
 
 
 def test_bits_not_nats(models) -> None:

@@ -17,6 +17,8 @@ from titans_core.training import loop
 from titans_core.training.loop import Diverged, Recipe, train
 from titans_core.training.optimizer import Optimizers, schedule
 
+# RMSNorm meets bfloat16 under autocast on a CPU: slower there, not wrong
+pytestmark = pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight:UserWarning")
 STREAM = np.tile(np.random.default_rng(2).permutation(4096)[:48], 60).astype(np.uint16)  # 48 ids, over and over
 
 
@@ -48,7 +50,7 @@ def silent(_: str) -> None:
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_loss_falls_on_a_stream_that_repeats(variant, fresh, tmp_path) -> None:
-    model = fresh(variant)
+    model = fresh(variant, chunk=8)
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     record = train(model, STREAM, recipe(steps=40), tmp_path, silent)
     curve = curve_of(tmp_path)
@@ -84,14 +86,14 @@ def weights_after(model: Model, out, seed: int, seconds_a_look: float, monkeypat
 
 
 def test_a_seed_makes_a_run_repeatable_to_the_bit(fresh, tmp_path, monkeypatch) -> None:
-    one, two, other = (weights_after(fresh("mac"), tmp_path, seed, 0.01, monkeypatch) for seed in (5, 5, 6))
+    one, two, other = (weights_after(fresh("lmm", layers=1), tmp_path, seed, 0.01, monkeypatch) for seed in (5, 5, 6))
     assert all(map(torch.equal, one, two))
     assert not any(map(torch.equal, one, other))
 
 
 @pytest.mark.xfail(strict=True, reason="the clock sets the rate of the first steps")
 def test_the_speed_of_the_machine_does_not_matter_while_there_is_time(fresh, tmp_path, monkeypatch) -> None:
-    fast, slow = (weights_after(fresh("lmm"), tmp_path, 5, seconds, monkeypatch) for seconds in (0.01, 1.0))
+    fast, slow = (weights_after(fresh("lmm", layers=1), tmp_path, 5, seconds, monkeypatch) for seconds in (0.01, 1.0))
     assert all(map(torch.equal, fast, slow))
 
 
@@ -105,7 +107,7 @@ def test_schedule(done, rate) -> None:
 
 def test_schedule_never_jumps() -> None:
     rates = [schedule(i / 10_000) for i in range(10_001)]
-    assert max(abs(a - b) for a, b in zip(rates, rates[1:], strict=False)) < 0.006
+    assert max(abs(a - b) for a, b in itertools.pairwise(rates)) < 0.006
     assert max(rates) == 1
 
 
@@ -152,9 +154,8 @@ def test_windows_of_two_stages_and_two_seeds_differ() -> None:
 
 def test_the_end_of_the_stream_is_used_and_never_passed() -> None:
     data = torch.arange(70, dtype=torch.int32)
-    seen = torch.cat(
-        [torch.cat(list(loop._windows(data, 16, recipe(batch_tokens=32, seed=s), 0, 2))) for s in range(40)]
-    )
+    batches = [loop._windows(data, 16, recipe(batch_tokens=32, seed=seed), 0, 2) for seed in range(40)]
+    seen = torch.cat([torch.cat(list(some)) for some in batches])
     assert seen.max() >= 68
     assert seen.min() == 0
 
@@ -181,7 +182,7 @@ def test_the_loss_is_that_of_the_next_token(fresh) -> None:
 
 def test_a_time_limit_stops_and_saves(fresh, tmp_path) -> None:
     lines = []
-    record = train(fresh("lmm"), STREAM, recipe(steps=1000, max_minutes=1e-6), tmp_path, lines.append)
+    record = train(fresh("lmm", layers=1), STREAM, recipe(steps=1000, max_minutes=1e-6), tmp_path, lines.append)
     assert record["step"] == 20
     assert lines == ["stopped at step 20 of 1000: 1e-06 minutes are over"]
     checkpoint.load(tmp_path, "cpu")
@@ -190,20 +191,21 @@ def test_a_time_limit_stops_and_saves(fresh, tmp_path) -> None:
 def test_the_rate_comes_down_when_time_runs_out_before_steps(fresh, tmp_path, monkeypatch) -> None:
     rates = []
     monkeypatch.setattr(Optimizers, "step", lambda self, fraction: rates.append(fraction))
-    train(fresh("lmm"), STREAM, recipe(steps=1000, max_minutes=1e-6), tmp_path, silent)
+    train(fresh("lmm", layers=1), STREAM, recipe(steps=1000, max_minutes=1e-6), tmp_path, silent)
     assert rates[-1] == 0.02
 
 
 def test_progress_is_reported(fresh, tmp_path) -> None:
     lines = []
-    train(fresh("transformer", layers=1), STREAM, recipe(steps=200, batch_tokens=64), tmp_path, lines.append)
+    quick = recipe(steps=200, batch_tokens=16, stages=((1.0, 8),))
+    train(fresh("transformer", layers=1), STREAM, quick, tmp_path, lines.append)
     assert len(lines) == 1
     assert lines[0].split()[:3] == ["step", "200", "loss"]
 
 
 @pytest.mark.parametrize("name", ["embed.weight", "blocks.1.feed_forward.up.weight"])
 def test_weights_that_are_not_finite_stop_the_run_and_keep_what_was_saved(name, fresh, tmp_path) -> None:
-    model = fresh("mag")
+    model = fresh("transformer")
     train(model, STREAM, recipe(steps=20), tmp_path, silent)
     saved = (tmp_path / "weights.safetensors").read_bytes()
     with torch.no_grad():
@@ -226,14 +228,14 @@ def test_the_tensor_that_is_not_finite_is_named(fresh) -> None:
     with pytest.raises(Diverged, match=f"^the gradient of {name} is not finite$"):
         loop._check(model, math.inf)
     model.zero_grad()
-    with pytest.raises(Diverged, match="^the loss is inf$"):
+    with pytest.raises(Diverged, match=r"^the loss is inf$"):
         loop._check(model, math.inf)
     loop._check(model, 3.0)
 
 
 @pytest.mark.xfail(strict=True, reason="twenty steps spread a NaN to every weight before the check looks")
 def test_the_weight_that_spoiled_a_run_is_named(fresh, tmp_path) -> None:
-    model = fresh("mag")
+    model = fresh("transformer")
     name = "blocks.1.feed_forward.up.weight"
     with torch.no_grad():
         model.get_parameter(name)[0] = math.nan
@@ -243,7 +245,7 @@ def test_the_weight_that_spoiled_a_run_is_named(fresh, tmp_path) -> None:
 
 @pytest.mark.xfail(strict=True, reason="the last update is saved unseen")
 def test_an_update_that_spoils_the_weights_is_not_saved(fresh, tmp_path, monkeypatch) -> None:
-    model = fresh("lmm")
+    model = fresh("transformer")
     steps = Optimizers.step
 
     def spoil(self, fraction: float) -> None:

@@ -34,7 +34,7 @@ def evaluate(model: Model, documents: list[tuple[np.ndarray, int]], settings: Se
     Documents of like length are read side by side; what is read after a document's end changes nothing before it.
     """
     begun = time.monotonic()
-    ordered = sorted((ids for ids, _ in documents), key=len)
+    ordered = sorted((ids for ids, _ in documents if len(ids)), key=len)
     bits = late = 0.0
     tokens = late_tokens = 0
     for group in _groups(ordered, batch):

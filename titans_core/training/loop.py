@@ -35,6 +35,16 @@ class Recipe:
     seed: int = 1
     max_minutes: float = 60.0
 
+    def __post_init__(self) -> None:
+        if self.steps < 1 or not self.max_minutes > 0:
+            raise ConfigError(f"steps {self.steps} and max_minutes {self.max_minutes} must be above zero")
+        if not self.stages or any(share < 0 or length < 1 for share, length in self.stages):
+            raise ConfigError(f"stages {self.stages} need a share of at least 0 and a window of at least 1 token each")
+        if self.batch_tokens < max(length for _, length in self.stages):
+            raise ConfigError(
+                f"batch_tokens {self.batch_tokens} cannot hold the longest window of stages {self.stages}"
+            )
+
 
 class Diverged(RuntimeError):
     """The loss or a gradient is not finite; the message names the first tensor."""
@@ -58,13 +68,13 @@ def train(model: Model, stream: np.ndarray, recipe: Recipe, out: Path, report: C
         replay = _graph(model, recipe.batch_tokens // length, length)
         for windows in _windows(data, length, recipe, step, steps):
             loss = replay(windows)
-            spent = (time.monotonic() - begun) / (60 * recipe.max_minutes)
-            optimizers.step(schedule(max(step / recipe.steps, spent)))
+            optimizers.step(schedule(_done(step, recipe, time.monotonic() - begun)))
             step += 1
             if step % 20 == 0 or step == recipe.steps:
                 now = time.monotonic()
                 curve.append(_row(step, recipe, length, loss, now - begun))
-                _check(model, curve[-1]["loss"])
+                if not np.isfinite(curve[-1]["loss"]):
+                    _check(model, curve[-1]["loss"])
                 if step % 200 == 0:
                     report(_line(curve, recipe))
                 if now - saved > 60:
@@ -74,6 +84,12 @@ def train(model: Model, stream: np.ndarray, recipe: Recipe, out: Path, report: C
                     report(f"stopped at step {step} of {recipe.steps}: {recipe.max_minutes} minutes are over")
                     return _save(model, recipe, curve, out)
     return _save(model, recipe, curve, out)
+
+
+def _done(step: int, recipe: Recipe, seconds: float) -> float:
+    """Fraction of the training: of its steps, or of its time if at this speed the time will not do."""
+    of_steps, of_time = step / recipe.steps, seconds / (60 * recipe.max_minutes)
+    return of_time if step >= 20 and of_time > 1.05 * of_steps else of_steps
 
 
 def _plan(recipe: Recipe) -> list[tuple[int, int]]:
@@ -90,9 +106,10 @@ def _windows(data: Tensor, length: int, recipe: Recipe, first: int, steps: int) 
     span = torch.arange(length + 1, device=data.device)
     starts = np.empty(0, np.int64)
     for _ in range(steps):
-        if len(starts) < batch:
-            phase = rng.integers(length)
-            starts = rng.permutation(np.arange(phase, len(data) - length - 1, length))
+        while len(starts) < batch:
+            phase = rng.integers(min(length, len(data) - length))
+            tiling = rng.permutation(np.arange(phase, len(data) - length, length))
+            starts = np.concatenate((starts, tiling))
         chosen, starts = starts[:batch], starts[batch:]
         yield data[torch.from_numpy(chosen).to(data.device)[:, None] + span].long()
 
@@ -155,16 +172,16 @@ def _line(curve: list[dict[str, float]], recipe: Recipe) -> str:
 
 
 def _check(model: Model, loss: float) -> None:
-    if np.isfinite(loss):
-        return
     for name, p in model.named_parameters():
         for what, value in (("weight", p), ("gradient", p.grad)):
             if value is not None and not value.isfinite().all():
                 raise Diverged(f"the {what} of {name} is not finite")
-    raise Diverged(f"the loss is {loss}")
+    if not np.isfinite(loss):
+        raise Diverged(f"the loss is {loss}")
 
 
 def _save(model: Model, recipe: Recipe, curve: list[dict[str, float]], out: Path) -> dict[str, Any]:
+    _check(model, curve[-1]["loss"])
     record = {"recipe": asdict(recipe), **{key: curve[-1][key] for key in ("step", "tokens", "seconds")}}
     record["device"] = torch.cuda.get_device_name() if model.device.type == "cuda" else "cpu"
     record["torch"] = torch.__version__

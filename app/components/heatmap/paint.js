@@ -136,15 +136,10 @@ function paintStrip(canvas, view) {
     if (!panel.fill) continue;
     const colour = panel.colour();
     context.beginPath();
-    for (let bin = 0; bin < bins; bin++) {
-      let peak = NaN;
-      const stop = Math.max(Math.floor(((bin + 1) * total) / bins), Math.floor((bin * total) / bins) + 1);
-      for (let t = Math.floor((bin * total) / bins); t < stop; t++) {
-        if (!(panel.fill[t] <= peak)) peak = Number.isNaN(panel.fill[t]) ? peak : panel.fill[t];
-      }
+    panel.highest(bins).forEach((peak, bin) => {
       const level = Number.isNaN(peak) ? 0 : shade(peak, view.scale) / 255;
       context.lineTo((bin / Math.max(1, bins - 1)) * width, height - 1 - level * (height - 4));
-    }
+    });
     context.strokeStyle = colour;
     context.lineWidth = 1;
     context.stroke();

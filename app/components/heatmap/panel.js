@@ -24,13 +24,27 @@ class Panel {
     this.box.append(this.scroll);
     this.scroll.addEventListener("scroll", () => view.scrolled(this), { passive: true });
     this.scroll.addEventListener("keydown", (event) => view.key(event));
-    this.canvas.addEventListener("mousemove", (event) => view.hover(this, event));
-    this.canvas.addEventListener("mouseleave", () => view.hover(this, null));
-    this.canvas.addEventListener("click", (event) => view.select(this.tokenAt(event), true, this, event));
+    // A finger selects; only a mouse (or pen) hovers.
+    this.canvas.addEventListener("pointermove", (event) => event.pointerType !== "touch" && view.hover(this, event));
+    this.canvas.addEventListener("pointerleave", () => view.hover(this, null));
+    this.canvas.addEventListener("click", (event) => view.select(this.tokenAt(event), true));
   }
 
   get fill() {
     return this.columns[this.view.signal];
+  }
+
+  // The highest value of each of `bins` equal parts of the text; kept until the column or the width changes.
+  highest(bins) {
+    const column = this.fill;
+    if (this.kept && this.kept.column === column && this.kept.peaks.length === bins) return this.kept.peaks;
+    const peaks = new Float32Array(bins).fill(NaN);
+    for (let t = 0; t < column.length; t++) {
+      const bin = Math.floor((t * bins) / column.length);
+      if (!(column[t] <= peaks[bin]) && !Number.isNaN(column[t])) peaks[bin] = column[t];
+    }
+    this.kept = { column, peaks };
+    return peaks;
   }
 
   colour() {

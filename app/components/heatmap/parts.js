@@ -98,7 +98,7 @@ function drawLegend(view) {
     line.append(key);
   }
   const keys = element("span", "soft keys", "← → ↑ ↓ token   [ ] peak   esc");
-  view.legend.replaceChildren(line, keys);
+  view.legend.replaceChildren(...selectedLine(view, facts), line, keys);
   const [from, to] = view.shownTokens();
   const total = view.doc.start.length;
   view.stripTitle.replaceChildren(
@@ -106,6 +106,19 @@ function drawLegend(view) {
     element("span", "soft", `${facts.label.toLowerCase()}, highest of each bin · tokens ${whole(from + 1)}–${whole(to)} of ${whole(total)} below`),
   );
   view.legend.setAttribute("aria-label", `Colours from ${number(scale.low)} to ${number(scale.high)}`);
+}
+
+// On a narrow screen the token's card is further down, so its value stands here.
+function selectedLine(view, facts) {
+  const token = view.selected;
+  if (token === null || !view.root.classList.contains("narrow")) return [];
+  const line = element("div", "status", "");
+  line.append(element("span", "piece", pieceOf(view, token)), element("span", "soft", ` token ${whole(token + 1)} `));
+  for (const panel of view.panels) {
+    const value = panel.fill ? number(panel.fill[token]) : "–";
+    line.append(element("b", "", view.panels.length > 1 ? `${panel.run.label} ${value} ` : `${facts.symbol} ${value}`));
+  }
+  return [line];
 }
 
 function scaleWords(view, facts) {
@@ -129,7 +142,8 @@ function whole(value) {
 // Three significant digits, as theme.number does on the server.
 function number(value) {
   if (!Number.isFinite(value)) return "–";
-  const size = Math.abs(value);
+  if (value < 0) return `−${number(-value)}`;
+  const size = value;
   if (value === 0) return "0";
   if (size < 1e-3 || size >= 1e5) return value.toExponential(2).replace("e-", "e−").replace("e+", "e");
   const digits = Math.max(0, 2 - Math.floor(Math.log10(size)));

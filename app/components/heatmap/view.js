@@ -270,15 +270,11 @@ class View {
     placeCard(this, event);
   }
 
-  select(token, tell, panel, event) {
+  select(token, tell) {
     if (token < 0) return;
     this.selected = token;
     this.paint();
     this.announce(token);
-    if (event && !window.matchMedia("(hover: hover)").matches) {
-      showCard(this, token);
-      placeCard(this, event);
-    }
     clearTimeout(this.telling);
     // With the time, so that choosing the same token again is news as well.
     this.telling = setTimeout(() => this.send("token", [token, Date.now()]), tell ? 0 : 180);
