@@ -74,6 +74,8 @@ def main() -> None:
     parser.add_argument("--port", type=int, help="port to listen on (default: the one in streamlit_config.toml)")
     asked = parser.parse_args().port
     chosen = settings() | ({"server.port": asked} if asked else {})
+    # Streamlit reads its configuration twice here and warns that the second reading differs from the first.
+    logging.getLogger("streamlit.config").addFilter(lambda record: "config option section" not in record.msg)
     print(f"Titanscope: http://{chosen['server.address']}:{chosen['server.port']}", flush=True)
     app.run(config=chosen)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import state
+from app.theme import DARK, LIGHT
 from app.views import explore
 
 STYLE = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
@@ -14,9 +14,9 @@ STYLE = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
 
 def main() -> None:
     st.set_page_config(page_title="Titanscope", layout="wide", initial_sidebar_state="auto")
-    colours = state.palette()
+    # light-dark() follows the browser at once; what Python draws follows with the next rerun.
     names = ("panel", "line", "selected", "ground")
-    variables = "; ".join(f"--ts-{name}: {getattr(colours, name)}" for name in names)
+    variables = "; ".join(f"--ts-{n}: light-dark({getattr(LIGHT, n)}, {getattr(DARK, n)})" for n in names)
     st.html(f"<style>:root {{ {variables} }} {STYLE}</style>")
     with st.sidebar:
         st.markdown("**Titanscope**  \n:small[:gray[watch a neural memory work]]")

@@ -19,7 +19,7 @@ from titans_core.errors import TitansError
 from titans_core.tokenizer import Tokenizer
 
 # Used by the cost line until this server has measured a run itself.
-TYPICAL_SPEED = {"cpu": 8_000.0, "cuda": 40_000.0}  # tokens a second
+TYPICAL_SPEED = {"cpu": 2_500.0, "cuda": 20_000.0}  # tokens a second
 TYPICAL_WEIGHT = 220.0  # stored bytes a token
 
 
@@ -100,7 +100,8 @@ def column(run: str, signal: str, layer: int | None) -> np.ndarray:
 @functools.lru_cache(maxsize=96)
 def shared_scale(runs: tuple[str, ...], signal: str, layer: int | None) -> scale.Scale:
     """The colour scale of one signal over all of `runs` that have it."""
-    return scale.shared([column(run, signal, layer) for run in runs if signal in _open(run).ds], signal)
+    columns = [column(run, signal, layer) for run in runs if signal in _open(run).ds]
+    return scale.shared(columns, signal, skip=aggregate.settling(_open(runs[0]).ds))
 
 
 @functools.cache
@@ -128,10 +129,10 @@ class Cost:
 
 def cost(tokens: int, checkpoints: tuple[str, ...], device: str) -> Cost:
     """Estimate for one text through several checkpoints, one after the other."""
-    speed, weight = _local().speed, _local().weight
-    seconds = sum(tokens / speed.get((name, device), TYPICAL_SPEED[device]) for name in checkpoints)
-    stored = sum(tokens * weight.get(name, TYPICAL_WEIGHT) for name in checkpoints)
-    return Cost(seconds, stored, all((name, device) in speed for name in checkpoints))
+    speeds = [_local().speed(name, device) for name in checkpoints]
+    seconds = sum(tokens / (speed or TYPICAL_SPEED[device]) for speed in speeds)
+    stored = sum(tokens * _local().weight.get(name, TYPICAL_WEIGHT) for name in checkpoints)
+    return Cost(seconds, stored, all(speeds))
 
 
 def progress(run: str) -> Progress | None:

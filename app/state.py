@@ -73,24 +73,31 @@ def layer(layers: int) -> int | None:
     return chosen if chosen is not None and chosen < layers else None
 
 
-def begin_at(runs: list[str], token: int) -> None:
-    """Select `token` when these runs are drawn for the first time in this session."""
-    if st.session_state.get("drawn") != runs:
+def begin_at(runs: list[str], token: int) -> bool:
+    """Select `token` when these runs are drawn for the first time in this session; whether they are."""
+    new = st.session_state.get("drawn") != runs
+    if new:
         st.session_state["drawn"] = runs
         select(token)
+    return new
 
 
 def follow(name: str) -> Callable[[], None]:
-    """A callback that takes over what the browser chose in the text heatmap: "signal", "layer" or "token"."""
+    """A callback that takes over what the browser chose in the text heatmap: "signal", "layer", "token" or "theme"."""
 
     def take() -> None:
         value = st.session_state[text_heatmap.KEY][name]
+        if isinstance(value, list):  # with the time of the choice, so that the same choice again is news
+            value = value[0]
         if name == "signal":
-            if value in SIGNALS:
-                st.session_state["signal"] = value
+            valid = value in SIGNALS
+        elif name == "theme":
+            valid = value in ("light", "dark")
         else:
-            value = value[0] if name == "token" and isinstance(value, list) else value
-            st.session_state[name] = value if isinstance(value, int) and value >= 0 else None
+            value = value if isinstance(value, int) and value >= 0 else None
+            valid = True
+        if valid:
+            st.session_state[name] = value
 
     return take
 
@@ -120,8 +127,9 @@ def first_visit() -> bool:
 
 def palette() -> Palette:
     """The colours of the theme this browser shows."""
-    theme: Any = st.context.theme
-    return DARK if theme.type == "dark" else LIGHT
+    known: Any = st.context.theme
+    # The text heatmap reports a switch of theme sooner than Streamlit does.
+    return DARK if st.session_state.get("theme", known.type) == "dark" else LIGHT
 
 
 _MARKS = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&])")

@@ -53,8 +53,10 @@ class Recording:
             return
         try:
             exists = self.store.exists()
-        except (OSError, ValueError) as error:
-            raise StoreError(f"{str(self.store)[:80]!r} cannot name a trace store: {error}") from error
+        except OSError as error:
+            raise StoreError(f"{str(self.store)[:80]!r} cannot name a trace store: {error.strerror}") from error
+        if "\0" in str(self.store):
+            raise StoreError(f"{str(self.store)[:80]!r} cannot name a trace store: it holds a NUL character")
         if exists or len(self.store.name) > LONGEST_NAME:
             why = "exists already" if exists else f"has a name of over {LONGEST_NAME} characters"
             raise StoreError(f"{str(self.store)[:200]} {why}; choose another name{' or remove it' * exists}")

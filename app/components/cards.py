@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from app.figures.passages import Passage
-from app.theme import SIGNALS, Palette, number
+from app.theme import SIGNALS, number
 
 _HERE = Path(__file__).parent / "cards"
 
@@ -21,9 +21,7 @@ _component = st.components.v2.component(
 )
 
 
-def token_card(
-    piece: str, token: int, total: int, columns: Sequence[str], rows: list[list[dict[str, Any]]], palette: Palette
-) -> None:
+def token_card(piece: str, token: int, total: int, columns: Sequence[str], rows: list[list[dict[str, Any]]]) -> None:
     """One token: its piece and its signals, one column a run. rows: figures.token.values of each run."""
     order = list(SIGNALS)
     merged: dict[str, dict[str, Any]] = {}
@@ -46,13 +44,13 @@ def token_card(
         for row in sorted(merged.values(), key=lambda row: order.index(row["name"]))
     ]
     head = {"piece": piece, "place": f"token {token + 1:,} of {total:,}", "columns": list(columns)}
-    _component(key="token_card", data={"token": head | {"rows": listed}, "muted": palette.muted})
+    _component(key="token_card", data={"token": head | {"rows": listed}})
 
 
-def passage_list(key: str, found: Sequence[Passage], palette: Palette, on_pick: Callable[[], None]) -> None:
+def passage_list(key: str, found: Sequence[Passage], on_pick: Callable[[], None]) -> None:
     """Passages as buttons; a click reports the token under session state `key`."""
     listed = [
         {"token": p.token, "value": number(p.value), "before": p.before, "core": p.core, "after": p.after}
         for p in found
     ]
-    _component(key=key, data={"passages": listed, "muted": palette.muted}, on_token_change=on_pick)
+    _component(key=key, data={"passages": listed}, on_token_change=on_pick)

@@ -11,12 +11,12 @@ import streamlit as st
 import xarray as xr
 
 from app.figures import aggregate
-from app.theme import SIGNALS, VARIANTS, Palette, Variant
+from app.theme import DARK, LIGHT, SIGNALS, VARIANTS, Variant
 
 KEY = "text_heatmap"
 
 _HERE = Path(__file__).parent / "heatmap"
-_SCRIPTS = ("data.js", "layout.js", "paint.js", "panel.js", "parts.js", "view.js", "main.js")
+_SCRIPTS = ("data.js", "layout.js", "paint.js", "panel.js", "parts.js", "surface.js", "view.js", "main.js")
 
 _component = st.components.v2.component(
     "titanscope.text_heatmap",
@@ -28,8 +28,8 @@ _component = st.components.v2.component(
 
 def text_heatmap(
     shown: list[tuple[str, xr.Dataset]],
-    palette: Palette,
     *,
+    dark: bool,
     signal: str,
     layer: int | None,
     selected: int | None,
@@ -39,20 +39,27 @@ def text_heatmap(
     """Draw runs (id, trace) of one text. The browser fetches their values itself (app.routes).
 
     signal, layer and selected say what to show first; after that the browser owns them, reports changes through
-    session state under KEY ("signal", "layer", "token"), and takes `selected` again when `nonce` changes.
+    session state under KEY ("signal", "layer", "token", "theme"), and takes `selected` again when `nonce` changes.
     on_change gives the callback for each of these names.
     """
-    data = facts(shown, palette) | {"signal": signal, "layer": layer, "selected": selected, "nonce": nonce}
+    data = facts(shown) | {
+        "theme": "dark" if dark else "light",
+        "signal": signal,
+        "layer": layer,
+        "selected": selected,
+        "nonce": nonce,
+    }
     _component(
         key=KEY,
         data=data,
         on_signal_change=on_change("signal"),
         on_layer_change=on_change("layer"),
         on_token_change=on_change("token"),
+        on_theme_change=on_change("theme"),
     )
 
 
-def facts(shown: list[tuple[str, xr.Dataset]], palette: Palette) -> dict[str, Any]:
+def facts(shown: list[tuple[str, xr.Dataset]]) -> dict[str, Any]:
     """What the browser needs to label the panels: runs, signals with their rules, and colours."""
     names = [name for name in SIGNALS if any(name in ds.data_vars for _, ds in shown)]
     return {
@@ -60,7 +67,7 @@ def facts(shown: list[tuple[str, xr.Dataset]], palette: Palette) -> dict[str, An
         "runs": [_run(run, str(ds.attrs["checkpoint"])) for run, ds in shown],
         "signals": [_signal(name, shown) for name in names],
         "layers": max(ds.sizes.get("layer", 0) for _, ds in shown),
-        "palette": asdict(palette),
+        "palettes": {"light": asdict(LIGHT), "dark": asdict(DARK)},
     }
 
 

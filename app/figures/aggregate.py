@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import numpy as np
 import xarray as xr
@@ -35,6 +36,15 @@ def column(ds: xr.Dataset, signal: str, layer: int | None = None) -> np.ndarray:
     if layer is not None:
         return np.asarray(variable.isel(layer=layer).values, np.float32)
     return over_layers(np.asarray(variable.values), SIGNALS[signal].kind)
+
+
+def settling(ds: xr.Dataset) -> int:
+    """Tokens at the start that scales and passages leave out: to an empty memory everything is a surprise.
+
+    One attention window of a long text, nothing of a short one.
+    """
+    window = int(json.loads(ds.attrs["config"]).get("window", 0))
+    return window if ds.sizes["token"] >= 4 * window else 0
 
 
 def over_layers(values: np.ndarray, kind: str) -> np.ndarray:

@@ -54,7 +54,8 @@ def layer_map(traces: Sequence[xr.Dataset], signal: str, palette: Palette, *, co
 
 def layer_scale(traces: Sequence[xr.Dataset], signal: str) -> scale.Scale:
     """The scale over every layer of every run that has the signal."""
-    return scale.shared([np.asarray(ds[signal].values) for ds in traces if signal in ds.data_vars], signal)
+    values = [np.asarray(ds[signal].values) for ds in traces if signal in ds.data_vars]
+    return scale.shared(values, signal, skip=aggregate.settling(traces[0]) if values else 0)
 
 
 def _bar(palette: Palette) -> dict[str, object]:
@@ -79,7 +80,7 @@ def note(traces: Sequence[xr.Dataset], signal: str, columns: int = COLUMNS) -> s
     width = -(-count // columns)
     blocks = f"highest of every {width} tokens" if width > 1 else f"all {count:,} tokens"
     return (
-        f"{number(limits.low)}–{number(limits.high)}, {limits.rule.replace('tokens shown', 'cells shown')} · "
+        f"{number(limits.low)}–{number(limits.high)}, {limits.rule} · "
         f"per {ds[signal].attrs.get('granularity', 'token')} · {blocks}"
     )
 

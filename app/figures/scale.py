@@ -21,26 +21,28 @@ class Scale:
     rule: str
 
 
-def shared(columns: Sequence[np.ndarray], signal: str) -> Scale:
-    """One scale for all columns (each (T,)): robust for magnitudes, fixed for shares and cosines.
+def shared(columns: Sequence[np.ndarray], signal: str, skip: int = 0) -> Scale:
+    """One scale for all columns (each (..., T)): robust for magnitudes, fixed for shares and cosines.
 
     Surprise is heavy-tailed: with the largest value at the top almost every token would look the same, so the
-    colours end at the 1st and 99th percentile over everything shown.
+    colours end at the 1st and 99th percentile over everything shown, the first `skip` tokens left out.
     """
     kind = SIGNALS[signal].kind
-    values = np.concatenate([np.asarray(c, np.float32).ravel() for c in columns])
+    values = np.concatenate([np.empty(0, np.float32), *(np.asarray(c, np.float32).ravel() for c in columns)])
     values = values[np.isfinite(values)]
+    settled = np.concatenate([np.empty(0, np.float32), *(np.asarray(c)[..., skip:].ravel() for c in columns)])
+    settled = settled[np.isfinite(settled)]
     if kind == "cosine":
         return Scale(-1.0, 1.0, 0, 0, "fixed from −1 to 1")
-    if not len(values):
+    if not len(settled):
         return Scale(0.0, 1.0, 0, 0, "no value is defined")
-    low, high = (float(q) for q in np.percentile(values, [1, 99]))
+    low, high = (float(q) for q in np.percentile(settled, [1, 99]))
     if kind == "share" or (kind == "gate" and high >= 0.1):
         return Scale(0.0, 1.0, 0, 0, "fixed from 0 to 1")
     if kind == "gate":
         low, rule = 0.0, "from 0 to the 99th percentile, because it stays far below 1"
     else:
-        rule = "from the 1st to the 99th percentile of all tokens shown"
+        rule = "from the 1st to the 99th percentile" + (f" after token {skip}" if skip else "")
     if high <= low:
         high = low + max(abs(low), 1e-6)
     return Scale(low, high, int((values > high).sum()), int((values < low).sum()), rule)

@@ -36,7 +36,7 @@ def timelines(traces: Sequence[xr.Dataset], layer: int | None) -> tuple[str, pd.
     """The points that the timelines draw."""
     parts = []
     for ds in traces:
-        for name in time_figure.ROWS:
+        for name in time_figure.drawn(traces):
             if name in ds.data_vars:
                 index, values = aggregate.min_max(aggregate.column(ds, name, layer), time_figure.POINTS)
                 parts.append(pd.Series(values, index=index + 1, name=_name(ds, name)))

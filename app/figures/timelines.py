@@ -22,12 +22,11 @@ def timelines(
     palette: Palette,
     *,
     layer: int | None = None,
-    signals: Sequence[str] = ROWS,
     points: int = POINTS,
 ) -> go.Figure:
     """Stacked rows over a shared token axis; a row has one vertical scale for all runs, from zero."""
-    rows = [name for name in signals if any(name in ds.data_vars for ds in traces)]
-    figure = make_subplots(rows=max(len(rows), 1), cols=1, shared_xaxes=True, vertical_spacing=0.09)
+    rows = drawn(traces)
+    figure = make_subplots(rows=len(rows), cols=1, shared_xaxes=True, vertical_spacing=0.09)
     for row, name in enumerate(rows, start=1):
         for ds in traces:
             if name in ds.data_vars:
@@ -39,8 +38,18 @@ def timelines(
     last = max((ds.sizes["token"] for ds in traces), default=1)
     figure.update_xaxes(range=[0.5, last + 0.5], showgrid=False)
     figure.update_xaxes(title_text="token", title_standoff=4, row=len(rows), col=1)
+    figure.update_xaxes(unifiedhovertitle={"text": "token %{x}"})
     figure.update_yaxes(fixedrange=True)
+    if len(traces) > 1:
+        figure.update_traces(showlegend=True, row=1, col=1)
+        place = {"orientation": "h", "x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom"}
+        figure.update_layout(showlegend=True, legend={**place, "itemclick": False, "itemdoubleclick": False})
     return figure
+
+
+def drawn(traces: Sequence[xr.Dataset]) -> list[str]:
+    """The signals that get a row; runs without a memory have only those of the output."""
+    return [name for name in ROWS if any(name in ds.data_vars for ds in traces)] or ["nll", "entropy"]
 
 
 def _line(ds: xr.Dataset, name: str, layer: int | None, points: int, palette: Palette, alone: bool) -> go.Scatter:
@@ -51,6 +60,7 @@ def _line(ds: xr.Dataset, name: str, layer: int | None, points: int, palette: Pa
         x=(index + 1).astype(np.int32),
         y=values,
         mode="lines",
+        showlegend=False,
         name=label(checkpoint),
         line={"color": colour, "width": 1.3 if alone else 1},
         fill="tozeroy" if alone else None,
@@ -75,11 +85,12 @@ def note(traces: Sequence[xr.Dataset], layer: int | None, points: int = POINTS) 
     """What is drawn, in words: granularity, layers, and how many of how many tokens."""
     ds = traces[0]
     count = ds.sizes["token"]
-    rule = aggregate.layer_words(ds, "surprise", layer) if "surprise" in ds else ""
+    first = drawn(traces)[0]
+    rule = aggregate.layer_words(ds, first, layer)
     if count <= points:
         shown = f"showing all {count:,} tokens"
     else:
-        index, _ = aggregate.min_max(aggregate.column(ds, "surprise", layer), points)
+        index, _ = aggregate.min_max(aggregate.column(ds, first, layer), points)
         shown = f"showing {len(index):,} of {count:,} tokens, lowest and highest of each bin"
     return " · ".join(part for part in (rule, "one vertical scale a row", shown) if part)
 
@@ -88,7 +99,7 @@ def summary(traces: Sequence[xr.Dataset], layer: int | None) -> str:
     """The figure in one sentence, for people who cannot see it."""
     parts = []
     for ds in traces:
-        for name in ROWS:
+        for name in drawn(traces):
             if name in ds.data_vars:
                 values = aggregate.column(ds, name, layer)
                 top = int(np.nanargmax(values)) if np.isfinite(values).any() else 0

@@ -11,13 +11,15 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from app.jobs import Job, Progress, store
 
 HOME = Path(__file__).absolute().parents[2]  # the folder that holds the package `app`
+KEPT = 50  # ended runs remembered in memory, and protected from eviction
 DIED = "The worker process ended unexpectedly during this run. Run it again: a new worker has been started."
 
 log = logging.getLogger("titanscope.jobs")
@@ -38,6 +40,13 @@ class _Worker:
     pending: list[str] = field(default_factory=list)
     listener: threading.Thread | None = None
 
+    @property
+    def pipes(self) -> tuple[IO[str], IO[str]]:
+        """Its stdin and stdout."""
+        assert self.process.stdin is not None  # noqa: S101 (made as pipes)
+        assert self.process.stdout is not None  # noqa: S101
+        return self.process.stdin, self.process.stdout
+
 
 class LocalEngine:
     """See app.jobs.Engine. Safe to call from any thread."""
@@ -47,7 +56,7 @@ class LocalEngine:
         self._runs: dict[str, _Run] = {}
         self._workers: dict[str, _Worker] = {}
         self._devices = ["cpu"]
-        self.speed: dict[tuple[str, str], float] = {}  # (checkpoint, device) -> tokens a second, last long run
+        self._times: dict[tuple[str, str], deque[tuple[int, float]]] = {}  # (tokens, seconds) of the latest runs
         self.weight: dict[str, float] = {}  # checkpoint -> stored bytes a token
         store.sweep()
 
@@ -64,12 +73,19 @@ class LocalEngine:
     def submit(self, job: Job) -> str:
         run = secrets.token_hex(16)
         with self._lock:
+            self._forget()
             self._runs[run] = _Run(job, Progress("queued", job.checkpoint, job.title))
             self.start(job.device)
             worker = self._workers[job.device]
             worker.pending.append(run)
-            self._send(worker, do="run", id=run, **asdict(job))
+            _send(worker, do="run", id=run, **asdict(job))
         return run
+
+    def _forget(self) -> None:
+        """Keep only the latest ended runs in memory; those that finished are known from disk."""
+        ended = [run for run, known in self._runs.items() if not known.progress.live]
+        for run in ended[:-KEPT]:
+            del self._runs[run]
 
     def progress(self, run: str) -> Progress | None:
         with self._lock:
@@ -98,7 +114,7 @@ class LocalEngine:
             if known is None or not known.progress.live:
                 return
             worker = self._workers[known.job.device]
-            self._send(worker, do="cancel", id=run)
+            _send(worker, do="cancel", id=run)
             if worker.pending and worker.pending[0] != run:  # not begun: it is over at once
                 known.progress = replace(known.progress, state="cancelled")
 
@@ -117,34 +133,24 @@ class LocalEngine:
             if worker.listener is not None:
                 worker.listener.join(10)
 
-    def _send(self, worker: _Worker, **message: Any) -> None:
-        """Write one line to the worker. A worker that died is noticed by _listen, which fails its runs."""
-        assert worker.process.stdin is not None  # noqa: S101
-        try:
-            worker.process.stdin.write(json.dumps(message) + "\n")
-            worker.process.stdin.flush()
-        except (OSError, ValueError):  # a broken or already closed pipe
-            log.warning("worker %d no longer listens", worker.process.pid)
-
     def _listen(self, device: str, worker: _Worker) -> None:
-        assert worker.process.stdout is not None  # noqa: S101
-        for line in worker.process.stdout:
-            event = json.loads(line)
-            with self._lock:
-                self._take(worker, event)
-        worker.process.wait()
-        worker.process.stdout.close()
-        with self._lock, contextlib.suppress(OSError):
-            assert worker.process.stdin is not None  # noqa: S101
-            worker.process.stdin.close()
+        """Take the worker's events until it ends; what it had not finished has then failed."""
+        stdin, stdout = worker.pipes
+        with stdout:
+            for line in stdout:
+                with self._lock:
+                    self._take(worker, json.loads(line))
+        status = worker.process.wait()
+        log.info("the %s worker ended with status %s", device, status)
         with self._lock:
+            with contextlib.suppress(OSError):
+                stdin.close()
             for run in worker.pending:
                 known = self._runs[run]
                 if known.progress.live:
                     known.progress = replace(known.progress, state="failed", message=DIED)
                 store.discard(run)
             worker.pending.clear()
-        log.info("the %s worker ended with status %s", device, worker.process.returncode)
 
     def _take(self, worker: _Worker, event: dict[str, Any]) -> None:
         kind = event.pop("event")
@@ -167,16 +173,29 @@ class LocalEngine:
             known.progress = replace(known.progress, state=kind, message=event.get("message", ""))
         if kind == "done":
             self._learn(event)
-            store.sweep(keep=frozenset(self._recent()))
+            store.sweep(keep=frozenset(list(self._runs)[-KEPT:]))
 
     def _learn(self, facts: dict[str, Any]) -> None:
         """Remember how fast and how large a run was, for the cost line of the next one."""
-        tokens = facts["tokens"]
-        self.speed[facts["checkpoint"], facts["device"]] = tokens / max(facts["seconds"], 1e-3)
-        self.weight[facts["checkpoint"]] = facts["bytes"] / tokens
+        latest = self._times.setdefault((facts["checkpoint"], facts["device"]), deque(maxlen=5))
+        latest.append((facts["tokens"], max(facts["seconds"], 1e-3)))
+        self.weight[facts["checkpoint"]] = facts["bytes"] / facts["tokens"]
 
-    def _recent(self) -> list[str]:
-        return list(self._runs)[-20:]
+    def speed(self, checkpoint: str, device: str) -> float | None:
+        """Tokens a second over the latest runs; None before the first."""
+        with self._lock:
+            latest = list(self._times.get((checkpoint, device), ()))
+        return sum(t for t, _ in latest) / sum(s for _, s in latest) if latest else None
+
+
+def _send(worker: _Worker, **message: Any) -> None:
+    """Write one line to the worker. That a worker has died is noticed by _listen, which fails its runs."""
+    stdin, _ = worker.pipes
+    try:
+        stdin.write(json.dumps(message) + "\n")
+        stdin.flush()
+    except (OSError, ValueError):  # a broken or already closed pipe
+        log.warning("worker %d no longer listens", worker.process.pid)
 
 
 def _spawn(device: str) -> subprocess.Popen[str]:

@@ -11,6 +11,7 @@ from titans_core.documents import check_text, read_text
 from titans_core.errors import TextError
 
 UPLOAD_MB = 20
+PASTE_MOST = 1_000_000  # characters; the browser sends a pasted text again with every click
 
 
 def request() -> Request:
@@ -54,13 +55,22 @@ def _text() -> tuple[str, str, str]:
     )
     if source == "Paste":
         pasted = st.text_area("Text to run", key="pasted", height=180, placeholder="Paste or type a text here")
-        return "Pasted text", pasted or "", ""
+        return "Pasted text", pasted or "", _too_long(pasted or "")
     if source == "Upload":
         return _upload()
     listed = {sample.title: sample for sample in samples.samples()}
     title = st.selectbox("Sample", list(listed), key="sample", label_visibility="collapsed")
     st.caption(listed[title].shows)
     return title, listed[title].text, ""
+
+
+def _too_long(pasted: str) -> str:
+    if len(pasted) <= PASTE_MOST:
+        return ""
+    return (
+        f"The pasted text has {len(pasted):,} characters. The page takes pastes of up to {PASTE_MOST:,}; "
+        f"save a longer text as a .txt file and choose Upload, which takes up to {UPLOAD_MB} MB."
+    )
 
 
 def _upload() -> tuple[str, str, str]:
@@ -99,10 +109,8 @@ def cost(asked: Request) -> None:
     expected = runs.cost(tokens, asked.checkpoints, asked.device)
     many = f" × {len(asked.checkpoints)} memories" if len(asked.checkpoints) > 1 else ""
     basis = "as measured on this machine" if expected.measured else "a first guess, not yet measured here"
-    st.caption(
-        f"About {theme.duration(expected.seconds)} and {theme.size(expected.bytes)} on disk "
-        f"for {tokens:,} tokens{many}, {basis}."
-    )
+    seconds = f"About {theme.duration(expected.seconds)}" if expected.seconds >= 1 else "Under 1 s"
+    st.caption(f"{seconds} and {theme.size(expected.bytes)} on disk for {tokens:,} tokens{many}, {basis}.")
     for notice in asked.notices:
         st.caption(plain(notice))
 

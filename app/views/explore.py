@@ -56,8 +56,12 @@ def _shown(ids: tuple[str, ...]) -> None:
         if at is not None and at.state == "cancelled":
             st.info(f"The {theme.label(at.checkpoint)} run was cancelled. Nothing of it is kept.")
     finished = [run for run, at in where.items() if at is not None and at.state == "done"]
-    if opened := [run for run in map(_opened, finished) if run is not None]:
-        results.results(opened)
+    opened = [run for run in map(_opened, finished) if run is not None]
+    same = [run for run in opened if run.ds.attrs["text_sha256"] == opened[0].ds.attrs["text_sha256"]]
+    if len(same) < len(opened):
+        st.warning("The runs in this address are of different texts. Those of the first text are shown.")
+    if same:
+        results.results(same)
     elif not ids:
         st.title("Explore")
         st.write("Choose a text and one or more memories, then press Run.")

@@ -188,6 +188,12 @@ def test_the_cost_is_said_before_a_long_run(store: Path) -> None:
     assert "MB" in line
 
 
+def test_a_paste_of_five_megabytes_is_told_to_come_as_a_file(store: Path) -> None:
+    page = run_text(open_page([]), "All work and no play. " * 230_000)
+    assert "5,060,000 characters" in said(page)
+    assert "Upload" in said(page)
+
+
 def test_words_of_people_are_shown_as_written() -> None:
     assert state.plain("a*b [c](d) <e> :red[f] $g$") == r"a\*b \[c\]\(d\) \<e\> \:red\[f\] \$g\$"
 
@@ -224,3 +230,11 @@ def test_a_damaged_stored_run_is_said(finish: Finish, store: Path) -> None:
     assert "cannot be read" in said(page)
     page = settle(run_text(page, "The next good run works."), finish)
     assert heatmap(page)["runs"]
+
+
+def test_runs_of_different_texts_are_not_mixed(finished: dict[str, str], finish: Finish) -> None:
+    other = runs.engine().submit(runs.Job("mag", "Another text altogether.", "Other"))
+    finish(other)
+    page = open_page([finished["mac"], other])
+    assert "different texts" in said(page)
+    assert heatmap(page)["key"] == finished["mac"]

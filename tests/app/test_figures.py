@@ -189,3 +189,13 @@ def test_tables_hold_what_the_figures_draw(traces: list[xr.Dataset]) -> None:
 def test_numbers(value: float, shown: str) -> None:
     assert number(value) == shown
     assert number(float("nan")) == "–"
+
+
+def test_a_run_without_a_memory_draws_its_output(traces: list[xr.Dataset]) -> None:
+    bare = traces[0][["nll", "entropy", "id"]].drop_dims("layer", errors="ignore").drop_vars("layer", errors="ignore")
+    figure = timelines.timelines([bare], LIGHT)
+    np.testing.assert_array_equal(figure.data[0].y, bare.nll.values)
+    assert "showing all" in timelines.note([bare], None)
+    assert not layers.layer_map([bare], "surprise", LIGHT).data
+    assert [row["name"] for row in token.values(bare, 3)] == ["nll", "entropy"]
+    assert list(tables.timelines([bare], None)[1]) == ["token", "MAC surprisal", "MAC entropy"]

@@ -13,7 +13,6 @@ from starlette.responses import Response
 from app import routes
 from app.components import blob, text_heatmap
 from app.figures import aggregate
-from app.theme import LIGHT
 
 
 def ask(endpoint: Any, query: str) -> Response:
@@ -78,7 +77,7 @@ def test_lone_surrogates_do_not_break_offsets() -> None:
 
 
 def test_the_browser_is_told_rules_and_granularity(finished: dict[str, str], traces: list[xr.Dataset]) -> None:
-    facts = text_heatmap.facts(list(zip(finished.values(), traces, strict=True)), LIGHT)
+    facts = text_heatmap.facts(list(zip(finished.values(), traces, strict=True)))
     surprise = facts["signals"][0]
     assert surprise["over"] == "root of summed squares over 3 layers"
     assert surprise["granularity"] == traces[0].surprise.attrs["granularity"]

@@ -101,6 +101,4 @@ def test_a_shipped_checkpoint_loads_and_predicts(name) -> None:
     dataset = tc.trace(model, TEXT)
     assert dataset.attrs["checkpoint"] == name
     assert dataset["nll"].mean() < 10, "twelve bits is a guess"
-    half = dataset.sizes["token"] // 2
-    assert dataset["nll"][half:].mean() < dataset["nll"][:half].mean(), "what is repeated is easier"
     assert np.isfinite(dataset["entropy"][1:]).all()

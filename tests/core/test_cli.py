@@ -72,9 +72,9 @@ def test_odd_texts_run(tmp_path: Path, text: str) -> None:
 
 def test_a_wrong_name_or_a_taken_store_costs_nothing(tmp_path: Path) -> None:
     file = write(tmp_path, STORY)
-    unknown = run("trace", file, "--checkpoint", "mac", "--checkpoint", "../../etc", "--out", tmp_path / "runs")
+    unknown = run("trace", file, "--checkpoint", "mac", "--checkpoint", "../../nowhere", "--out", tmp_path / "runs")
     assert unknown.exit_code == 2
-    assert "unknown checkpoint '../../etc'; shipped are:" in unknown.output
+    assert "unknown checkpoint '../../nowhere'; shipped are:" in unknown.output
     assert not list(tmp_path.glob("runs/*"))
     (tmp_path / "taken.zarr").mkdir()
     taken = run("trace", file, "--checkpoint", "mac", "--out", tmp_path / "taken.zarr")

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from titans_core.config import VARIANTS, ModelConfig, Settings
+from titans_core.config import LARGEST, VARIANTS, ModelConfig, Settings
 from titans_core.errors import ConfigError, TitansError
 
 NUMBERS = [field.name for field in dataclasses.fields(ModelConfig) if field.name != "variant"]
@@ -24,12 +24,13 @@ def test_an_unknown_variant_is_refused_and_the_choices_are_named(variant) -> Non
 
 
 @pytest.mark.parametrize("name", NUMBERS)
-@pytest.mark.parametrize("value", [-1, 0, 1.0, "1", True, None, float("nan"), [1]])
+@pytest.mark.parametrize("value", [-1, 0, 1.0, "1", True, None, float("nan"), [1], LARGEST + 1])
 def test_every_number_is_a_whole_number_in_range(name, value) -> None:
     if name == "persistent" and value == 0 and type(value) is int:
         assert ModelConfig(variant="mac", persistent=0).persistent == 0
         return
-    with pytest.raises(ConfigError, match=f"^{name} is .*whole number of at least {int(name != 'persistent')}$"):
+    low = 0 if name == "persistent" else 1
+    with pytest.raises(ConfigError, match=f"^{name} is .*whole number of at least {low} and at most 1,048,576$"):
         ModelConfig(variant="mac", **{name: value})
 
 

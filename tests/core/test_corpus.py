@@ -32,10 +32,7 @@ def folder(tmp_path):
 
 def test_folders_and_files_are_read_in_order(folder) -> None:
     assert list(read_documents(folder)) == DOCUMENTS
-    assert (
-        list(read_documents([folder / "c.jsonl.xz", str(folder / "a.jsonl")]))
-        == DOCUMENTS[130:] + DOCUMENTS[:100]
-    )
+    assert list(read_documents([folder / "c.jsonl.xz", str(folder / "a.jsonl")])) == DOCUMENTS[130:] + DOCUMENTS[:100]
 
 
 def test_blank_lines_are_skipped_and_surrogates_replaced(tmp_path) -> None:

@@ -51,9 +51,7 @@ def test_a_wrong_byte_is_named_with_its_offset_and_a_way_out(data: bytes, said: 
     assert "binary" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "data", [b"\x7fELF" + bytes(100), b"\x89PNG\r\n\x1a\n\0", "plain".encode("utf-16-le")]
-)
+@pytest.mark.parametrize("data", [b"\x7fELF" + bytes(100), b"\x89PNG\r\n\x1a\n\0", "plain".encode("utf-16-le")])
 def test_a_binary_file_is_called_one(data: bytes) -> None:
     with pytest.raises(TextError, match="looks like a binary file"):
         read_text(data)

@@ -42,14 +42,20 @@ def small_chunks(monkeypatch) -> int:
     return 40
 
 
+@pytest.fixture(scope="module")
+def original(tmp_path_factory, tiny_model) -> Path:
+    path = tmp_path_factory.mktemp("stores") / "run.zarr"
+    tracing.trace(tiny_model("mac"), SHORT, store=path)
+    return path
+
+
 @pytest.fixture
-def store(tmp_path, tiny_model) -> Path:
-    tracing.trace(tiny_model("mac"), SHORT, store=tmp_path / "run.zarr")
-    return tmp_path / "run.zarr"
+def store(original, tmp_path) -> Path:
+    """A copy of a good store, to be damaged."""
+    return Path(shutil.copytree(original, tmp_path / "run.zarr"))
 
 
-@pytest.mark.parametrize("heads", [False, True])
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(("variant", "heads"), [*((variant, False) for variant in VARIANTS), ("mac", True)])
 def test_a_short_run_is_the_same_in_memory_and_in_a_store(variant, heads, tiny_model, tmp_path) -> None:
     model = tiny_model(variant)
     kept = tracing.trace(model, SHORT, heads=heads)
@@ -59,8 +65,7 @@ def test_a_short_run_is_the_same_in_memory_and_in_a_store(variant, heads, tiny_m
     assert kept.attrs["text"] == SHORT
 
 
-@pytest.mark.parametrize("heads", [False, True])
-@pytest.mark.parametrize("variant", ["mac", "transformer"])
+@pytest.mark.parametrize(("variant", "heads"), [("mac", True), ("transformer", False)])
 def test_a_run_longer_than_a_stored_chunk_is_the_same(variant, heads, tiny_model, tmp_path, small_chunks) -> None:
     model = tiny_model(variant)
     kept = tracing.trace(model, LONG, heads=heads)
@@ -73,7 +78,7 @@ def test_a_run_longer_than_a_stored_chunk_is_the_same(variant, heads, tiny_model
     assert len(files) == -(-size // small_chunks)
 
 
-@pytest.mark.parametrize("tokens", [39, 40, 41, 80, 96])
+@pytest.mark.parametrize("tokens", [40, 41, 80])
 def test_lengths_around_a_stored_chunk(tokens, tiny_model, tmp_path, small_chunks) -> None:
     model = tiny_model("transformer")
     text = "a" + " the" * (tokens - 1)
@@ -89,7 +94,7 @@ def test_while_a_run_is_written_it_cannot_be_taken_for_whole(tiny_model, tmp_pat
         assert not (tmp_path / "run.zarr").exists()
         seen.extend(os.listdir(tmp_path))
 
-    tracing.trace(tiny_model("mag"), LONG, store=tmp_path / "run.zarr", progress=progress)
+    tracing.trace(tiny_model("transformer"), LONG, store=tmp_path / "run.zarr", progress=progress)
     assert seen, "nothing was written as the run went"
     assert all(name.startswith(".run.zarr.") for name in seen)
     assert os.listdir(tmp_path) == ["run.zarr"]
@@ -99,8 +104,7 @@ class Cancelled(Exception):
     pass
 
 
-@pytest.mark.parametrize("error", [Cancelled, KeyboardInterrupt])
-@pytest.mark.parametrize("call", [1, 3, -1])
+@pytest.mark.parametrize(("call", "error"), [(1, KeyboardInterrupt), (3, Cancelled), (-1, Cancelled)])
 def test_progress_that_raises_leaves_nothing_behind(call, error, tiny_model, tmp_path, small_chunks) -> None:
     model, calls = tiny_model("transformer"), []
 
@@ -179,8 +183,7 @@ def fill_the_disk_at(place: str, monkeypatch) -> None:
     monkeypatch.setattr(os, "replace", full)
 
 
-@pytest.mark.xfail(strict=True, reason="the name reaches the file system unchecked")
-@pytest.mark.parametrize("name", ["a\0b", "x" * 300])
+@pytest.mark.parametrize("name", ["x" * 300, "x" * 230, "é" * 120, "a\0b"])
 def test_a_name_that_no_file_can_have_is_a_store_error(name, tiny_model, tmp_path) -> None:
     with pytest.raises(StoreError):
         tracing.trace(tiny_model("mac"), SHORT, store=tmp_path / name)
@@ -224,17 +227,10 @@ DAMAGES = {
     "object": lambda data: b"{}",
     "list": lambda data: b"[]",
 }
-UNGUARDED = pytest.mark.xfail(strict=True, raises=(TypeError, RuntimeError), reason="not an OSError or ValueError")
 
 
-@pytest.mark.parametrize(
-    ("file", "damage"),
-    [
-        *((file, damage) for file in ("id/zarr.json", "text_utf8/zarr.json") for damage in DAMAGES),
-        *(("zarr.json", damage) for damage in DAMAGES if damage != "list"),
-        pytest.param("zarr.json", "list", marks=UNGUARDED),
-    ],
-)
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("file", ["zarr.json", "id/zarr.json", "text_utf8/zarr.json"])
 def test_damaged_metadata_are_a_store_error(store, file, damage) -> None:
     path = store / file
     path.write_bytes(DAMAGES[damage](path.read_bytes()))
@@ -242,7 +238,6 @@ def test_damaged_metadata_are_a_store_error(store, file, damage) -> None:
         record.open_trace(store)
 
 
-@UNGUARDED
 @pytest.mark.parametrize("damage", ["empty", "half", "noise"])
 @pytest.mark.parametrize("name", ["id", "text_utf8", "vocabulary_json", "start"])
 def test_damaged_text_or_ids_are_a_store_error(store, name, damage) -> None:
@@ -252,7 +247,6 @@ def test_damaged_text_or_ids_are_a_store_error(store, name, damage) -> None:
         record.open_trace(store)
 
 
-@pytest.mark.xfail(strict=True, reason="a missing chunk reads as its fill value")
 @pytest.mark.parametrize("name", ["id", "end", "text_utf8"])
 def test_a_missing_chunk_is_a_store_error(store, name) -> None:
     shutil.rmtree(store / name / "c")
@@ -270,7 +264,7 @@ def test_reopening_needs_no_torch(store) -> None:
 
 
 @pytest.mark.parametrize("heads", [False, True])
-def test_a_dataset_in_memory_can_be_saved(heads, tiny_model, tokenizer, tmp_path, small_chunks) -> None:
+def test_a_dataset_in_memory_can_be_saved(heads, tiny_model, tokenizer, tmp_path) -> None:
     kept = tracing.trace(tiny_model("mag"), LONG, heads=heads)
     record.save_trace(kept, tmp_path / "run.zarr", tokenizer.pieces)
     assert_same(kept, record.open_trace(tmp_path / "run.zarr"), same_run=True)

@@ -6,7 +6,7 @@ from titans_core import tracing
 from titans_core.config import Settings
 from titans_core.layers.memory import _unit
 from titans_core.memory.equations import memory_steps
-from titans_core.signals import OUTPUTS, SIGNALS, sum_heads
+from titans_core.signals import OUTPUTS, SIGNALS, sum_heads, sum_layers
 
 TEXT = "The keeper walked along the shore, and it rained. The piano stood there; then it rained again."
 NORMS = ["surprise", "momentary", "past_surprise", "momentum", "update", "forgotten", "memory", "read"]
@@ -56,6 +56,23 @@ def test_one_head_stays_as_it_is() -> None:
     named = {name: rng.random((2, 1, 5), np.float32) + 0.1 for name in SIGNALS}
     for name, values in sum_heads(named).items():
         np.testing.assert_allclose(values, named[name][:, 0], rtol=1e-6, err_msg=name)
+
+
+def test_layers_add_up_by_the_same_rules() -> None:
+    rng = np.random.default_rng(8)
+    values = rng.random((3, 5), np.float32)
+    for name in NORMS:
+        np.testing.assert_allclose(sum_layers(name, values), np.sqrt((values**2).sum(0)), rtol=1e-6, err_msg=name)
+    for name in GATES:
+        np.testing.assert_allclose(sum_layers(name, values), values.mean(0), rtol=1e-6, err_msg=name)
+    np.testing.assert_allclose(sum_layers("loss", values), values.sum(0), rtol=1e-6)
+    values[1:, 1], values[:, 2] = np.nan, np.nan
+    alignment = sum_layers("alignment", values)
+    assert alignment.dtype == np.float32
+    np.testing.assert_allclose(
+        alignment[[0, 1, 3]], [values[:, 0].mean(), values[0, 1], values[:, 3].mean()], rtol=1e-6
+    )
+    assert np.isnan(alignment).tolist() == [False, False, True, False, False]
 
 
 @pytest.mark.parametrize("depth", [1, 2])

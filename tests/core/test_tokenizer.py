@@ -88,9 +88,7 @@ def test_any_text_round_trips_with_exact_spans(tokenizer: Tokenizer, text: str) 
 
 @settings(max_examples=300, deadline=None)
 @given(texts, st.integers(1, 4))
-def test_cutting_a_long_text_changes_no_token(
-    tokenizer: Tokenizer, library: Library, text: str, size: int
-) -> None:
+def test_cutting_a_long_text_changes_no_token(tokenizer: Tokenizer, library: Library, text: str, size: int) -> None:
     stretches = module._stretches(text, size)
     assert "".join(stretches) == text
     assert np.concatenate(tokenizer.encode_ids(stretches)).tolist() == library.encode(text).ids
@@ -216,15 +214,11 @@ def test_it_does_not_import_torch() -> None:
     assert done.stdout == "False\n"
 
 
-def test_training_is_deterministic_and_gives_a_usable_file(
-    tmp_path, monkeypatch, tokenizer: Tokenizer
-) -> None:
+def test_training_is_deterministic_and_gives_a_usable_file(tmp_path, monkeypatch, tokenizer: Tokenizer) -> None:
     rng = random.Random(0)  # noqa: S311 (any made-up words do, if they are enough for 4,095 pieces)
     words = ["".join(rng.choices("etaoinshrdlu", k=rng.randint(2, 9))) for _ in range(9000)]
     file = tmp_path / "one.jsonl"
-    file.write_text(
-        "".join(json.dumps({"text": " ".join(words[i : i + 90])}) + "\n" for i in range(0, 9000, 90))
-    )
+    file.write_text("".join(json.dumps({"text": " ".join(words[i : i + 90])}) + "\n" for i in range(0, 9000, 90)))
     monkeypatch.setattr(training, "SHARDS", (file.name,))
     data = training.train(tmp_path)
     assert data == training.train(tmp_path)

@@ -20,12 +20,17 @@ SYSTEM_CHROMIUM = Path("/usr/bin/chromium")
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the server keeps its runs and its log."""
+    return tmp_path_factory.mktemp("e2e")
+
+
+@pytest.fixture(scope="session")
+def server(folder: Path) -> Iterator[str]:
     """Address of a server that was started with `python -m app`."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    folder = tmp_path_factory.mktemp("e2e")
     env = os.environ | {"TITANSCOPE_RUNS": str(folder / "runs")}
     with open(folder / "server.log", "w+", encoding="utf-8") as log:
         command = [sys.executable, "-m", "app", "--port", str(port)]

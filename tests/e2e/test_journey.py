@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+
+import titans_core as tc
+from app.figures.aggregate import column
+from app.theme import DARK
 
 PAINTED = "window.__titanscope && window.__titanscope.laidOut && !window.__titanscope.error"
 COLOURS = """() => {
@@ -57,7 +62,7 @@ def _own(address: str, server: str) -> bool:
     return address.startswith((server, server.replace("http", "ws"), "data:", "blob:"))
 
 
-def test_the_journey(visit: Visit) -> None:
+def test_the_journey(visit: Visit, folder: Path) -> None:
     page = visit.page
     # A newcomer's first picture: the first sample, run by itself.
     expect(page.get_by_role("heading", level=1)).to_be_visible()
@@ -83,12 +88,17 @@ def test_the_journey(visit: Visit) -> None:
     expect(card).to_be_visible()
     expect(card).to_contain_text("Surprise")
     expect(card).to_contain_text("MAG")
+    shown = card.locator("tr", has_text="Surprise").locator("td.value").all_inner_texts()
+    traces = [tc.open_trace(folder / "runs" / run / "trace.zarr") for run in visit.mark()["runs"]]
+    wanted = [float(column(ds, "surprise")[visit.mark()["hovered"]]) for ds in traces]
+    assert [float(text) for text in shown] == pytest.approx(wanted, rel=1e-6)
 
     # Click: the token's card, made by Python, follows.
-    token = visit.mark()["hovered"]
+    before = visit.mark()["selected"]
     text.click(position={"x": 60, "y": 70})
+    visit.wait(f"window.__titanscope.selected !== {before}")
+    token = visit.mark()["selected"]
     expect(page.locator(".cards .head")).to_contain_text(f"token {token + 1} of")
-    assert visit.mark()["selected"] == token
 
     # Keys: one token on.
     page.keyboard.press("ArrowRight")
@@ -112,6 +122,11 @@ def test_the_journey(visit: Visit) -> None:
     page.reload()
     visit.wait(PAINTED)
     assert visit.mark()["runs"] == runs
+
+    # A switch of theme reaches what Python draws as well.
+    page.emulate_media(color_scheme="dark")
+    chart = "document.querySelector('.js-plotly-plot')?.layout?.xaxis.linecolor"
+    visit.wait(f"{chart} === '{DARK.line}'")
 
     assert visit.errors == []
     assert visit.foreign == []

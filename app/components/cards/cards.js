@@ -47,7 +47,6 @@ function passageList(passages, pick) {
 
 export default function ({ data, parentElement, setStateValue }) {
   const root = parentElement.querySelector(".cards");
-  root.style.setProperty("--muted", data.muted);
   const pick = (token) => setStateValue("token", [token, Date.now()]);
   root.replaceChildren(...(data.token ? tokenCard(data.token) : passageList(data.passages, pick)));
 }
