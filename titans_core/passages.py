@@ -21,13 +21,19 @@ class Passage:
     after: str
 
 
-def passages(values: np.ndarray, start: np.ndarray, end: np.ndarray, text: str, count: int = 5) -> list[Passage]:
-    """The `count` passages of `values` (T,) that lie apart from each other, highest mean over SPAN tokens first."""
+def passages(
+    values: np.ndarray, start: np.ndarray, end: np.ndarray, text: str, count: int = 5, skip: int = 0
+) -> list[Passage]:
+    """The `count` passages of `values` (T,) that lie apart from each other, highest mean over SPAN tokens first.
+
+    The first `skip` tokens are left out.
+    """
     known = np.nan_to_num(values.astype(np.float64), nan=0.0)
     width = min(SPAN, len(known))
     means = np.convolve(known, np.ones(width) / width, mode="valid")
     found: list[Passage] = []
     taken = np.zeros(len(means), bool)
+    taken[: min(skip, len(means) - 1)] = True
     for place in np.argsort(-means, kind="stable"):
         if len(found) == count or means[place] <= 0:
             break

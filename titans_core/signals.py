@@ -60,16 +60,20 @@ def sum_heads(heads: Arrays) -> Arrays:
 
 
 def sum_layers(name: str, values: np.ndarray) -> np.ndarray:
-    """(layers, T) to (T,) by the same rules, but the cosine is the mean of the layers that have one."""
-    values = values.astype(np.float64)
+    """(layers, T) to float32 (T,) by the same rules, but the cosine is averaged.
+
+    Layers where the signal is undefined are left out; where all are, the result is NaN.
+    """
+    known = ~np.isnan(values)
+    filled = np.where(known, values, 0).astype(np.float64)
     how = SIGNALS[name].over_heads
     if how == "square":
-        return np.sqrt(np.square(values).sum(0)).astype(np.float32)
-    if how == "sum":
-        return values.sum(0).astype(np.float32)
-    known = (~np.isnan(values)).sum(0)
-    total = np.nansum(values, 0)
-    return np.divide(total, known, out=np.full_like(total, np.nan), where=known > 0).astype(np.float32)
+        result = np.sqrt(np.square(filled).sum(0))
+    elif how == "sum":
+        result = filled.sum(0)
+    else:
+        result = filled.sum(0) / np.maximum(known.sum(0), 1)
+    return np.where(known.any(0), result, np.nan).astype(np.float32)
 
 
 def _over_heads(name: str, values: np.ndarray, heads: Arrays) -> np.ndarray:

@@ -8,8 +8,8 @@ from typing import Any
 
 import streamlit as st
 
-from app.figures.passages import Passage
 from app.theme import SIGNALS, number
+from titans_core.passages import Passage
 
 _HERE = Path(__file__).parent / "cards"
 

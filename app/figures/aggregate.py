@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from app.theme import SIGNALS
+from titans_core.signals import sum_layers
 
 LAYER_RULE = {
     "norm": "root of summed squares over {n} layers",
@@ -35,7 +36,7 @@ def column(ds: xr.Dataset, signal: str, layer: int | None = None) -> np.ndarray:
         return np.asarray(variable.values, np.float32)
     if layer is not None:
         return np.asarray(variable.isel(layer=layer).values, np.float32)
-    return over_layers(np.asarray(variable.values), SIGNALS[signal].kind)
+    return sum_layers(signal, np.asarray(variable.values))
 
 
 def settling(ds: xr.Dataset) -> int:
@@ -45,19 +46,6 @@ def settling(ds: xr.Dataset) -> int:
     """
     window = int(json.loads(ds.attrs["config"]).get("window", 0))
     return window if ds.sizes["token"] >= 4 * window else 0
-
-
-def over_layers(values: np.ndarray, kind: str) -> np.ndarray:
-    """(L, T) -> float32 (T,) by the rule of the signal's kind; NaN layers are left out, all-NaN stays NaN."""
-    known = ~np.isnan(values)
-    filled = np.where(known, values, 0).astype(np.float64)
-    if kind == "norm":
-        result = np.sqrt((filled**2).sum(0))
-    elif kind == "sum":
-        result = filled.sum(0)
-    else:
-        result = filled.sum(0) / np.maximum(known.sum(0), 1)
-    return np.where(known.any(0), result, np.nan).astype(np.float32)
 
 
 def layer_words(ds: xr.Dataset, signal: str, layer: int | None) -> str:

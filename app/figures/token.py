@@ -10,6 +10,7 @@ import xarray as xr
 
 from app.figures import aggregate, frame
 from app.theme import SIGNALS, Palette, label, number
+from titans_core.signals import sum_layers
 
 MOVES = ("momentary", "past_surprise", "forgotten")
 MOVE_WORDS = {"momentary": "this token", "past_surprise": "carried", "forgotten": "let go"}
@@ -48,7 +49,7 @@ def values(ds: xr.Dataset, token: int) -> list[dict[str, Any]]:
         variable = ds[name]
         at = variable.isel(token=token).values
         layered = "layer" in variable.dims
-        over = aggregate.over_layers(at[:, None], SIGNALS[name].kind)[0] if layered else at
+        over = sum_layers(name, at[:, None])[0] if layered else at
         rows.append(
             {
                 "name": name,

@@ -9,9 +9,10 @@ import streamlit as st
 
 from app import runs, state, theme
 from app.components import cards, text_heatmap
-from app.figures import aggregate, layers, passages, tables, timelines, token
+from app.figures import aggregate, layers, tables, timelines, token
 from app.runs import Run
 from app.words import words
+from titans_core import passages
 
 CHART = {"displayModeBar": False, "scrollZoom": False, "responsive": True}
 

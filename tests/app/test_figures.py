@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from app.figures import aggregate, layers, passages, scale, tables, timelines, token
+from app.figures import aggregate, layers, scale, tables, timelines, token
 from app.theme import DARK, LIGHT, SIGNALS, number
+from titans_core import passages
+from titans_core.signals import sum_layers
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -22,8 +24,8 @@ def test_all_layers_follow_the_rule_of_their_kind(traces: list[xr.Dataset]) -> N
 
 def test_undefined_layers_are_left_out() -> None:
     values = np.array([[np.nan, 1.0, 3.0], [np.nan, np.nan, 4.0]])
-    np.testing.assert_allclose(aggregate.over_layers(values, "norm"), [np.nan, 1, 5])
-    np.testing.assert_allclose(aggregate.over_layers(values, "cosine"), [np.nan, 1, 3.5])
+    np.testing.assert_allclose(sum_layers("surprise", values), [np.nan, 1, 5])
+    np.testing.assert_allclose(sum_layers("alignment", values), [np.nan, 1, 3.5])
 
 
 def test_min_max_keeps_the_extremes_of_every_bin() -> None:

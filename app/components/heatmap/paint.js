@@ -4,12 +4,21 @@ function rgb(hex) {
   return [1, 3, 5].map((k) => parseInt(hex.slice(k, k + 2), 16));
 }
 
-function luminance([r, g, b]) {
-  return (0.2126 * r + 0.7152 * g + 0.0722 * b) / 255;
+// Relative luminance and contrast as WCAG defines them.
+function luminance(colour) {
+  const [r, g, b] = colour.map((c) => (c <= 10 ? c / 3294.6 : ((c / 255 + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
 }
 
-// 256 colours along the stops, and for each the colour of letters that stay legible on it.
-function colourTable(stops, dark) {
+function contrast(one, other) {
+  const [low, high] = [luminance(one), luminance(other)].sort((a, b) => a - b);
+  return (high + 0.05) / (low + 0.05);
+}
+
+const INKS = ["#1b2136", "#fffaf0"];
+
+// 256 colours along the stops, and for each the ink that reads best on it.
+function colourTable(stops) {
   const fill = [];
   const ink = [];
   const points = stops.map(rgb);
@@ -18,7 +27,7 @@ function colourTable(stops, dark) {
     const low = Math.min(points.length - 2, Math.floor(at));
     const mixed = points[low].map((c, i) => Math.round(c + (points[low + 1][i] - c) * (at - low)));
     fill.push(`rgb(${mixed.join(",")})`);
-    ink.push(luminance(mixed) > (dark ? 0.42 : 0.5) ? (dark ? "#10131c" : "#1b2136") : "#fffaf0");
+    ink.push(contrast(mixed, rgb(INKS[0])) > contrast(mixed, rgb(INKS[1])) ? INKS[0] : INKS[1]);
   }
   return { fill, ink };
 }

@@ -190,7 +190,7 @@ class Surface {
   draw() {
     if (!this.layout || !this.scale) return;
     const cosine = this.signalFacts(this.signal).kind === "cosine";
-    this.table ??= colourTable(cosine ? this.palette.diverging : this.palette.ramp, this.palette.dark);
+    this.table ??= colourTable(cosine ? this.palette.diverging : this.palette.ramp);
     for (const panel of this.panels) panel.paint();
     if (!this.strip.hidden) paintStrip(this.stripCanvas, this);
     drawLegend(this);
