@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).parents[2]
-SYSTEM_CHROMIUM = Path("/usr/bin/chromium")
+SYSTEM_BROWSERS = ("chromium", "google-chrome", "chromium-browser")  # as tools/browser.sh looks for them
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +59,7 @@ def _wait(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    path = str(SYSTEM_CHROMIUM) if SYSTEM_CHROMIUM.exists() else None
+    path = next(filter(None, map(shutil.which, SYSTEM_BROWSERS)), None)  # None: playwright's own
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
         yield chromium

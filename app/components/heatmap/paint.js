@@ -15,7 +15,7 @@ function contrast(one, other) {
   return (high + 0.05) / (low + 0.05);
 }
 
-const INKS = ["#1b2136", "#fffaf0"];
+const INKS = ["#0d1120", "#fffaf0"];
 
 // 256 colours along the stops, and for each the ink that reads best on it.
 function colourTable(stops) {
@@ -76,8 +76,10 @@ function paintText(context, view, panel, top, width, height) {
         paintUnderlines(context, view, panel, low + k, left, w / tokens, y + rowHeight);
       }
       if (layout.kind[f] & 1) {
-        context.fillStyle = palette.muted;
+        context.globalAlpha = 0.6;
+        context.fillStyle = ink;
         context.fillText("↵", pad + layout.x[f] + 2, baseline);
+        context.globalAlpha = 1;
       } else {
         context.fillStyle = ink;
         paintLetters(context, layout, f, row, text, pad, baseline, y, rowHeight);

@@ -1,0 +1,44 @@
+"""Draw assets/screenshots anew from a running dashboard: `python tools/screenshots.py http://127.0.0.1:8501`."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+FOLDER = Path(__file__).parents[1] / "assets" / "screenshots"
+PAINTED = "window.__titanscope && window.__titanscope.laidOut && !window.__titanscope.error"
+
+
+def open_page(browser: Browser, address: str, theme: str, width: int, height: int) -> Page:
+    """The page with the first sample run and drawn."""
+    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=theme)  # type: ignore[arg-type]
+    page.goto(address)
+    page.wait_for_function(PAINTED, timeout=90_000)
+    page.wait_for_timeout(2500)
+    return page
+
+
+def main(address: str) -> None:
+    FOLDER.mkdir(exist_ok=True)
+    with sync_playwright() as playwright:
+        path = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        for theme in ("light", "dark"):
+            page = open_page(browser, address, theme, 1280, 1010)
+            page.screenshot(path=FOLDER / f"explore-{theme}.png")
+            if theme == "light":
+                for name in ("MAG", "MAL"):
+                    page.get_by_role("button", name=name, exact=True).click()
+                    page.wait_for_timeout(800)
+                page.get_by_role("button", name="Run", exact=True).click()
+                page.wait_for_function("document.body.innerText.includes('MAL, memory as layer')", timeout=90_000)
+                page.wait_for_timeout(4000)
+                page.screenshot(path=FOLDER / "three-memories.png")
+        open_page(browser, address, "light", 390, 844).screenshot(path=FOLDER / "explore-phone.png")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
