@@ -29,6 +29,7 @@ class ModelState:
     layers: tuple[Any, ...]
     pending: Tensor  # (B, fewer than unit): ids of the tokens after `position`
     logits: Tensor | None  # (B, V) after the last token, None before the first
+    model: str  # digest of the config it belongs to
 
 
 class Output(NamedTuple):
@@ -65,7 +66,8 @@ class Model(nn.Module):
     def start(self, batch: int = 1) -> ModelState:
         """The state before the first token."""
         pending = torch.empty(batch, 0, dtype=torch.long, device=self.device)
-        return ModelState(0, tuple(block.start(batch) for block in self.blocks), pending, None)  # type: ignore[operator]
+        layers = tuple(block.start(batch) for block in self.blocks)  # type: ignore[operator]
+        return ModelState(0, layers, pending, None, self.config.digest)
 
     def forward(
         self,
@@ -79,11 +81,10 @@ class Model(nn.Module):
         if ids.dim() != 2 or ids.shape[1] < 1:
             raise ConfigError(f"ids has shape {tuple(ids.shape)}; it must be (batch, tokens) with at least one token")
         state = self.start(ids.shape[0]) if state is None else state
-        if state.pending.shape[0] != ids.shape[0] or len(state.layers) != len(self.blocks):
-            raise ConfigError(
-                f"the state holds {state.pending.shape[0]} texts and {len(state.layers)} layers; "
-                f"ids and model have {ids.shape[0]} and {len(self.blocks)}"
-            )
+        if state.model != self.config.digest:
+            raise ConfigError("the state comes from a model of another config; a state continues only in its own")
+        if state.pending.shape[0] != ids.shape[0]:
+            raise ConfigError(f"the state holds {state.pending.shape[0]} texts, but ids hold {ids.shape[0]}")
         settings = Settings() if settings is None else settings
         known = state.pending.shape[1]
         ids = torch.cat((state.pending, ids), 1)
@@ -98,7 +99,7 @@ class Model(nn.Module):
             parts.append((logits, named))
         logits = _join([p[0] for p in parts], 1)[:, known:]
         named = {name: _join([p[1][name] for p in parts], 3)[..., known:] for name in parts[0][1]}
-        state = ModelState(position, layers, ids[:, whole:], logits[:, -1])
+        state = ModelState(position, layers, ids[:, whole:], logits[:, -1], state.model)
         return Output(logits, state, named if signals else None)
 
     def _through(self, ids: Tensor, layers: tuple[Any, ...], step: Step) -> tuple[Tensor, tuple[Any, ...], Signals]:

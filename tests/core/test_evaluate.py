@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from titans_core.config import VARIANTS, Settings
+from titans_core.errors import ConfigError
 from titans_core.training import evaluate as module
 from titans_core.training.evaluate import evaluate
 
@@ -84,3 +85,8 @@ def test_an_empty_document_counts_nothing(tiny_model, documents) -> None:
     model = tiny_model("lmm")
     with_empty = evaluate(model, [*documents, (np.empty(0, np.int32), 0)], Settings())
     np.testing.assert_allclose(with_empty[:-1], evaluate(model, documents, Settings())[:-1], rtol=1e-6)
+
+
+def test_no_documents_is_refused(tiny_model) -> None:
+    with pytest.raises(ConfigError, match="no documents"):
+        evaluate(tiny_model("lmm"), [], Settings())

@@ -147,8 +147,10 @@ def test_every_shipped_shape_fits_its_budget() -> None:
 def test_a_state_of_another_batch_is_refused() -> None:
     model = build("mal")
     state = model(tokens(9)).state
-    with pytest.raises(ConfigError, match="the state holds 2 texts and 2 layers; ids and model have 1 and 2"):
+    with pytest.raises(ConfigError, match="the state holds 2 texts, but ids hold 1"):
         model(tokens(9, batch=1), state)
+    with pytest.raises(ConfigError, match="another config"):
+        build("mag")(tokens(9), state)
 
 
 def test_no_tokens_is_refused() -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from titans_core.config import Settings
+from titans_core.errors import ConfigError
 from titans_core.model import Model
 
 SLAB = 2048
@@ -33,6 +34,8 @@ def evaluate(model: Model, documents: list[tuple[np.ndarray, int]], settings: Se
 
     Documents of like length are read side by side; what is read after a document's end changes nothing before it.
     """
+    if not any(size for _, size in documents):
+        raise ConfigError("there are no documents to measure on; give a validation file with at least one text")
     begun = time.monotonic()
     ordered = sorted((ids for ids, _ in documents if len(ids)), key=len)
     bits = late = 0.0
