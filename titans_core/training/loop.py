@@ -89,7 +89,7 @@ def train(model: Model, stream: np.ndarray, recipe: Recipe, out: Path, report: C
 def _done(step: int, recipe: Recipe, seconds: float) -> float:
     """Fraction of the training: of its steps, or of its time if at this speed the time will not do."""
     of_steps, of_time = step / recipe.steps, seconds / (60 * recipe.max_minutes)
-    return of_time if step >= 20 and of_time > 1.05 * of_steps else of_steps
+    return max(of_steps, of_time) if of_time > 0.5 else of_steps  # a slow start alone changes nothing
 
 
 def _plan(recipe: Recipe) -> list[tuple[int, int]]:
