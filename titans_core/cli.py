@@ -112,7 +112,9 @@ def summary(dataset: xr.Dataset, store: Path, count: int = 5) -> str:
     if "head" in dataset.dims:
         surprise = np.sqrt(np.square(surprise).sum(1))
     values = sum_layers("surprise", surprise)
-    lines.append("  most surprising passages (norm of the gradient over all layers, mean of 6 tokens):")
+    lines.append(
+        "  most surprising passages (norm of the gradient over all layers, mean of 6 tokens; tokens count from 0):"
+    )
     for found in passages(values, dataset["start"].values, dataset["end"].values, attrs["text"], count):
         lines.append(f"  {found.value:8.2f}  token {found.token:>6}  …{found.before}[{found.core}]{found.after}…")
     return "\n".join(lines)

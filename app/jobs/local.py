@@ -19,6 +19,7 @@ from typing import IO, Any
 from app.jobs import Job, Progress, store
 
 HOME = Path(__file__).absolute().parents[2]  # the folder that holds the package `app`
+REPRESENTATIVE = 500  # tokens; the fixed costs of a shorter run say nothing about the next
 KEPT = 50  # ended runs remembered in memory, and protected from eviction
 DIED = "The worker process ended unexpectedly during this run. Run it again: a new worker has been started."
 
@@ -177,6 +178,8 @@ class LocalEngine:
 
     def _learn(self, facts: dict[str, Any]) -> None:
         """Remember how fast and how large a run was, for the cost line of the next one."""
+        if facts["tokens"] < REPRESENTATIVE:
+            return
         latest = self._times.setdefault((facts["checkpoint"], facts["device"]), deque(maxlen=5))
         latest.append((facts["tokens"], max(facts["seconds"], 1e-3)))
         self.weight[facts["checkpoint"]] = facts["bytes"] / facts["tokens"]
