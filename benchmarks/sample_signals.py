@@ -1,7 +1,7 @@
 """How the default sample's one sudden break shows: `python benchmarks/sample_signals.py`.
 
-Per memory: the mean of a signal in the sentence's break and in the 400 characters after it, over the signal's median past
-token 128, where the empty memory has filled. Surprise is summed over layers in squares.
+Per memory: the mean of a signal in the sentence's break and in the 400 characters after it, over the signal's median
+past token 128, where the empty memory has filled. Surprise is summed over layers in squares.
 """
 
 from __future__ import annotations
