@@ -17,7 +17,7 @@ from titans_core.checkpoint import pick_device
 from titans_core.config import ModelConfig
 from titans_core.model import Model
 from titans_core.tokenizer import Tokenizer
-from titans_core.training.corpus import token_stream
+from titans_core.corpus import token_stream
 from titans_core.training.loop import Recipe, train
 
 

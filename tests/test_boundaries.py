@@ -20,6 +20,8 @@ CORE_LEVELS = [
     {"titans_core.errors", "titans_core.assets"},
     {"titans_core.config", "titans_core.documents"},
     {"titans_core.tokenizer"},
+    {"titans_core.corpus"},
+    {"titans_core.tasks"},
     {"titans_core.memory"},
     {"titans_core.layers"},
     {"titans_core.variants"},
@@ -28,6 +30,7 @@ CORE_LEVELS = [
     {"titans_core.record"},
     {"titans_core.tracing"},
     {"titans_core.passages"},
+    {"titans_core.evaluation"},
     {"titans_core.training", "titans_core.probes"},
     {"titans_core.cli", "titans_core.__main__"},
 ]

@@ -11,7 +11,7 @@ from typing import Any
 from titans_core.errors import ConfigError
 
 LARGEST = 1 << 20  # of any one size: far beyond use, near enough to refuse a damaged file
-VARIANTS = ("mac", "mag", "mal", "lmm", "transformer")
+VARIANTS = ("mac", "mag", "mal", "lmm", "transformer", "lightning")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +27,9 @@ class ModelConfig:
     layers: int = 3
     heads: int = 3
     ffn: int = 384
-    window: int = 128  # attention window of mag, mal and transformer; segment length of mac
+    window: int = 64  # attention window of mag, mal and transformer; segment length of mac
     persistent: int = 4  # learned, input-independent tokens before every window (eq. 19)
-    chunk: int = 16  # tokens whose gradients are taken at the same memory weights (eq. 16)
+    chunk: int = 1  # tokens whose gradients are taken at the same memory weights (eq. 16); 1: eqs. 13-14 as printed
     memory_depth: int = 1  # L_M: layers of the memory itself
     memory_hidden: int = 64  # width between those layers, per head
     conv: int = 4  # taps of the causal depthwise convolution on q, k and v
@@ -55,12 +55,12 @@ class ModelConfig:
 
     @property
     def has_memory(self) -> bool:
-        return self.variant != "transformer"
+        return self.variant not in ("transformer", "lightning")
 
     @property
     def unit(self) -> int:
         """Tokens that are computed together: a run may be split only at multiples of this."""
-        return {"mac": self.window, "transformer": 1}.get(self.variant, self.chunk)
+        return {"mac": self.window, "transformer": 1, "lightning": 1}.get(self.variant, self.chunk)
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -83,9 +83,11 @@ class Settings:
 
     zero_reads: the memory still writes, but everything read from it is replaced by zero: the control
     that shows what the memory is worth.
+    freeze_writes: the memory is never written: neither pushed nor decayed.
     """
 
     zero_reads: bool = False
+    freeze_writes: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

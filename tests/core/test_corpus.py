@@ -7,7 +7,7 @@ import pytest
 
 from titans_core.errors import ConfigError
 from titans_core.tokenizer import Tokenizer
-from titans_core.training.corpus import read_documents, token_stream, validation_documents
+from titans_core.corpus import read_documents, token_stream, validation_documents
 
 DOCUMENTS = [f"Document {i} isn't long.\n\nIt says é and 🚀 {i * 37} times." for i in range(200)]
 

@@ -81,17 +81,19 @@ class SegmentAttention(_Projections):
     The read made for position j is visible to positions >= j only: it was made with that token's query.
     """
 
-    def forward(self, x: Tensor, read: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """x, read: (B, C, H*D), one segment. Returns the output and the attention mass on each part, (B, H, C)."""
-        batch, length, _ = x.shape
-        q, k, v = self.split(x)
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, read: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """q, k, v: (B, H, C, D) of `split`, one segment; read: (B, C, H*D).
+
+        Returns the output (B, C, H*D) and the attention mass on each part, (B, H, C).
+        """
+        batch, length, _ = read.shape
         _, read_k, read_v = self.split(read)
-        rotation = rotary(0, length, q.shape[-1], x)
+        rotation = rotary(0, length, q.shape[-1], q)
         q, k, read_k = (rotate(part, rotation) for part in (q, k, read_k))
         prefix_k, prefix_v = self.prefix(batch)
         prefix = prefix_k.shape[2]
         scores = q @ torch.cat((prefix_k, read_k, k), 2).mT * q.shape[-1] ** -0.5
-        causal = torch.ones(length, length, dtype=torch.bool, device=x.device).tril()
+        causal = torch.ones(length, length, dtype=torch.bool, device=q.device).tril()
         mask = torch.cat((causal.new_ones(length, prefix), causal, causal), 1)
         share = scores.masked_fill(~mask, float("-inf")).softmax(-1)
         out = (share @ torch.cat((prefix_v, read_v, v), 2)).transpose(1, 2).flatten(2)

@@ -18,6 +18,9 @@ from titans_core.memory.scan import memory_scan
 from titans_core.memory.types import Weights, zeros_like
 
 
+FORGETS_FROM = 1e-3  # of the sigmoid: below it alpha is 0
+
+
 class MemoryState(NamedTuple):
     """Everything a memory layer carries from token to token."""
 
@@ -62,14 +65,17 @@ class MemoryLayer(nn.Module):
         tail = like.new_zeros(batch, self.taps - 1, 3 * self.dim)
         return MemoryState(weights, zeros_like(weights), tail, tail[..., : self.dim])
 
-    def recall(self, x: Tensor, state: MemoryState, settings: Settings) -> tuple[Tensor, MemoryState]:
-        """Read the memory as it is, without writing: M_{t-1}(q) (eq. 21). x, result: (B, T, H*D)."""
+    def queries(self, x: Tensor, query_tail: Tensor) -> tuple[Tensor, Tensor]:
+        """The questions q of tokens x (B, T, H*D) to a memory that is only read, (B, H, T, D), and the new tail."""
         projected = F.linear(x, self.qkv.weight[: self.dim]).to(self.conv.dtype)
         with torch.autocast(x.device.type, enabled=False):
-            mixed, tail = self._convolve(projected, state.query_tail, self.conv[:, : self.dim])
-            q = _unit(self._split(mixed))
-            read = _read_all(state.weights, q)
-        return self._join(read, settings), state._replace(query_tail=tail)
+            mixed, tail = self._convolve(projected, query_tail, self.conv[:, : self.dim])
+            return _unit(self._split(mixed)), tail
+
+    def recall(self, q: Tensor, state: MemoryState, settings: Settings) -> Tensor:
+        """Read the memory as it is, without writing: M_{t-1}(q) (eq. 21). q: (B, H, T, D); result: (B, T, H*D)."""
+        with torch.autocast(q.device.type, enabled=False):
+            return self._join(_read_all(state.weights, q), settings)
 
     def forward(
         self, x: Tensor, state: MemoryState, settings: Settings, signals: bool
@@ -80,6 +86,8 @@ class MemoryLayer(nn.Module):
             mixed, tail = self._convolve(projected, state.tail, self.conv)
             q, k, v = (self._split(part) for part in mixed.chunk(3, -1))
             gates = self.gate(x.to(self.conv.dtype))
+            if settings.freeze_writes:
+                gates = gates._replace(theta=torch.zeros_like(gates.theta), alpha=torch.zeros_like(gates.alpha))
             scan = memory_scan(
                 _unit(q),
                 _unit(k),
@@ -98,8 +106,13 @@ class MemoryLayer(nn.Module):
         return reads, MemoryState(scan.weights, scan.momentum, tail, state.query_tail), named
 
     def gate(self, x: Tensor) -> Gates:
-        """theta < (1 - eta) / (chunk * curvature): a chunk of equal keys leaves no larger an error than it found."""
+        """theta < (1 - eta) / (chunk * curvature): a chunk of equal keys leaves no larger an error than it found.
+
+        alpha under FORGETS_FROM is 0, so that a memory can hold for ever; its gradient passes as if it were not.
+        """
         theta, eta, alpha = self.gates(x).sigmoid().mT.chunk(3, 1)
+        alpha = (alpha - FORGETS_FROM) / (1 - FORGETS_FROM)
+        alpha = alpha + (alpha.clamp_min(0) - alpha).detach()
         return Gates(theta * (1 - eta) / (self.chunk * self.curvature), eta, alpha)
 
     def _convolve(self, x: Tensor, tail: Tensor, taps: Tensor) -> tuple[Tensor, Tensor]:

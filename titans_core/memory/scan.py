@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import silu
 
+from titans_core.memory import linear
 from titans_core.memory.decay import Decays
 from titans_core.memory.signals import ChunkRecord, closed_form
 from titans_core.memory.types import MemoryScan, Weights, check_inputs, zeros_like
@@ -47,6 +48,8 @@ def memory_scan(
     check_inputs(q, k, v, theta, eta, alpha, weights, momentum, chunk)
     state = (tuple(weights), zeros_like(weights) if momentum is None else tuple(momentum))
     length = q.shape[2]
+    exact = len(weights) == 1 and chunk == 1 and step_cap is None
+    chunk = linear.BLOCK if exact else chunk  # of one layer the token recurrence itself is parallel
     whole = length - length % chunk
     share = None if step_cap is None else step_cap / chunk  # of a whole chunk, also in a last short one
     reads: list[Tensor] = []
@@ -55,8 +58,13 @@ def memory_scan(
         if start == stop:
             continue
         parts = [x[:, :, start:stop].unflatten(2, (-1, size)) for x in (q, k, v, theta, eta, alpha)]
-        part_reads, state, record = _scan_chunks(parts, *state, signals, share)
-        reads += part_reads
+        if exact:
+            read, w, s, record = linear.linear_scan(parts, state[0][0], state[1][0], signals)
+            reads.append(read)
+            state = ((w,), (s,))
+        else:
+            part_reads, state, record = _scan_chunks(parts, *state, signals, share)
+            reads += part_reads
         if record is not None:
             records.append(record)
     merged = {name: torch.cat([r[name] for r in records], 2) for name in records[0]} if signals else None
@@ -80,7 +88,7 @@ def _scan_chunks(
             step = torch.minimum(step, _largest_step(weights, inputs, before, carry_gate, share))
         pushes = A * step.unsqueeze(-2)
         if signals:
-            records.append(ChunkRecord.of(weights, momentum, inputs, errors, before, vn, step))
+            records.append(ChunkRecord.of(weights, momentum, inputs, errors, step))
 
         x = qn
         for layer, (w, s, a, g) in enumerate(zip(weights, momentum, inputs, errors, strict=True)):
@@ -99,7 +107,7 @@ def _scan_chunks(
             ),
             tuple(ends[2] * s - u.chunk(2, -1)[1] for s, u in zip(momentum, written, strict=True)),
         )
-    named = closed_form(records, eta, alpha) if signals else None
+    named = closed_form(ChunkRecord.stack(records), eta, alpha) if signals else None
     if named is not None and share is None:
         del named["theta"]
     return reads, (weights, momentum), named

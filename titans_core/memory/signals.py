@@ -17,7 +17,7 @@ from titans_core.memory.types import Weights
 
 
 class ChunkRecord(NamedTuple):
-    """What a chunk leaves behind for the closed forms, in float64. Shapes (B, H, C[, C]) and (B, H)."""
+    """What chunks leave behind for the closed forms, in float64. Shapes (B, H[, N], C[, C]) and (B, H[, N])."""
 
     gram: Tensor
     weights_push: Tensor  # <W_0, a_i^T g_i>
@@ -29,17 +29,21 @@ class ChunkRecord(NamedTuple):
     weights_momentum: Tensor  # <W_0, S_0>
 
     @classmethod
+    def stack(cls, records: list[ChunkRecord]) -> ChunkRecord:
+        """N chunks, one after the other, as one record with N at dimension 2."""
+        return cls(*(torch.stack(column, 2) for column in zip(*records, strict=True)))
+
+    @classmethod
     def of(
         cls,
         weights: Weights,
         momentum: Weights,
         inputs: list[Tensor],
         errors: list[Tensor],
-        before: list[Tensor],
-        v: Tensor,
         theta: Tensor,
     ) -> ChunkRecord:
-        gram = weights_push = momentum_push = torch.zeros((), dtype=torch.float64, device=v.device)
+        """inputs, errors: per memory layer a and g, (..., C, D); any number of chunks at once."""
+        gram = weights_push = momentum_push = torch.zeros((), dtype=torch.float64, device=theta.device)
         w2 = s2 = ws = gram
         for w32, s32, a32, g32 in zip(weights, momentum, inputs, errors, strict=True):
             w, s, a, g = w32.double(), s32.double(), a32.double(), g32.double()
@@ -49,20 +53,19 @@ class ChunkRecord(NamedTuple):
             w2 = w2 + w.square().sum((-2, -1))
             s2 = s2 + s.square().sum((-2, -1))
             ws = ws + (w * s).sum((-2, -1))
-        loss = (before[-1].double() - v.double()).square().sum(-1)
+        loss = (errors[-1].double() / 2).square().sum(-1)  # the last slope is twice the error
         return cls(gram, weights_push, momentum_push, loss, theta.double(), w2, s2, ws)
 
 
-def closed_form(records: list[ChunkRecord], eta: Tensor, alpha: Tensor) -> dict[str, Tensor]:
+def closed_form(r: ChunkRecord, eta: Tensor, alpha: Tensor) -> dict[str, Tensor]:
     """The signals of N chunks, name -> (B, H, N*C) in the gates' dtype.
 
-    eta, alpha: (B, H, N, C). With H, beta, E, B, A of `Decays` and
+    r: shapes (B, H, N, C[, C]) and (B, H, N). eta, alpha: (B, H, N, C). With H, beta, E, B, A of `Decays` and
     p_t = <eta_t S_{t-1}, u_t>, m_t = <M_{t-1}, u_t>, x_t = <M_t, S_t>, y_t = <M_{t-1}, S_t>:
         |S_t|^2 = H_t^2 |S_0|^2 + sum_s E[t,s]^2 (2 p_s + |u_s|^2)
         x_t = beta_t H_t <W_0,S_0> + sum_s B[t,s] E[t,s] ((1-alpha_s) m_s + |S_s|^2)
         |M_t|^2 = beta_t^2 |W_0|^2 + sum_s B[t,s]^2 (2 (1-alpha_s) y_s + |S_s|^2)
     """
-    r = ChunkRecord(*(torch.stack(column, 2) for column in zip(*records, strict=True)))
     dtype = eta.dtype
     eta, alpha = eta.detach().double(), alpha.detach().double()
     H, beta, carried, E, B, A = Decays.of(eta, alpha)

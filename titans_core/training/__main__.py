@@ -16,8 +16,8 @@ from titans_core.config import ModelConfig, Settings
 from titans_core.errors import ConfigError
 from titans_core.model import Model
 from titans_core.tokenizer import Tokenizer
-from titans_core.training.corpus import token_stream, validation_documents
-from titans_core.training.evaluate import evaluate
+from titans_core.corpus import token_stream, validation_documents
+from titans_core.evaluation.validation import evaluate
 from titans_core.training.loop import Recipe, train
 
 _DATA = click.option(

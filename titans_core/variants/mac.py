@@ -32,17 +32,32 @@ class MacBlock(nn.Module):
         return self.memory.start(batch)
 
     def forward(self, x: Tensor, state: MemoryState, step: Step) -> tuple[Tensor, MemoryState, Signals]:
-        outs, named = [], []
-        for segment in self.norm(x).split(self.segment, 1):
-            read, state = self.memory.recall(segment, state, step.settings)  # eq. 21: h = M_{t-1}(q)
-            y, shares = self.attention(segment, self.read_norm(read) + self.read_mark)  # eqs. 22-23
-            y = self.write_norm(self.mix(y))
-            m, state, signals = self.memory(y, state, step.settings, step.signals)  # eq. 24: write y, then read
-            outs.append(self.combine(y, m)[0])  # eq. 25: o = y (x) M_t(y)
-            named.append({**signals, **shares})
-        x = self.feed_forward(x + torch.cat(outs, 1))
-        return (
-            x,
-            state,
-            {name: torch.cat([n[name] for n in named], 2) for name in named[0]} if step.signals else {},
-        )
+        *parts, query_tail = self.before(x, state.query_tail)
+        ys, ms, named = [], [], []
+        for q, k, v, asked in zip(*(part.split(self.segment, 2) for part in parts), strict=True):
+            y, m, state, signals = self.through(q, k, v, asked, state, step)
+            ys.append(y)
+            ms.append(m)
+            named.append(signals)
+        x = self.after(x, torch.cat(ys, 1), torch.cat(ms, 1))
+        joined = {name: torch.cat([n[name] for n in named], 2) for name in named[0]} if step.signals else {}
+        return x, state._replace(query_tail=query_tail), joined
+
+    def before(self, x: Tensor, query_tail: Tensor) -> tuple[Tensor, ...]:
+        """What depends on the tokens alone: attention's q, k, v, the questions to the past, and their last inputs."""
+        h = self.norm(x)
+        return *self.attention.split(h), *self.memory.queries(h, query_tail)
+
+    def through(
+        self, q: Tensor, k: Tensor, v: Tensor, asked: Tensor, state: MemoryState, step: Step
+    ) -> tuple[Tensor, Tensor, MemoryState, Signals]:
+        """One segment: what attention made of it, what the memory says to that after its write, and the state."""
+        read = self.memory.recall(asked, state, step.settings)  # eq. 21: h = M_{t-1}(q)
+        y, shares = self.attention(q, k, v, self.read_norm(read) + self.read_mark)  # eqs. 22-23
+        y = self.write_norm(self.mix(y))
+        m, state, signals = self.memory(y, state, step.settings, step.signals)  # eq. 24: write y, then read
+        return y, m, state, {**signals, **shares} if step.signals else {}
+
+    def after(self, x: Tensor, y: Tensor, m: Tensor) -> Tensor:
+        """eq. 25, o = y (x) M_t(y), and the feed-forward layer."""
+        return self.feed_forward(x + self.combine(y, m)[0])

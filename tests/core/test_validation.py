@@ -6,8 +6,8 @@ import torch
 
 from titans_core.config import VARIANTS, Settings
 from titans_core.errors import ConfigError
-from titans_core.training import evaluate as module
-from titans_core.training.evaluate import evaluate
+from titans_core.evaluation import validation as module
+from titans_core.evaluation.validation import evaluate
 
 LENGTHS = [33, 1, 7, 40, 17, 33]
 

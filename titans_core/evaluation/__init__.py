@@ -1,0 +1,1 @@
+"""Measuring models: bits per byte, needles, questions in prose, with controls."""

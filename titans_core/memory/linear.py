@@ -1,0 +1,143 @@
+"""A memory of one layer at chunk 1, the paper's token recurrence, computed in blocks of tokens.
+
+Every gradient is taken at the weights just before its token (eqs. 13-14), and yet no token waits for another. Inside a
+block that starts at W_0 and S_0 the error e_t = k_t M_{t-1} - v_t is linear in the errors before it,
+
+    e_t = beta_{t-1} (k_t W_0) + c_{t-1} (k_t S_0) - v_t - sum_{i<t} (k_t . k_i) A[t-1, i] 2 theta_i e_i,
+
+a unit lower triangular system (I + L) e = r of the block's size. Its inverse depends on keys and gates alone, so it is
+computed for all blocks at once; from block to block only W and S are carried. `Decays` gives beta, c, H, E and A.
+
+Shapes: B batch, H heads, T tokens, N blocks, C tokens per block, D width.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from titans_core.memory import triton
+from titans_core.memory.decay import Decays
+from titans_core.memory.signals import ChunkRecord, closed_form
+
+BLOCK = 32
+
+
+class Prepared(NamedTuple):
+    """All that the blocks need and W and S have no part in. Shapes (B, H, N, C, ...)."""
+
+    q: Tensor  # (..., C, D)
+    k: Tensor
+    v: Tensor
+    solve: Tensor  # diag(2 theta) (I + L)^-1: from the right-hand side r to z = 2 theta e, (..., C, C)
+    attend: Tensor  # (q k^T) A, (..., C, C)
+    keep: Tensor  # beta_t, (..., C)
+    carried: Tensor  # c_t
+    keep_before: Tensor  # beta_{t-1}
+    carried_before: Tensor  # c_{t-1}
+    into_weights: Tensor  # A[C, i]: how much of token i's push is in the block's last W
+    into_momentum: Tensor  # E[C, i]: and in its last S
+    carry: Tensor  # H_C: how much of S_0 is in the block's last S, (...)
+
+
+def linear_scan(
+    parts: list[Tensor], weights: Tensor, momentum: Tensor, signals: bool
+) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor] | None]:
+    """N blocks of equal size. parts: q, k, v (B, H, N, C, D) and theta, eta, alpha (B, H, N, C).
+
+    Returns reads (B, H, N*C, D), weights and momentum after the last token, and the signals if asked for.
+    """
+    decays, prepared, inverse = _prepare(*parts)
+    if triton.usable(prepared.q, prepared.v):
+        reads, weights, momentum, starts = triton.blocks(prepared, weights, momentum, states=signals)
+    else:
+        reads, weights, momentum, starts = _blocks(prepared, weights, momentum, states=signals)
+    named = _signals(parts, decays, prepared, inverse, *starts) if starts is not None else None
+    return reads.flatten(2, 3), weights, momentum, named
+
+
+def _prepare(
+    q: Tensor, k: Tensor, v: Tensor, theta: Tensor, eta: Tensor, alpha: Tensor
+) -> tuple[Decays, Prepared, Tensor]:
+    decays = Decays.of(eta, alpha)
+    step = 2 * theta
+    before = torch.nn.functional.pad(decays.A[..., :-1, :], (0, 0, 1, 0))  # row t holds A[t-1]
+    inverse = unit_lower_inverse((k @ k.mT) * before * step.unsqueeze(-2))
+    return (
+        decays,
+        Prepared(
+            q,
+            k,
+            v,
+            step.unsqueeze(-1) * inverse,
+            (q @ k.mT) * decays.A,
+            decays.keep,
+            decays.carried,
+            _shift(decays.keep, 1.0),
+            _shift(decays.carried, 0.0),
+            decays.A[..., -1, :],
+            decays.E[..., -1, :],
+            decays.carry[..., -1],
+        ),
+        inverse,
+    )
+
+
+def _blocks(
+    p: Prepared, weights: Tensor, momentum: Tensor, *, states: bool
+) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, Tensor] | None]:
+    """One block after the other. With states, also W and S at the start of every block, (B, H, N, D, D)."""
+    reads, starts = [], []
+    # unbind, not indexing: the gradient of an index is a whole tensor of zeros per block
+    for b in map(Prepared._make, zip(*(x.unbind(2) for x in p), strict=True)):
+        if states:
+            starts.append((weights, momentum))
+        right = b.keep_before[..., None] * (b.k @ weights) + b.carried_before[..., None] * (b.k @ momentum) - b.v
+        z = b.solve @ right
+        old = b.keep[..., None] * (b.q @ weights) + b.carried[..., None] * (b.q @ momentum)
+        reads.append(old - b.attend @ z)
+        keep, carried, carry = (x[..., None, None] for x in (b.keep[..., -1], b.carried[..., -1], b.carry))
+        weights, momentum = (
+            keep * weights + carried * momentum - (b.into_weights[..., None] * b.k).mT @ z,
+            carry * momentum - (b.into_momentum[..., None] * b.k).mT @ z,
+        )
+    found = tuple(torch.stack(x, 2) for x in zip(*starts, strict=True)) if states else None
+    return torch.stack(reads, 2), weights, momentum, found  # type: ignore[return-value]
+
+
+def _signals(
+    parts: list[Tensor], decays: Decays, p: Prepared, inverse: Tensor, weights: Tensor, momentum: Tensor
+) -> dict[str, Tensor]:
+    """All blocks at once, from what each started with; nothing of the run itself depends on it."""
+    theta, eta, alpha = parts[3:]
+    right = p.keep_before[..., None] * (p.k @ weights) + p.carried_before[..., None] * (p.k @ momentum) - p.v
+    record = ChunkRecord.of((weights,), (momentum,), [p.k], [2 * (inverse @ right)], theta)
+    named = closed_form(record, eta, alpha)
+    del named["theta"]
+    return named
+
+
+def unit_lower_inverse(lower: Tensor) -> Tensor:
+    """(I + L)^-1 for L strictly lower triangular: (..., C, C)."""
+    inverse: Tensor = _UnitLowerInverse.apply(lower)
+    return inverse
+
+
+class _UnitLowerInverse(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, lower: Tensor) -> Tensor:
+        one = torch.eye(lower.shape[-1], dtype=lower.dtype, device=lower.device)
+        inverse = torch.linalg.solve_triangular(lower + one, one.expand_as(lower), upper=False, unitriangular=True)
+        ctx.save_for_backward(inverse)
+        return inverse
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        (inverse,) = ctx.saved_tensors
+        return -(inverse.mT @ grads[0] @ inverse.mT).tril(-1)
+
+
+def _shift(x: Tensor, first: float) -> Tensor:
+    return torch.nn.functional.pad(x[..., :-1], (1, 0), value=first)
