@@ -189,7 +189,7 @@ def test_a_model_entry_of_another_kind_is_refused(folder, model) -> None:
     ("change", "named"),
     [
         ({"depth": 3}, "unknown model settings: depth"),
-        ({"variant": "lightning"}, "unknown variant 'lightning'"),
+        ({"variant": "lightening"}, "unknown variant 'lightening'"),
         ({"dim": 16.0}, "dim is 16.0"),
         ({"dim": "16"}, "dim is '16'"),
         ({"heads": 0}, "heads is 0"),

@@ -13,10 +13,10 @@ NUMBERS = [field.name for field in dataclasses.fields(ModelConfig) if field.name
 def test_defaults_are_valid_for_every_variant(variant) -> None:
     config = ModelConfig(variant=variant)
     assert config.head_dim * config.heads == config.dim
-    assert config.has_memory == (variant != "transformer")
+    assert config.has_memory == (variant not in ("transformer", "lightning"))
 
 
-@pytest.mark.parametrize("variant", ["", "MAC", "mac ", "lightning", None, ["mac"], 1])
+@pytest.mark.parametrize("variant", ["", "MAC", "mac ", "lightening", None, ["mac"], 1])
 def test_an_unknown_variant_is_refused_and_the_choices_are_named(variant) -> None:
     with pytest.raises(ConfigError, match="unknown variant") as caught:
         ModelConfig(variant=variant)
@@ -46,7 +46,9 @@ def test_window_is_a_multiple_of_chunk(window, chunk) -> None:
         ModelConfig(variant="mac", window=window, chunk=chunk)
 
 
-@pytest.mark.parametrize(("variant", "unit"), [("mac", 32), ("mag", 8), ("mal", 8), ("lmm", 8), ("transformer", 1)])
+@pytest.mark.parametrize(
+    ("variant", "unit"), [("mac", 32), ("mag", 8), ("mal", 8), ("lmm", 8), ("transformer", 1), ("lightning", 1)]
+)
 def test_unit(variant, unit) -> None:
     assert ModelConfig(variant=variant, window=32, chunk=8).unit == unit
 

@@ -13,7 +13,7 @@ from titans_core.errors import ConfigError
 from titans_core.model import Model
 from titans_core.variants import mac
 
-WITH_MEMORY = [v for v in VARIANTS if v != "transformer"]
+WITH_MEMORY = [v for v in VARIANTS if ModelConfig(variant=v).has_memory]
 
 
 def build(variant: str, **changes: int) -> Model:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from titans_core.config import ModelConfig
+from titans_core.variants.lightning import LightningBlock, is_softmax
 from titans_core.variants.lmm import LmmBlock
 from titans_core.variants.mac import MacBlock
 from titans_core.variants.mag import MagBlock
@@ -17,9 +18,12 @@ BLOCKS: dict[str, type[nn.Module]] = {
     "mal": MalBlock,
     "lmm": LmmBlock,
     "transformer": TransformerBlock,
+    "lightning": LightningBlock,
 }
 
 
-def build_block(config: ModelConfig) -> nn.Module:
-    """One untrained block of the config's variant."""
+def build_block(config: ModelConfig, index: int = 0) -> nn.Module:
+    """One untrained block of the config's variant; index: its place in the model, from 0."""
+    if config.variant == "lightning":
+        return TransformerBlock(config) if is_softmax(config, index) else LightningBlock(config, index)
     return BLOCKS[config.variant](config)
