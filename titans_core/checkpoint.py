@@ -148,6 +148,12 @@ def _filled(config: ModelConfig, tensors: dict[str, torch.Tensor], name: str) ->
     return model
 
 
+def replace_file(path: Path, data: bytes) -> None:
+    """Write `path` so that it is always whole: the old content until the new one is safely on disk."""
+    partial, path = _write(path, data)
+    os.replace(partial, path)
+
+
 def _write(path: Path, data: bytes) -> tuple[Path, Path]:
     """Write beside `path`; returns the file written and the name it is to take."""
     partial = path.with_suffix(".partial")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,9 +18,25 @@ from titans_core.errors import StoreError, TitansError
 from titans_core.passages import passages
 from titans_core.signals import sum_layers
 
+# commands whose modules need torch, which takes seconds to load: only when they are called
+_LAZY = {
+    "train": ("titans_core.training.command", "train_command"),
+    "eval": ("titans_core.evaluation.command", "eval_command"),
+}
+
 
 class _Group(click.Group):
     """Shows a person's mistakes as one plain line, and exits with 2."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *_LAZY])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _LAZY:
+            return super().get_command(ctx, cmd_name)
+        module, name = _LAZY[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
 
     def invoke(self, ctx: click.Context) -> object:
         try:

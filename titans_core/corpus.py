@@ -9,12 +9,13 @@ import multiprocessing
 import os
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from titans_core.documents import read_text
 from titans_core.errors import ConfigError
 from titans_core.tokenizer import Tokenizer
 
@@ -69,6 +70,37 @@ def token_stream(paths: Paths, tokenizer: Tokenizer, workers: int) -> np.ndarray
         return np.concatenate(pool.starmap(_encode_file, [(file, tokenizer) for file in files], chunksize=1))
 
 
+def training_stream(sources: Sequence[str], tokenizer: Tokenizer, workers: int) -> np.ndarray:
+    """uint16 (N,): the tokens of every source in order, a separator after each document.
+
+    A source is a JSONL file, a folder of JSONL files (of those named train-* where there are such) or of .txt and .md
+    files, a .npy file of token ids, or hub:NAME, the "text" column of a dataset's train split, read with the `datasets` library.
+    Raises ConfigError for a source that is none of these.
+    """
+    parts = []
+    for source in sources:
+        path = Path(source)
+        if source.startswith("hub:"):
+            parts.append(_encode(_hub_documents(source[4:]), tokenizer))
+        elif path.suffix == ".npy" and path.is_file():
+            parts.append(np.load(path, mmap_mode="r"))
+        elif texts := sorted(p for p in path.rglob("*") if p.suffix in (".txt", ".md")) if path.is_dir() else []:
+            parts.append(_encode((read_text(p.read_bytes()) for p in texts), tokenizer))
+        else:
+            train = sorted(p for p in path.glob("train-*") if _ending(p)) if path.is_dir() else []
+            parts.append(token_stream(train or path, tokenizer, workers))
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _hub_documents(name: str) -> Iterator[str]:
+    try:
+        import datasets  # type: ignore[import-not-found, unused-ignore]  # noqa: PLC0415 (optional)
+    except ImportError:
+        raise ConfigError(f"hub:{name} needs the datasets library; pip install datasets") from None
+    for row in datasets.load_dataset(name, split="train", streaming=True):
+        yield _SURROGATE.sub("\ufffd", row["text"])
+
+
 def validation_documents(path: Paths, tokenizer: Tokenizer) -> list[tuple[np.ndarray, int]]:
     """Each document's ids, int32 (T,), and its size in UTF-8 bytes, for losses in bits per byte."""
     texts = list(read_documents(path))
@@ -76,9 +108,13 @@ def validation_documents(path: Paths, tokenizer: Tokenizer) -> list[tuple[np.nda
 
 
 def _encode_file(file: Path, tokenizer: Tokenizer) -> np.ndarray:
+    return _encode(read_documents(file), tokenizer)
+
+
+def _encode(documents: Iterator[str], tokenizer: Tokenizer) -> np.ndarray:
     separator = np.array([tokenizer.separator], np.uint16)
     parts: list[np.ndarray] = []
-    for texts in _batches(read_documents(file)):
+    for texts in _batches(documents):
         for ids in tokenizer.encode_ids(texts):
             parts += [ids.astype(np.uint16), separator]
     return np.concatenate(parts) if parts else np.empty(0, np.uint16)

@@ -5,9 +5,9 @@ import lzma
 import numpy as np
 import pytest
 
+from titans_core.corpus import read_documents, token_stream, validation_documents
 from titans_core.errors import ConfigError
 from titans_core.tokenizer import Tokenizer
-from titans_core.corpus import read_documents, token_stream, validation_documents
 
 DOCUMENTS = [f"Document {i} isn't long.\n\nIt says é and 🚀 {i * 37} times." for i in range(200)]
 

@@ -17,7 +17,6 @@ from titans_core.config import ModelConfig, Settings
 from titans_core.memory.scan import memory_scan
 from titans_core.memory.types import Weights, zeros_like
 
-
 FORGETS_FROM = 1e-3  # of the sigmoid: below it alpha is 0
 
 

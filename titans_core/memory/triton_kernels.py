@@ -6,7 +6,7 @@ Vectors of a block are loaded as (C,) and broadcast over columns.
 
 # Kernels are compiled from this source: pointers have no types, and a function's length is the length of its program.
 # mypy: ignore-errors
-# ruff: noqa: ANN001, PLR0915
+# ruff: noqa: PLR0915
 
 import triton
 import triton.language as tl

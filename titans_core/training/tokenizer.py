@@ -19,8 +19,8 @@ from pathlib import Path
 from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 from tokenizers import Tokenizer as Library
 
-from titans_core.tokenizer import SEPARATOR, Tokenizer
 from titans_core.corpus import read_documents
+from titans_core.tokenizer import SEPARATOR, Tokenizer
 
 SHARDS = ("train-00.jsonl.xz", "train-01.jsonl.xz")
 

@@ -1,0 +1,106 @@
+"""Words and numbers, divided once and for all between training and testing."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Literal
+
+import numpy as np
+
+from titans_core import assets
+from titans_core.errors import ConfigError
+from titans_core.tasks.compose import Composer, Value
+
+Split = Literal["train", "test"]
+
+_LETTERS = np.array(list("ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+_NAMES = 4000  # five-letter names are drawn from as many, so that each is encoded once
+
+
+class Vocabulary:
+    """What keys and values are drawn from. Nothing of one split is ever drawn in the other.
+
+    - A word is for testing when the CRC-32 of its letters is a multiple of 4 (about a quarter of them), and
+      so is a five-letter variable name. An adjective-noun pair is made of two words of its split.
+    - A number, and a uuid read as one, is for testing when its remainder by 97 is a multiple of 10 (about a
+      tenth). No digit tells the split: a rule on the last digit would leave a digit that training never saw there.
+
+    Raises ConfigError for a split that is neither "train" nor "test".
+    """
+
+    def __init__(self, composer: Composer, split: Split) -> None:
+        if split not in ("train", "test"):
+            raise ConfigError(f'split is {split!r}; it is "train" or "test"')
+        self._composer = composer
+        self._test = split == "test"
+        self.adjectives = self._own(read_words("adjectives"))
+        self.nouns = self._own(read_words("nouns"))
+        self.words = sorted({*self.adjectives, *self.nouns})
+        self._names = self._own(_all_names())
+
+    def keys(self, rng: np.random.Generator, count: int, pairs: float = 0.0) -> list[Value]:
+        """`count` distinct keys: single words, but adjective-noun pairs with probability `pairs`."""
+        words = [self._composer.word(self.words[i]) for i in _distinct(rng, len(self.words), count)]
+        if not pairs:
+            return words
+        compound = (rng.random(count) < pairs).tolist()
+        return [pair if c else w for c, w, pair in zip(compound, words, self.pairs(rng, count), strict=True)]
+
+    def pairs(self, rng: np.random.Generator, count: int) -> list[Value]:
+        """`count` distinct adjective-noun pairs."""
+        size = len(self.nouns)
+        drawn = _distinct(rng, len(self.adjectives) * size, count)
+        return [self._composer.pair(self.adjectives[i // size], self.nouns[i % size]) for i in drawn]
+
+    def numbers(self, rng: np.random.Generator, count: int, digits: int = 7) -> list[Value]:
+        """`count` distinct numbers of exactly `digits` digits, the first not 0."""
+        found: dict[int, None] = {}
+        while len(found) < count:
+            drawn = rng.integers(10 ** (digits - 1), 10**digits, size=(12 if self._test else 2) * count)
+            found.update(dict.fromkeys(drawn[(drawn % 97 % 10 == 0) == self._test].tolist()))
+        return [self._composer.number(number) for number in list(found)[:count]]
+
+    def uuids(self, rng: np.random.Generator, count: int) -> list[Value]:
+        """`count` random uuids of version 4."""
+        found: list[Value] = []
+        while len(found) < count:
+            raw = bytearray(rng.bytes(16))
+            raw[6], raw[8] = raw[6] & 0x0F | 0x40, raw[8] & 0x3F | 0x80
+            if (int.from_bytes(raw) % 97 % 10 == 0) == self._test:
+                text = raw.hex()
+                text = "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+                found.append(self._composer.uuid(text))
+        return found
+
+    def names(self, rng: np.random.Generator, count: int) -> list[Value]:
+        """`count` distinct names of variables: five capital letters."""
+        return [self._composer.word(self._names[i]) for i in _distinct(rng, len(self._names), count)]
+
+    def _own(self, words: list[str]) -> list[str]:
+        return [word for word in words if (zlib.crc32(word.encode()) % 4 == 0) == self._test]
+
+
+def read_words(name: str) -> list[str]:
+    """The words of assets/words/NAME.txt, one a line. Raises ConfigError where the file cannot be read."""
+    path = assets.ROOT / "words" / f"{name}.txt"
+    try:
+        return path.read_text("utf-8").split()
+    except OSError as error:
+        raise ConfigError(f"cannot read the word list {path}: {error.strerror}; it ships with the project") from None
+
+
+def _all_names() -> list[str]:
+    drawn = np.random.default_rng(5).integers(0, 26, size=(_NAMES, 5))
+    return sorted({"".join(row) for row in _LETTERS[drawn].tolist()})
+
+
+def _distinct(rng: np.random.Generator, size: int, count: int) -> list[int]:
+    """`count` different numbers below `size`. Raises ConfigError when there are not so many."""
+    if count > size:
+        raise ConfigError(f"{count:,} different words are asked for and there are {size:,}; ask for a shorter text")
+    if count * 3 > size:
+        return rng.permutation(size)[:count].tolist()
+    found: dict[int, None] = {}
+    while len(found) < count:
+        found.update(dict.fromkeys(rng.integers(0, size, size=count + 2).tolist()))
+    return list(found)[:count]

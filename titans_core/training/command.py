@@ -1,0 +1,114 @@
+"""`titans train`: one training from a TOML file, alone or as one of torchrun's processes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+import torch.distributed as dist
+
+from titans_core.checkpoint import pick_device
+from titans_core.corpus import training_stream
+from titans_core.errors import ConfigError, TitansError
+from titans_core.model import Model
+from titans_core.tasks import Prose, TaskSource
+from titans_core.tokenizer import Tokenizer
+from titans_core.training.batches import Part
+from titans_core.training.guard import Diverged
+from titans_core.training.loop import Training
+from titans_core.training.recipe import Recipe, read_recipe
+from titans_core.training.state import NAME
+
+
+@click.command("train")
+@click.argument("config", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--data",
+    "sources",
+    multiple=True,
+    required=True,
+    help="JSONL file (.jsonl, .gz, .xz), folder of them (train-* where there are such) or of .txt and .md files, or "
+    "hub:NAME of a dataset; repeat for several.",
+)
+@click.option("--babi", type=click.Path(exists=True, file_okay=False, path_type=Path), help="folder of bAbI files")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="checkpoint folder to write")
+@click.option("--variant", help="instead of the one in CONFIG")
+@click.option("--steps", type=int, help="instead of those in CONFIG")
+@click.option("--seed", type=int, help="instead of the one in CONFIG")
+@click.option("--max-minutes", type=float, help="slow down and stop by then")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda")
+@click.option("--workers", default=0, show_default=True, help="processes that make batches; 0: the training itself")
+@click.option("--resume", is_flag=True, help="go on from the state in --out")
+def train_command(
+    config: Path,
+    sources: tuple[str, ...],
+    babi: Path | None,
+    out: Path,
+    variant: str | None,
+    steps: int | None,
+    seed: int | None,
+    max_minutes: float | None,
+    device: str,
+    workers: int,
+    resume: bool,
+) -> None:
+    """Train the model that CONFIG describes and write a checkpoint folder.
+
+    SIGTERM and Ctrl-C save and end; --resume goes on from there to the same result as without a stop.
+    """
+    settings, recipe = read_recipe(config, variant=variant, steps=steps, seed=seed, max_minutes=max_minutes)
+    if (out / NAME).exists() and not resume:
+        raise ConfigError(f"{out} holds a training already; give --resume to go on with it, or another --out")
+    part, target = _join(device)
+    torch.set_float32_matmul_precision("high")
+    tokenizer = Tokenizer.load()
+    stream = training_stream(sources, tokenizer, os.cpu_count() or 1)
+    if part.rank == 0:
+        click.echo(f"{len(stream):,} tokens of text", err=True)
+    torch.manual_seed(recipe.seed)
+    model = Model(settings).to(target)
+    model.tokenizer = tokenizer
+    training = Training(
+        model,
+        stream,
+        _source(recipe, stream, tokenizer, babi),
+        recipe,
+        out if part.rank == 0 else None,
+        part=part,
+        resume=out if resume else None,
+        workers=workers,
+    )
+    try:
+        record = training.run()
+    except Diverged as error:
+        raise TitansError(f"training stopped: {error}; {out} holds it") from None
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
+    if part.rank == 0:
+        why = f" ({training.stopped})" if training.stopped else ""
+        click.echo(f"{out}: step {record['step']:,} of {recipe.steps:,} in {record['seconds']:.0f} s{why}")
+
+
+def _source(recipe: Recipe, stream: np.ndarray, tokenizer: Tokenizer, babi: Path | None) -> TaskSource | None:
+    if not recipe.task_share:
+        return None
+    if babi is None and (needing := [name for name, weight in recipe.tasks if name.startswith("babi") and weight]):
+        raise ConfigError(f"the tasks {', '.join(needing)} need the bAbI files; name their folder with --babi")
+    return TaskSource(tokenizer, "train", Prose(stream, tokenizer), babi, pairs=0.25)
+
+
+def _join(device: str) -> tuple[Part, torch.device]:
+    """This process's part and device; joins the others where torchrun started it."""
+    target = pick_device(device)
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        return Part(), target
+    if target.type == "cuda":
+        target = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(target)
+    dist.init_process_group("nccl" if target.type == "cuda" else "gloo")
+    return Part(dist.get_rank(), world), target

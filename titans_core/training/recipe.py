@@ -1,0 +1,89 @@
+"""What a training is: a frozen Recipe, and the TOML file it is read from."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from titans_core.config import ModelConfig
+from titans_core.errors import ConfigError
+from titans_core.tasks import TASKS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How long, how fast, and on what.
+
+    stages: (fraction of all steps, tokens per window); windows fill the same batch of tokens. task_share of the windows
+    are generated tasks, drawn by the weights in `tasks`; the rest are windows of the corpus. A target token counts by
+    its role: text 1, facts and questions (which nobody can predict) fact_weight, answers answer_weight.
+    A run that would take longer than max_minutes is stopped then, with its learning rate brought down in time.
+    """
+
+    steps: int
+    batch_tokens: int = 32_768
+    stages: tuple[tuple[float, int], ...] = ((0.4, 256), (0.6, 1024))
+    matrix_rate: float = 0.02
+    other_rate: float = 0.004
+    seed: int = 1
+    max_minutes: float = 60.0
+    task_share: float = 0.0
+    tasks: tuple[tuple[str, float], ...] = ()
+    answer_weight: float = 1.0
+    fact_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or not self.max_minutes > 0:
+            raise ConfigError(f"steps {self.steps} and max_minutes {self.max_minutes} must be above zero")
+        if not self.stages or any(share < 0 or length < 1 for share, length in self.stages):
+            raise ConfigError(f"stages {self.stages} need a share of at least 0 and a window of at least 1 token each")
+        if abs(sum(share for share, _ in self.stages) - 1) > 1e-6:
+            raise ConfigError(f"the shares in stages {self.stages} must add up to 1")
+        if self.batch_tokens < max(length for _, length in self.stages):
+            raise ConfigError(
+                f"batch_tokens {self.batch_tokens} cannot hold the longest window of stages {self.stages}"
+            )
+        if not 0 <= self.task_share <= 1:
+            raise ConfigError(f"task_share is {self.task_share}; it must be between 0 and 1")
+        if unknown := sorted({name for name, _ in self.tasks} - set(TASKS)):
+            raise ConfigError(f"unknown tasks: {', '.join(unknown)}; there are: {', '.join(TASKS)}")
+        if self.task_share and not sum(weight for _, weight in self.tasks) > 0:
+            raise ConfigError("task_share is above 0, but no task has a weight; name some in tasks")
+
+    def plan(self) -> list[tuple[int, int]]:
+        """(window length, steps) of each stage; the last takes what rounding leaves."""
+        counts = [int(self.steps * share) for share, _ in self.stages]
+        counts[-1] += self.steps - sum(counts)
+        return [(length, n) for (_, length), n in zip(self.stages, counts, strict=True) if n]
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+def read_recipe(path: Path, **changes: Any) -> tuple[ModelConfig, Recipe]:
+    """The tables [model] and [training] of a TOML file; `changes` replace values of either by name.
+
+    Raises ConfigError for a file that cannot be read, an unknown name or a value that does not fit.
+    """
+    try:
+        tables = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read as TOML: {error}") from None
+    if extra := sorted(set(tables) - {"model", "training"}):
+        raise ConfigError(f"{path} has unknown tables: {', '.join(extra)}; [model] and [training] are read")
+    model, training = ({**tables.get(name, {})} for name in ("model", "training"))
+    recipe_names = {field.name for field in dataclasses.fields(Recipe)}
+    for name, value in changes.items():
+        if value is not None:
+            (training if name in recipe_names else model)[name] = value
+    if unknown := sorted(set(training) - recipe_names):
+        raise ConfigError(f"{path}: unknown names in [training]: {', '.join(unknown)}")
+    try:
+        training["stages"] = tuple((float(share), int(length)) for share, length in training.get("stages", ()))
+        training["tasks"] = tuple((str(k), float(v)) for k, v in dict(training.get("tasks", {})).items())
+        return ModelConfig.from_dict(model), Recipe(**training)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{path}: {error}") from None

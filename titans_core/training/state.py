@@ -1,0 +1,58 @@
+"""A training that can go on where it stopped: one safetensors file with everything, replaced in one step."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from titans_core.checkpoint import replace_file
+from titans_core.errors import CheckpointError
+from titans_core.model import Model
+from titans_core.training.optimizer import Optimizers
+
+NAME = "training_state.safetensors"
+
+
+def save_state(folder: Path, model: Model, optimizers: Optimizers, record: dict[str, Any]) -> None:
+    """Write weights in full precision, what the optimisers remember, and `record` (JSON), complete or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name: t.detach().cpu().contiguous() for name, t in _tensors(model, optimizers).items()}
+    replace_file(folder / NAME, save_tensors(tensors, {"record": json.dumps(record, allow_nan=False)}))
+
+
+def restore_state(folder: Path, model: Model, optimizers: Optimizers, expected: dict[str, Any]) -> dict[str, Any]:
+    """Take back what `save_state` wrote; returns its record. expected: entries the record must agree with.
+
+    Raises CheckpointError for a missing or damaged file and for one of another model, recipe or corpus.
+    """
+    path = folder / NAME
+    try:
+        with safe_open(path, "pt") as file:
+            record: dict[str, Any] = json.loads((file.metadata() or {})["record"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise CheckpointError(f"no training to resume in {folder}: {path.name} cannot be read: {error}") from None
+    for name, value in expected.items():
+        if record.get(name) != value:
+            raise CheckpointError(
+                f"{path} belongs to another {name}: it has {record.get(name)!r}, this training {value!r}; "
+                "resume with what it was started with, or choose another folder"
+            )
+    targets = _tensors(model, optimizers)
+    if {n: tuple(t.shape) for n, t in targets.items()} != {n: tuple(t.shape) for n, t in tensors.items()}:
+        raise CheckpointError(f"{path} does not fit the model; resume with the settings it was started with")
+    with torch.no_grad():
+        for name, target in targets.items():
+            target.copy_(tensors[name])
+    return record
+
+
+def _tensors(model: Model, optimizers: Optimizers) -> dict[str, Tensor]:
+    weights = {f"model.{name}": t for name, t in model.state_dict().items()}
+    return {**weights, **optimizers.tensors()}

@@ -1,0 +1,114 @@
+"""One training step: weighted next-token loss, gradients, both optimisers; on CUDA compiled and replayed as graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.nn import functional as F
+
+from titans_core.model import Model
+from titans_core.tasks import Role
+from titans_core.training.batches import Batch
+from titans_core.training.optimizer import Optimizers
+from titans_core.variants.mac import MacBlock
+
+Losses = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+class TrainStep:
+    """Callable on batches of one shape; updates the model in place.
+
+    Returns (3,) on the model's device: the weighted loss that is trained, and the mean loss in nats per token of plain
+    text and of answers (NaN where a batch has none), each over this process's rows.
+    """
+
+    def __init__(self, model: Model, optimizers: Optimizers, batch: Batch) -> None:
+        self.model, self.optimizers = model, optimizers
+        self.world = dist.get_world_size() if dist.is_initialized() else 1
+        self.static = Batch(*(torch.zeros_like(x, device=model.device) for x in batch))
+        self.losses: Losses = weighted
+        self._replay = self._eager
+        if model.device.type == "cuda":
+            self._capture()
+
+    def __call__(self, batch: Batch, fraction: float) -> Tensor:
+        """fraction: of the peak learning rates."""
+        for static, value in zip(self.static, batch, strict=True):
+            static.copy_(value, non_blocking=True)
+        self.optimizers.set_rates(fraction)
+        return self._replay()
+
+    def backward(self) -> Tensor:
+        """Loss and gradients of the batch in `static`, before any exchange between processes."""
+        ids, role, weight = self.static
+        with torch.autocast(self.model.device.type, torch.bfloat16, cache_enabled=False):
+            logits = self.model(ids[:, :-1].long()).logits
+        loss, stats = self.losses(logits, ids[:, 1:].long(), role, weight * self.world)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return stats
+
+    def _eager(self) -> Tensor:
+        self.model.zero_grad(set_to_none=True)
+        stats = self.backward()
+        self._exchange()
+        self.optimizers.update()
+        return stats
+
+    def _exchange(self) -> None:
+        """The mean of all processes' gradients. Each loss is already scaled so that this is the whole batch's."""
+        if self.world == 1:
+            return
+        grads = [p.grad for p in self.model.parameters() if p.grad is not None]
+        flat = torch.cat([g.flatten() for g in grads])
+        dist.all_reduce(flat)
+        flat /= self.world
+        for grad, part in zip(grads, flat.split([g.numel() for g in grads]), strict=True):
+            grad.copy_(part.view_as(grad))
+
+    def _capture(self) -> None:
+        _compile_blocks(self.model)
+        self.losses = torch.compile(weighted)
+        kept = {name: t.clone() for name, t in self.optimizers.tensors().items()}
+        self.optimizers.set_rates(0.0)
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(3):
+                self._eager()
+        torch.cuda.current_stream().wait_stream(side)
+        self.model.zero_grad(set_to_none=True)
+        compute, update = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
+        with torch.cuda.graph(compute):
+            stats = self.backward()
+        with torch.cuda.graph(update):
+            self.optimizers.update()
+        for name, t in self.optimizers.tensors().items():
+            t.copy_(kept[name])
+
+        def replay() -> Tensor:
+            compute.replay()
+            self._exchange()
+            update.replay()
+            return stats
+
+        self._replay = replay
+
+
+def weighted(logits: Tensor, target: Tensor, role: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """The loss of (B, L) targets under their weights, and the three figures that TrainStep returns."""
+    nll = F.cross_entropy(logits.flatten(0, 1).float(), target.flatten(), reduction="none").view_as(target)
+    loss = (nll * weight).sum()
+    means = [(nll * (role == kind)).sum() / (role == kind).sum() for kind in (int(Role.TEXT), int(Role.ANSWER))]
+    return loss, torch.stack((loss, *means)).detach()
+
+
+def _compile_blocks(model: Model) -> None:
+    """Compile what each block does once per call: whole blocks, but of mac the parts around its loop of segments."""
+    for block in model.blocks:
+        for name in ("before", "through", "after") if isinstance(block, MacBlock) else ("forward",):
+            part = getattr(block, name)
+            if not hasattr(part, "get_compiler_config"):  # a second stage finds them compiled
+                setattr(block, name, torch.compile(part, dynamic=False))
