@@ -135,6 +135,7 @@ def _initialise(module: nn.Module) -> None:
             theta.fill_(-1.5)  # a lone write takes away 0.36 of the error
             eta.fill_(-1.0)  # carries 0.27 of the momentum to the next token
             alpha.fill_(-6.81)  # 1e-4: half of a write is left after 7,000 tokens
+            alpha[-1] = -9.0  # the last head forgets nothing at first
             module.conv.zero_()
             queries, keys, values = module.conv.chunk(3, 1)
             queries[-1] = values[-1] = 1.0  # the token itself

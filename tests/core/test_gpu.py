@@ -13,6 +13,7 @@ from titans_core.training.optimizer import Optimizers
 from titans_core.training.step import TrainStep
 
 pytestmark = [
+    pytest.mark.filterwarnings("ignore"),  # the compiler's own
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here; run on a machine with a GPU"),
 ]
@@ -68,7 +69,7 @@ def test_the_kernels_equal_the_plain_form_in_float64(block: int) -> None:
     given = [*qkv, *gates, 0.3 * draw(2, 3, 64, 64), 0.1 * draw(2, 3, 64, 64)]
     results = []
     for form, dtype in ((linear._blocks, torch.float64), (triton.blocks, torch.float32)):
-        leaves = [x.to(dtype).requires_grad_() for x in given]
+        leaves = [x.to(dtype, copy=True).requires_grad_() for x in given]
         _, prepared, _ = linear._prepare(*leaves[:6])
         *outputs, states = form(prepared, *leaves[6:], states=True)
         sum((x * torch.arange(x.numel(), device="cuda").view_as(x).cos()).sum() for x in outputs).backward()

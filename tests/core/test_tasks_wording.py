@@ -126,6 +126,7 @@ def test_half_of_the_questions_stand_far_behind_their_fact(task, train, tokenize
 def test_training_texts_are_dense_and_the_text_goes_on_after_an_answer(train) -> None:
     for task in ("passkey", "number", "word"):
         episodes = [train.train(task, np.random.default_rng(seed), 1024) for seed in range(40)]
-        assert np.mean([len(e.answers) for e in episodes]) > 6
+        assert np.mean([len(e.answers) for e in episodes]) > 4
+        assert min(len(e.answers) for e in episodes) < 4, "some hold but a few facts"
         assert np.mean([e.role[-1] == Role.TEXT for e in episodes]) > 0.8
         assert 0.3 < np.mean([np.mean(e.role == Role.TEXT) for e in episodes]) < 0.8

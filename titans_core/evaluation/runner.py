@@ -39,7 +39,8 @@ class Materials:
         if self.corpus is not None:
             prose = Prose(token_stream(self.validation_files, self.tokenizer, 1), self.tokenizer)
         babi = self.evaluation / "babi" / "en" if self.evaluation is not None else None
-        return TaskSource(self.tokenizer, "test", prose, babi if babi is not None and babi.is_dir() else None)
+        folder = babi if babi is not None and babi.is_dir() else None
+        return TaskSource(self.tokenizer, "test", prose, folder, pairs=1.0)  # adjective-noun keys, as in RULER
 
     @cached_property
     def passages(self) -> list[Episode]:

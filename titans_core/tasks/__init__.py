@@ -3,6 +3,6 @@
 from titans_core.tasks.background import Prose, Repeat, Words
 from titans_core.tasks.episode import Episode, Role
 from titans_core.tasks.source import TASKS, TaskSource
-from titans_core.tasks.vocabulary import Split, Vocabulary
+from titans_core.tasks.vocabulary import Split, Vocabulary, frequent_words
 
-__all__ = ["TASKS", "Episode", "Prose", "Repeat", "Role", "Split", "TaskSource", "Vocabulary", "Words"]
+__all__ = ["TASKS", "Episode", "Prose", "Repeat", "Role", "Split", "TaskSource", "Vocabulary", "Words", "frequent_words"]

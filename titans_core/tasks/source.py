@@ -32,7 +32,7 @@ class TaskSource:
 
     prose: background of the needles, of tracking and of bAbI, and half of that of recall and copy in training;
     give training and testing different documents. babi: the folder of the bAbI files. pairs: the share of keys
-    that are adjective-noun pairs, as in RULER, instead of single words.
+    that are adjective-noun pairs, as in RULER, instead of single words. more: see Vocabulary.
 
     train and test raise ConfigError for an unknown task, for a task that needs `prose` or `babi` where it is
     None, and for a length that holds no fact and question.
@@ -46,9 +46,10 @@ class TaskSource:
         babi: Path | None = None,
         *,
         pairs: float = 0.0,
+        more: Sequence[str] = (),
     ) -> None:
         self._composer = Composer(tokenizer)
-        self._kit = Kit(self._composer, Vocabulary(self._composer, split), pairs)
+        self._kit = Kit(self._composer, Vocabulary(self._composer, split, more), pairs)
         self._prose = prose
         self._repeat = Repeat(self._composer)
         self._words = Words(self._composer, self._kit.vocabulary.words)

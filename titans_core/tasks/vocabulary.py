@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import zlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -25,10 +28,12 @@ class Vocabulary:
     - A number, and a uuid read as one, is for testing when its remainder by 97 is a multiple of 10 (about a
       tenth). No digit tells the split: a rule on the last digit would leave a digit that training never saw there.
 
+    more: further words, of any split, for half of all keys and pairs: what is learned on few words is those words.
+
     Raises ConfigError for a split that is neither "train" nor "test".
     """
 
-    def __init__(self, composer: Composer, split: Split) -> None:
+    def __init__(self, composer: Composer, split: Split, more: Sequence[str] = ()) -> None:
         if split not in ("train", "test"):
             raise ConfigError(f'split is {split!r}; it is "train" or "test"')
         self._composer = composer
@@ -36,11 +41,13 @@ class Vocabulary:
         self.adjectives = self._own(read_words("adjectives"))
         self.nouns = self._own(read_words("nouns"))
         self.words = sorted({*self.adjectives, *self.nouns})
+        self._more = sorted(self._own(more))
         self._names = self._own(_all_names())
 
     def keys(self, rng: np.random.Generator, count: int, pairs: float = 0.0) -> list[Value]:
         """`count` distinct keys: single words, but adjective-noun pairs with probability `pairs`."""
-        words = [self._composer.word(self.words[i]) for i in _distinct(rng, len(self.words), count)]
+        source = self._more if self._more and rng.random() < 0.5 else self.words
+        words = [self._composer.word(source[i]) for i in _distinct(rng, len(source), count)]
         if not pairs:
             return words
         compound = (rng.random(count) < pairs).tolist()
@@ -48,9 +55,12 @@ class Vocabulary:
 
     def pairs(self, rng: np.random.Generator, count: int) -> list[Value]:
         """`count` distinct adjective-noun pairs."""
-        size = len(self.nouns)
-        drawn = _distinct(rng, len(self.adjectives) * size, count)
-        return [self._composer.pair(self.adjectives[i // size], self.nouns[i % size]) for i in drawn]
+        first, second = self.adjectives, self.nouns
+        if self._more and rng.random() < 0.5:
+            first = second = self._more
+        size = len(second)
+        drawn = _distinct(rng, len(first) * size, count)
+        return [self._composer.pair(first[i // size], second[i % size]) for i in drawn]
 
     def numbers(self, rng: np.random.Generator, count: int, digits: int = 7) -> list[Value]:
         """`count` distinct numbers of exactly `digits` digits, the first not 0."""
@@ -76,8 +86,14 @@ class Vocabulary:
         """`count` distinct names of variables: five capital letters."""
         return [self._composer.word(self._names[i]) for i in _distinct(rng, len(self._names), count)]
 
-    def _own(self, words: list[str]) -> list[str]:
+    def _own(self, words: Iterable[str]) -> list[str]:
         return [word for word in words if (zlib.crc32(word.encode()) % 4 == 0) == self._test]
+
+
+def frequent_words(text: str, least: int = 5) -> list[str]:
+    """Lower-case words of 3 to 12 letters that stand in `text` at least so often, sorted."""
+    counts = Counter(re.findall(r"(?<![\w'-])[a-z]{3,12}(?![\w'-])", text))
+    return sorted(word for word, count in counts.items() if count >= least)
 
 
 def read_words(name: str) -> list[str]:

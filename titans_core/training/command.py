@@ -14,13 +14,15 @@ from titans_core.checkpoint import pick_device
 from titans_core.corpus import training_stream
 from titans_core.errors import ConfigError, TitansError
 from titans_core.model import Model
-from titans_core.tasks import Prose, TaskSource
+from titans_core.tasks import Prose, TaskSource, frequent_words
 from titans_core.tokenizer import Tokenizer
 from titans_core.training.batches import Part
 from titans_core.training.guard import Diverged
 from titans_core.training.loop import Training
 from titans_core.training.recipe import Recipe, read_recipe
 from titans_core.training.state import NAME
+
+WORDS_FROM = 4_000_000  # tokens of the corpus whose words serve as keys and values too
 
 
 @click.command("train")
@@ -98,7 +100,8 @@ def _source(recipe: Recipe, stream: np.ndarray, tokenizer: Tokenizer, babi: Path
         return None
     if babi is None and (needing := [name for name, weight in recipe.tasks if name.startswith("babi") and weight]):
         raise ConfigError(f"the tasks {', '.join(needing)} need the bAbI files; name their folder with --babi")
-    return TaskSource(tokenizer, "train", Prose(stream, tokenizer), babi, pairs=0.25)
+    words = frequent_words(tokenizer.decode(stream[:WORDS_FROM].tolist()))
+    return TaskSource(tokenizer, "train", Prose(stream, tokenizer), babi, pairs=0.5, more=words)
 
 
 def _join(device: str) -> tuple[Part, torch.device]:

@@ -28,6 +28,7 @@ from titans_core.training.step import TrainStep
 
 LOOK = 20  # steps between looks at the loss: each look waits for the GPU
 SAVE = 60.0  # seconds
+COMPILE_FROM = 1500  # steps of a stage: compiling takes as long as it saves on about so many
 
 
 class Training:
@@ -88,7 +89,9 @@ class Training:
     def _stage(self, stage: StageBatches, begin: int) -> None:
         train: TrainStep | None = None
         for batch in stage.loader(begin, self.workers):
-            train = train or TrainStep(self.model, self.optimizers, batch)
+            if train is None:
+                compiled = stage.steps - begin >= COMPILE_FROM
+                train = TrainStep(self.model, self.optimizers, batch, compiled=compiled)
             fraction = schedule(self._done())
             stats = train(batch, fraction)
             self._rates.append(fraction)

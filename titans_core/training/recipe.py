@@ -66,19 +66,23 @@ class Recipe:
 def read_recipe(path: Path, **changes: Any) -> tuple[ModelConfig, Recipe]:
     """The tables [model] and [training] of a TOML file; `changes` replace values of either by name.
 
+    A table [variants.NAME] holds what is different in [model] for that variant.
+
     Raises ConfigError for a file that cannot be read, an unknown name or a value that does not fit.
     """
     try:
         tables = tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read as TOML: {error}") from None
-    if extra := sorted(set(tables) - {"model", "training"}):
-        raise ConfigError(f"{path} has unknown tables: {', '.join(extra)}; [model] and [training] are read")
+    if extra := sorted(set(tables) - {"model", "training", "variants"}):
+        raise ConfigError(f"{path} has unknown tables: {', '.join(extra)}; [model], [training] and [variants] are read")
     model, training = ({**tables.get(name, {})} for name in ("model", "training"))
     recipe_names = {field.name for field in dataclasses.fields(Recipe)}
     for name, value in changes.items():
         if value is not None:
             (training if name in recipe_names else model)[name] = value
+    own = tables.get("variants", {}).get(model.get("variant"), {})
+    model = {**model, **own}
     if unknown := sorted(set(training) - recipe_names):
         raise ConfigError(f"{path}: unknown names in [training]: {', '.join(unknown)}")
     try:
