@@ -33,12 +33,18 @@ class ModelConfig:
     memory_depth: int = 1  # L_M: layers of the memory itself
     memory_hidden: int = 64  # width between those layers, per head
     conv: int = 4  # taps of the causal depthwise convolution on q, k and v
+    writes_from: float = 0.05  # where the sigmoid of theta is under this, nothing is written
+    forgets_from: float = 1e-3  # where the sigmoid of alpha is under this, nothing is forgotten
 
     def __post_init__(self) -> None:
         if self.variant not in VARIANTS:
             raise ConfigError(f"unknown variant {self.variant!r}; choose one of {', '.join(VARIANTS)}")
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
+            if field.name in ("writes_from", "forgets_from"):
+                if type(value) is not float or not 0 <= value < 1:
+                    raise ConfigError(f"{field.name} is {value!r}; it must be a number from 0.0 to below 1")
+                continue
             low = 0 if field.name == "persistent" else 1
             if field.name != "variant" and (type(value) is not int or not low <= value <= LARGEST):
                 raise ConfigError(

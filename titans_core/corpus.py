@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from titans_core.documents import read_text
-from titans_core.errors import ConfigError
+from titans_core.errors import ConfigError, TextError
 from titans_core.tokenizer import Tokenizer
 
 Paths = str | Path | Iterable[str | Path]
@@ -73,9 +73,9 @@ def token_stream(paths: Paths, tokenizer: Tokenizer, workers: int) -> np.ndarray
 def training_stream(sources: Sequence[str], tokenizer: Tokenizer, workers: int) -> np.ndarray:
     """uint16 (N,): the tokens of every source in order, a separator after each document.
 
-    A source is a JSONL file, a folder of JSONL files (of those named train-* where there are such) or of .txt and .md
-    files, a .npy file of token ids, or hub:NAME, the "text" column of a dataset's train split, read with the `datasets` library.
-    Raises ConfigError for a source that is none of these.
+    A source is a JSONL file, a folder of JSONL files (of those named train-* where there are such) or else of .txt and
+    .md files, a .npy file of token ids, or hub:NAME, the "text" column of a dataset's train split, read with the
+    `datasets` library. Raises ConfigError for a source that is none of these or cannot be read, naming it.
     """
     parts = []
     for source in sources:
@@ -83,13 +83,38 @@ def training_stream(sources: Sequence[str], tokenizer: Tokenizer, workers: int) 
         if source.startswith("hub:"):
             parts.append(_encode(_hub_documents(source[4:]), tokenizer))
         elif path.suffix == ".npy" and path.is_file():
-            parts.append(np.load(path, mmap_mode="r"))
-        elif texts := sorted(p for p in path.rglob("*") if p.suffix in (".txt", ".md")) if path.is_dir() else []:
-            parts.append(_encode((read_text(p.read_bytes()) for p in texts), tokenizer))
+            parts.append(_saved_ids(path, tokenizer))
+        elif texts := _text_files(path):
+            parts.append(_encode(map(_read_file, texts), tokenizer))
         else:
             train = sorted(p for p in path.glob("train-*") if _ending(p)) if path.is_dir() else []
             parts.append(token_stream(train or path, tokenizer, workers))
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _text_files(path: Path) -> list[Path]:
+    """The .txt and .md files under a folder; none where JSONL lies in it: they then only tell about it."""
+    if not path.is_dir() or any(map(_ending, path.iterdir())):
+        return []
+    return sorted(p for p in path.rglob("*") if p.suffix in (".txt", ".md") and p.is_file())
+
+
+def _read_file(path: Path) -> str:
+    try:
+        return read_text(path.read_bytes())
+    except (OSError, TextError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from None
+
+
+def _saved_ids(path: Path, tokenizer: Tokenizer) -> np.ndarray:
+    try:
+        ids: np.ndarray = np.load(path, mmap_mode="r")
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read as an array: {error}") from None
+    known = tokenizer.vocab_size
+    if ids.ndim != 1 or ids.dtype.kind not in "iu" or (ids.size and not 0 <= ids.min() <= ids.max() < known):
+        raise ConfigError(f"{path} must hold one row of token ids, whole numbers below {known:,}")
+    return ids if ids.dtype == np.uint16 else ids.astype(np.uint16)
 
 
 def _hub_documents(name: str) -> Iterator[str]:

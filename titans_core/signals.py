@@ -23,7 +23,7 @@ class Signal(NamedTuple):
         return {name: value for name, value in self._asdict().items() if name in kept}
 
 
-_START = "at the weights before the token's chunk"
+_START = "at the weights before the token, or before its chunk where that is longer"
 
 SIGNALS = {
     "loss": Signal("inner loss before the write", "squared error", f"eq. 12, {_START}", "sum"),

@@ -11,7 +11,7 @@ from titans_core.tokenizer import Tokenizer
 
 torch.set_num_threads(1)  # tiny matrices: threads only cost, and one thread sums in one order
 
-SMALL = {"dim": 16, "layers": 2, "heads": 2, "ffn": 24, "window": 16, "chunk": 4, "persistent": 2}
+SMALL = {"dim": 16, "layers": 2, "heads": 2, "ffn": 24, "window": 16, "chunk": 4, "persistent": 2, "writes_from": 0.0}
 
 
 @pytest.fixture(scope="session")

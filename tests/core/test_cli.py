@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -83,3 +84,17 @@ def test_a_wrong_name_or_a_taken_store_costs_nothing(tmp_path: Path) -> None:
     several = run("trace", file, "--checkpoint", "mac", "--checkpoint", "mag", "--out", tmp_path / "b.zarr")
     assert several.exit_code == 2
     assert "give a folder" in several.output
+
+
+def test_commands_that_need_torch_are_listed_and_loaded_when_called() -> None:
+    listed = run("--help")
+    assert listed.exit_code == 0
+    commands = re.findall(r"^  (\w+)  ", listed.output.partition("Commands:")[2], re.MULTILINE)
+    assert commands == ["eval", "trace", "train"]
+    for command, option in (("train", "--resume"), ("eval", "--out")):
+        shown = run(command, "--help")
+        assert shown.exit_code == 0
+        assert option in shown.output
+    unknown = run("trian")
+    assert unknown.exit_code == 2
+    assert "No such command 'trian'" in unknown.output

@@ -6,7 +6,8 @@ import pytest
 from titans_core.config import LARGEST, VARIANTS, ModelConfig, Settings
 from titans_core.errors import ConfigError, TitansError
 
-NUMBERS = [field.name for field in dataclasses.fields(ModelConfig) if field.name != "variant"]
+FLOORS = ["writes_from", "forgets_from"]
+NUMBERS = [field.name for field in dataclasses.fields(ModelConfig) if field.name not in ("variant", *FLOORS)]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -31,6 +32,13 @@ def test_every_number_is_a_whole_number_in_range(name, value) -> None:
         return
     low = 0 if name == "persistent" else 1
     with pytest.raises(ConfigError, match=f"^{name} is .*whole number of at least {low} and at most 1,048,576$"):
+        ModelConfig(variant="mac", **{name: value})
+
+
+@pytest.mark.parametrize("name", FLOORS)
+@pytest.mark.parametrize("value", [-0.1, 1.0, 0, "0.1", True, None, float("nan")])
+def test_every_floor_is_a_fraction(name, value) -> None:
+    with pytest.raises(ConfigError, match=f"^{name} is .*number from 0.0 to below 1$"):
         ModelConfig(variant="mac", **{name: value})
 
 
@@ -86,8 +94,8 @@ def test_settings_are_frozen_and_hashable() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         settings.zero_reads = False
     assert {config: 1, settings: 2}[Settings(zero_reads=True)] == 2
-    assert settings.to_dict() == {"zero_reads": True}
-    assert Settings() == Settings(zero_reads=False)
+    assert settings.to_dict() == {"zero_reads": True, "freeze_writes": False}
+    assert Settings() == Settings(zero_reads=False, freeze_writes=False)
 
 
 def test_errors_of_input_are_value_errors() -> None:

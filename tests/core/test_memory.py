@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from titans_core.errors import ConfigError
-from titans_core.memory import equations, memory_scan
+from titans_core.memory import equations, linear, memory_scan
 from titans_core.memory.equations import memory_steps
 
 SIGNALS = {"loss", "surprise", "past_surprise", "momentum", "alignment", "update", "forgotten", "memory"}
@@ -222,6 +222,154 @@ def test_a_thousand_equal_keys_at_the_largest_step_stay_bounded(eta: float) -> N
     assert norms.max() < 40
     tripled = memory_scan(k, k, v, 3 * gates[0], *gates[1:], weights, chunk=16, signals=True).signals["memory"]
     assert eta > 0.9 or tripled.max() > 1e6  # and without the bound it does not
+
+
+EDGES = [1, 31, 32, 33, 64, 65, 200]  # around the blocks of linear.py
+
+
+def rectangular(length: int, rows: int, columns: int) -> Any:
+    """`inputs` at depth 1 with D_in = rows and D_out = columns, keys of any length and steps that matter."""
+    q, k, _, theta, eta, alpha, _, _ = inputs(1, length, width=rows)
+    _, _, v, *_ = inputs(1, length, width=columns)
+    random = torch.Generator().manual_seed(length)
+    weights, momentum = (
+        (scale * torch.randn(2, 2, rows, columns, generator=random, dtype=torch.float64),) for scale in (0.3, 0.1)
+    )
+    return [q, k, v, 3 * theta, eta, alpha, weights, momentum]
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(5, 5), (3, 8), (8, 3), (1, 6)])
+@pytest.mark.parametrize("length", EDGES)
+def test_blocks_of_a_matrix_memory_equal_the_oracle(length: int, rows: int, columns: int) -> None:
+    given = rectangular(length, rows, columns)
+    found = memory_scan(*given, chunk=1, signals=True)
+    assert set(found.signals or ()) == SIGNALS
+    assert_equal(found, memory_steps(*given, chunk=1, signals=True))
+
+
+def test_blocks_have_the_oracles_gradients() -> None:
+    """Of reads and state alike, in every input, across two whole blocks and a part of one."""
+    given = rectangular(2 * linear.BLOCK + 3, 3, 4)
+    leaves = [x.requires_grad_() for x in (*given[:6], *given[6], *given[7])]
+    gradients = []
+    for form in (memory_scan, memory_steps):
+        out = form(*leaves[:6], leaves[6:7], leaves[7:], chunk=1)
+        shape = torch.arange(out.reads.numel(), dtype=torch.float64).view_as(out.reads).cos()
+        loss = (out.reads * shape).sum() + out.weights[0].square().sum() + out.momentum[0].sum()
+        gradients.append(torch.autograd.grad(loss, leaves))
+    for got, want in zip(*gradients, strict=True):
+        assert want.norm() > 0
+        assert relative(got, want) < 1e-9
+
+
+@pytest.mark.parametrize("edge", ["alpha 1", "alpha 0", "eta 0", "eta 1", "theta 0", "all at once", "near"])
+def test_blocks_at_gates_at_their_ends(edge: str) -> None:
+    given = inputs(1, 70, batch=1)
+    theta, eta, alpha = given[3:6]
+    for name, gate, value in (
+        ("alpha 1", alpha, 1.0),
+        ("alpha 0", alpha, 0.0),
+        ("eta 0", eta, 0.0),
+        ("eta 1", eta, 1.0),
+    ):
+        if edge in (name, "all at once"):
+            gate[..., 3:6] = value
+            gate[..., 30:34] = value  # over the edge of a block
+    if edge in ("theta 0", "all at once"):
+        theta[..., 5:40] = 0
+    if edge == "near":
+        eta[..., ::2], alpha[..., ::3], theta[..., ::5] = 1e-30, 1 - 1e-16, 1e-30
+    leaves = [x.requires_grad_() for x in given[:6]]
+    results = [form(*given, chunk=1, signals=True) for form in (memory_scan, memory_steps)]
+    assert_equal(*results)
+    gradients = [
+        torch.autograd.grad(r.reads.sum() + r.weights[0].square().sum() + r.momentum[0].sum(), leaves) for r in results
+    ]
+    for got, want in zip(*gradients, strict=True):
+        assert got.isfinite().all()
+        torch.testing.assert_close(got, want, rtol=1e-8, atol=1e-11)
+
+
+@pytest.mark.parametrize("eta", [0.0, 0.3, 0.9, 0.99])
+def test_equal_keys_at_the_largest_step_stay_stable_in_float32(eta: float) -> None:
+    """The hardest block to invert is one key over and over; theta < 1 - eta is the bound at chunk 1."""
+    random = torch.Generator().manual_seed(1)
+    k = torch.nn.functional.normalize(torch.ones(1, 1, 2048, 8), dim=-1)
+    v = torch.randn(1, 1, 2048, 8, generator=random)
+    gates = [torch.full((1, 1, 2048), x) for x in (0.999 * (1 - eta), eta, 0.0)]
+    given = [k, k, v, *gates, (torch.zeros(1, 1, 8, 8),)]
+    found = memory_scan(*given, chunk=1, signals=True)
+    wanted = memory_steps(*[x.double() for x in given[:6]], (given[6][0].double(),), chunk=1, signals=True)
+    largest = wanted.reads.abs().max().item()
+    torch.testing.assert_close(found.reads.double(), wanted.reads, rtol=0, atol=5e-5 * largest)
+    assert found.signals["memory"].max() < (150 if eta == 0 else 10)
+    torch.testing.assert_close(found.signals["memory"].double(), wanted.signals["memory"], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 32])
+def test_the_inverse_of_a_unit_lower_triangular_matrix(size: int) -> None:
+    random = torch.Generator().manual_seed(size)
+    lower = torch.randn(3, 2, size, size, generator=random, dtype=torch.float64).tril(-1) / size**0.5
+    inverse = linear.unit_lower_inverse(lower)
+    assert relative(inverse, torch.linalg.inv(torch.eye(size) + lower)) < 1e-12
+    assert torch.equal(inverse.triu(), torch.eye(size, dtype=torch.float64).expand_as(lower))
+
+
+def test_the_inverse_has_first_and_second_derivatives() -> None:
+    """Only what is below the diagonal counts, so only that is handed to the check."""
+    random = torch.Generator().manual_seed(3)
+    entries = torch.randn(2, 6, generator=random, dtype=torch.float64).requires_grad_()
+    rows, columns = torch.tril_indices(4, 4, -1)
+
+    def inverse(entries: Tensor) -> Tensor:
+        lower = entries.new_zeros(2, 4, 4).index_put((torch.tensor([[0], [1]]), rows, columns), entries)
+        return linear.unit_lower_inverse(lower)
+
+    assert torch.autograd.gradcheck(inverse, entries)
+    assert torch.autograd.gradgradcheck(inverse, entries)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_blocks_show_no_token_the_future_to_the_bit(dtype: torch.dtype) -> None:
+    given = [x.to(dtype) for x in inputs(1, 70)[:6]] + [tuple(w.to(dtype) for w in x) for x in inputs(1, 70)[6:]]
+    before = memory_scan(*given, chunk=1, signals=True)
+    for t in (0, 1, 15, 31, 32, 33, 50, 64, 69):
+        changed = [x.clone() for x in given[:6]]
+        for x in changed:
+            x[:, :, t] = x[:, :, t] * 0.5 + 0.01
+        after = memory_scan(*changed, *given[6:], chunk=1, signals=True)
+        assert torch.equal(after.reads[:, :, :t], before.reads[:, :, :t])
+        assert (after.reads[:, :, t] != before.reads[:, :, t]).any()
+        for name, values in before.signals.items():
+            assert torch.equal(after.signals[name][:, :, :t].nan_to_num(), values[:, :, :t].nan_to_num()), name
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+@pytest.mark.parametrize("chunk", [1, 16])
+def test_recording_signals_changes_no_bit_of_what_is_read_or_kept(chunk: int, depth: int) -> None:
+    given = [x.float() for x in inputs(depth, 77)[:6]] + [tuple(w.float() for w in x) for x in inputs(depth, 77)[6:]]
+    plain, recorded = (memory_scan(*given, chunk=chunk, signals=signals) for signals in (False, True))
+    assert plain.signals is None
+    for a, b in zip(
+        (plain.reads, *plain.weights, *plain.momentum),
+        (recorded.reads, *recorded.weights, *recorded.momentum),
+        strict=True,
+    ):
+        assert torch.equal(a, b)
+
+
+def test_blocks_with_carried_state_equal_one_pass_wherever_the_text_is_cut() -> None:
+    """Blocks are counted from the call's first token; at chunk 1 where they fall changes rounding only."""
+    given = inputs(1, 90)
+    whole = memory_scan(*given, chunk=1, signals=True)
+    for cut in (1, 17, 32, 45, 89):
+        first = memory_scan(*[x[:, :, :cut] for x in given[:6]], *given[6:], chunk=1, signals=True)
+        second = memory_scan(*[x[:, :, cut:] for x in given[:6]], first.weights, first.momentum, chunk=1, signals=True)
+        assert relative(torch.cat((first.reads, second.reads), 2), whole.reads) < 1e-12
+        assert relative(second.momentum[0], whole.momentum[0]) < 1e-12
+        for name in SIGNALS:
+            joined = torch.cat((first.signals[name], second.signals[name]), 2)
+            torch.testing.assert_close(joined, whole.signals[name], rtol=1e-9, atol=1e-11, equal_nan=True)
 
 
 @pytest.mark.parametrize(

@@ -236,8 +236,8 @@ def test_zeroed_reads_change_the_predictions_of_models_with_memory(variant, mode
     live = tracing.run(models[variant], TEXT)
     zeroed = tracing.run(models[variant], TEXT, settings=Settings(zero_reads=True))
     assert list(zeroed.trace.variables) == list(live.trace.variables)
-    assert json.loads(zeroed.trace.attrs["settings"]) == {"zero_reads": True}
-    assert json.loads(live.trace.attrs["settings"]) == {"zero_reads": False}
+    assert json.loads(zeroed.trace.attrs["settings"]) == {"zero_reads": True, "freeze_writes": False}
+    assert json.loads(live.trace.attrs["settings"]) == {"zero_reads": False, "freeze_writes": False}
     differs = (zeroed.logits - live.logits).abs().amax(-1)
     if variant not in WITH_MEMORY:
         assert (differs == 0).all()
@@ -365,3 +365,13 @@ def test_every_recorded_signal_has_labels(models) -> None:
     for variant in WITH_MEMORY:
         names = set(tracing.trace(models[variant], TEXT).data_vars) - {"nll", "entropy", "id"}
         assert names <= set(SIGNALS)
+
+
+def test_a_token_that_is_not_written_has_no_push_and_no_alignment(tiny_model) -> None:
+    model = tiny_model("lmm", writes_from=0.99, layers=1)
+    ds = tracing.trace(model, TEXT)
+    silent = ds["theta"].values == 0
+    assert silent.any()
+    assert (ds["momentary"].values[silent] == 0).all()
+    assert np.isnan(ds["alignment"].values[silent]).all()
+    assert (ds["surprise"].values > 0).all(), "what is not written can surprise all the same"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -130,14 +131,87 @@ def test_windowed_attention_sees_exactly_the_window(variant: str) -> None:
         assert moved == seen
 
 
+@pytest.mark.parametrize("chunk", [1, 4])
 @pytest.mark.parametrize("variant", WITH_MEMORY)
-def test_applied_steps_stay_under_their_bound(variant: str) -> None:
-    model = build(variant)
+def test_applied_steps_stay_under_their_bound(variant: str, chunk: int) -> None:
+    model = build(variant, chunk=chunk)
     for p in model.parameters():
         torch.nn.init.normal_(p, std=3.0)
     signals = model(tokens(50), signals=True).signals
-    assert (signals["theta"] <= (1 - signals["eta"]) / 4 + 1e-12).all()
+    assert (signals["theta"] <= (1 - signals["eta"]) / chunk + 1e-12).all()
     assert signals["memory"].isfinite().all()
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+@pytest.mark.parametrize("variant", WITH_MEMORY)
+def test_frozen_writes_leave_the_memory_as_it_started(variant: str, depth: int) -> None:
+    model, ids = build(variant, memory_depth=depth, memory_hidden=6), tokens(61)
+    frozen = model(ids, settings=Settings(freeze_writes=True), signals=True)
+    for name in ("theta", "alpha", "momentum", "update", "forgotten", "read"):
+        assert (frozen.signals[name] == 0).all(), name
+    for block, layer in zip(model.blocks, frozen.state.layers, strict=True):
+        memory = layer[1] if type(layer) is tuple else layer  # mag and mal keep attention's cache beside it
+        for kept, started in zip(memory.weights, block.memory.start(2).weights, strict=True):
+            assert torch.equal(kept, started)
+    assert (frozen.signals["surprise"] > 0).all(), "the memory still says what it would have learned"
+    zeroed = model(ids, settings=Settings(zero_reads=True))
+    torch.testing.assert_close(frozen.logits, zeroed.logits, rtol=1e-9, atol=1e-11)
+    assert not torch.allclose(frozen.logits, model(ids).logits)
+
+
+def test_writes_frozen_later_leave_a_full_memory_as_it_is() -> None:
+    for variant in WITH_MEMORY:
+        model, ids = build(variant), tokens(48)
+        state = model(ids[:, :24]).state
+        frozen = model(ids[:, 24:], state, settings=Settings(freeze_writes=True)).state
+        for before, after in zip(state.layers, frozen.layers, strict=True):
+            old, new = (layer[1] if type(layer) is tuple else layer for layer in (before, after))
+            pairs = zip((*old.weights, *old.momentum), (*new.weights, *new.momentum), strict=True)
+            assert all(torch.equal(x, y) for x, y in pairs)
+        assert any(w.any() for w in old.weights)
+
+
+@pytest.mark.parametrize("gate", ["theta", "alpha"])
+def test_a_gate_can_be_exactly_nothing_and_learn_to_open_again(gate: str) -> None:
+    layer = build("mal").blocks[0].memory.requires_grad_(True)
+    floor = {"theta": layer.writes_from, "alpha": layer.forgets_from}[gate]
+    rows = {"theta": slice(0, 2), "alpha": slice(4, 6)}[gate]
+    layer.gates.weight.data.zero_()
+    layer.gates.bias.data[2:4] = -100.0  # eta
+    sides = torch.tensor([floor - 1e-5, floor + 1e-5], dtype=torch.float64)
+    layer.gates.bias.data[rows] = sides.logit()  # one head under the floor, one over it
+    found = getattr(layer.gate(torch.randn(1, 5, 16, dtype=torch.float64)), gate)
+    scale = layer.chunk if gate == "theta" else 1
+    assert (found[:, 0] == 0).all()
+    torch.testing.assert_close(found[:, 1], torch.full((1, 5), 1e-5 / (1 - floor) / scale, dtype=torch.float64))
+    found.sum().backward()
+    torch.testing.assert_close(layer.gates.bias.grad[rows], 5 * sides * (1 - sides) / (1 - floor) / scale)
+
+
+def test_alpha_reaches_from_nothing_to_everything() -> None:
+    layer = build("mal").blocks[0].memory
+    layer.gates.weight.data.zero_()
+    layer.gates.bias.data[4:] = torch.tensor([-1e3, 1e3])
+    alpha = layer.gate(torch.zeros(1, 1, 16, dtype=torch.float64)).alpha
+    assert alpha.flatten().tolist() == [0.0, 1.0]
+
+
+@pytest.mark.parametrize("variant", WITH_MEMORY)
+def test_a_new_memory_remembers_and_stores_a_token_under_the_one_before_it(variant: str) -> None:
+    layer = Model(ModelConfig(variant=variant)).blocks[0].memory
+    theta, eta, alpha = (gate[0, :, 0] for gate in layer.gate(torch.randn(1, 1, 192)))
+    half_life = -math.log(2) / torch.log1p(-alpha[:-1])
+    assert ((half_life > 6500) & (half_life < 7500)).all()
+    assert alpha[-1] == 0
+    torch.testing.assert_close(2 * theta / (1 - eta), torch.full((3,), 0.279), rtol=1e-2, atol=0)
+    x = torch.randn(1, 6, 576)
+    mixed, _ = layer._convolve(x, layer.start(1).tail, layer.conv)
+    taken = torch.nn.functional.silu(x)
+    q, k, v = mixed.chunk(3, -1)
+    torch.testing.assert_close(q, taken[..., :192])
+    torch.testing.assert_close(v, taken[..., 384:])
+    torch.testing.assert_close(k[:, 1:], taken[:, :-1, 192:384])
+    assert (k[:, 0] == 0).all(), "before the first token there is nothing to store it under"
 
 
 def test_every_shipped_shape_fits_its_budget() -> None:

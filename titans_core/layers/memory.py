@@ -17,8 +17,6 @@ from titans_core.config import ModelConfig, Settings
 from titans_core.memory.scan import memory_scan
 from titans_core.memory.types import Weights, zeros_like
 
-FORGETS_FROM = 1e-3  # of the sigmoid: below it alpha is 0
-
 
 class MemoryState(NamedTuple):
     """Everything a memory layer carries from token to token."""
@@ -46,6 +44,7 @@ class MemoryLayer(nn.Module):
         self.qkv = nn.Linear(config.dim, 3 * config.dim, bias=False)
         self.conv = nn.Parameter(torch.empty(config.conv, 3 * config.dim))
         self.gates = nn.Linear(config.dim, 3 * config.heads)
+        self.writes_from, self.forgets_from = config.writes_from, config.forgets_from
         widths = [config.head_dim, *[config.memory_hidden] * (config.memory_depth - 1), config.head_dim]
         self.widths = list(pairwise(widths))
         self.initial = nn.ParameterList(torch.empty(config.heads, a, b) for a, b in self.widths[:-1])
@@ -84,34 +83,36 @@ class MemoryLayer(nn.Module):
         with torch.autocast(x.device.type, enabled=False):  # the recurrence needs all its digits
             mixed, tail = self._convolve(projected, state.tail, self.conv)
             q, k, v = (self._split(part) for part in mixed.chunk(3, -1))
-            gates = self.gate(x.to(self.conv.dtype))
+            gates, momentum = self.gate(x.to(self.conv.dtype)), state.momentum
             if settings.freeze_writes:
                 gates = gates._replace(theta=torch.zeros_like(gates.theta), alpha=torch.zeros_like(gates.alpha))
+                momentum = zeros_like(momentum)
             scan = memory_scan(
                 _unit(q),
                 _unit(k),
                 v,
                 *gates,
                 state.weights,
-                state.momentum,
+                momentum,
                 chunk=self.chunk,
                 signals=signals,
                 step_cap=self.step_cap,
             )
+            after = state if settings.freeze_writes else scan
         named: dict[str, Tensor] = {}
         if scan.signals is not None:
             named = {**gates._asdict(), **scan.signals, "read": scan.reads.norm(dim=-1)}
         reads = self._join(scan.reads, settings)
-        return reads, MemoryState(scan.weights, scan.momentum, tail, state.query_tail), named
+        return reads, MemoryState(after.weights, after.momentum, tail, state.query_tail), named
 
     def gate(self, x: Tensor) -> Gates:
         """theta < (1 - eta) / (chunk * curvature): a chunk of equal keys leaves no larger an error than it found.
 
-        alpha under FORGETS_FROM is 0, so that a memory can hold for ever; its gradient passes as if it were not.
+        theta and alpha are 0 where their sigmoids are small: what is not worth writing leaves no trace at any length, and
+        a memory can hold for ever.
         """
         theta, eta, alpha = self.gates(x).sigmoid().mT.chunk(3, 1)
-        alpha = (alpha - FORGETS_FROM) / (1 - FORGETS_FROM)
-        alpha = alpha + (alpha.clamp_min(0) - alpha).detach()
+        theta, alpha = _above(theta, self.writes_from), _above(alpha, self.forgets_from)
         return Gates(theta * (1 - eta) / (self.chunk * self.curvature), eta, alpha)
 
     def _convolve(self, x: Tensor, tail: Tensor, taps: Tensor) -> tuple[Tensor, Tensor]:
@@ -129,6 +130,12 @@ class MemoryLayer(nn.Module):
     def _join(self, reads: Tensor, settings: Settings) -> Tensor:
         joined = reads.transpose(1, 2).flatten(2)
         return torch.zeros_like(joined) if settings.zero_reads else joined
+
+
+def _above(gate: Tensor, floor: float) -> Tensor:
+    """A gate in (0, 1) with [floor, 1] stretched to [0, 1] and 0 below, where its gradient passes all the same."""
+    stretched = (gate - floor) / (1 - floor)
+    return stretched + (stretched.clamp_min(0) - stretched).detach()
 
 
 def _unit(x: Tensor) -> Tensor:

@@ -5,4 +5,15 @@ from titans_core.tasks.episode import Episode, Role
 from titans_core.tasks.source import TASKS, TaskSource
 from titans_core.tasks.vocabulary import Split, Vocabulary, frequent_words
 
-__all__ = ["TASKS", "Episode", "Prose", "Repeat", "Role", "Split", "TaskSource", "Vocabulary", "Words", "frequent_words"]
+__all__ = [
+    "TASKS",
+    "Episode",
+    "Prose",
+    "Repeat",
+    "Role",
+    "Split",
+    "TaskSource",
+    "Vocabulary",
+    "Words",
+    "frequent_words",
+]

@@ -12,6 +12,7 @@ from titans_core.tasks.scatter import Thread
 
 TASKS = ("passkey", "number", "word", "uuid", "multikey", "multivalue", "multiquery")
 SPACING = 160  # tokens of a training text for each fact
+MOST = 12  # facts in a training text, also a long one: a memory has room for some, not for all
 MANY = 4  # keys, values or queries of a multi task
 
 INTRO = (
@@ -64,9 +65,9 @@ def intro(task: str) -> str:
 def threads(task: str, kit: Kit, rng: np.random.Generator, length: int) -> list[Thread]:
     """Facts about distinct keys, each asked for once or twice, in mixed wordings.
 
-    About length // 160 of them; in two of five texts but a few, so that not writing most of a text is learned too.
+    About length // 160 of them, twelve at most; in two of five texts but a few, so that not writing most of a text is learned too.
     """
-    facts = max(1, min(length // SPACING, len(kit.vocabulary.words) // 3))
+    facts = max(1, min(length // SPACING, MOST))
     if rng.random() < 0.4:
         facts = min(facts, int(rng.integers(1, 4)))
     group = int(rng.integers(2, MANY + 1)) if task in ("multivalue", "multiquery") else 1

@@ -1,8 +1,9 @@
-"""Batches of a training: windows of the corpus and generated tasks. Batch s is a function of recipe, seed and s alone."""
+"""Batches of a training: windows of the corpus and generated tasks. Batch s is a function of recipe and s alone."""
 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -110,5 +111,7 @@ class StageBatches(Dataset[Batch]):
 
 
 def _quiet(_: int) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):  # may go to the whole group: the training ends its workers itself
+        signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(1)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # one process a core is parallel enough

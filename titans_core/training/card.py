@@ -1,35 +1,38 @@
-"""The card of a checkpoint: how it was trained and what was measured, from the files beside it."""
+"""The card of a checkpoint, from the files in its folder: `python -m titans_core.training.card FOLDER ...`."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+
+import click
+
+from titans_core.config import ModelConfig
+from titans_core.evaluation.report import Report
+from titans_core.evaluation.tables import markdown
 
 _TEMPLATE = """# {name}
 
-A {variant} model of {parameters:,} parameters: {layers} blocks of width {dim}, {heads} heads, {window_words},
-update chunk {chunk}, memory depth {memory_depth}, vocabulary {vocab}. It shows the signals of a trained memory.
+A {variant} model of {parameters:,} parameters: {layers} blocks of width {dim}, {heads} heads, {attention}, memory depth
+{memory_depth}, gradients taken {anchor}, vocabulary {vocab}. It shows the signals of a trained memory.
 
 ## Training
 | | |
 |---|---|
+| recipe | [recipe.toml](recipe.toml) |
 | command | `{command}` |
 | data | {data} |
-| device | {device}, {minutes:.1f} minutes, torch {torch} |
-| steps | {step:,} of {batch_tokens:,} tokens: {tokens:,} tokens |
+| device | one {device}, {minutes:.1f} minutes with compilation, torch {torch} |
+| steps | {step:,} of {batch_tokens:,} tokens: {tokens:,} tokens, {task_share:.0%} of the windows with generated tasks |
 | seed | {seed} |
-| loss curve | [curve.csv](curve.csv) (nats per token, one batch every 20 steps) |
+| loss curve | [curve.csv](curve.csv) (nats per token, one batch every 20 steps: all by weight, plain text, answers) |
 
-## Validation
-{documents}, each read from an empty memory ({evaluate}).
+## Evaluation
+Held-out documents, words, numbers and texts that training never drew from, seed {eval_seed}, on {devices} in float32:
+`titans eval {name} --data DATA --eval-data EVAL --out FILE`. Every figure is in [evaluation.json](evaluation.json).
+Memory: live; or zeroed, which still writes but reads zeros; the difference is what the model gets from its memory.
 
-| | bits per byte | bits per token | bits per token past the first 512 |
-|---|---|---|---|
-{rows}
-
-The zeroed row still writes the memory but reads zeros from it: the difference is what this model gets from
-its memory.
+{tables}
 
 ## What it cannot do
 {limits}
@@ -38,34 +41,44 @@ The data's sources and licences are listed in [assets/README.md](../../README.md
 """
 
 
-def write_card(folder: Path, command: str, data: str, documents: str, limits: str) -> None:
-    """Write card.md from config.json and metrics.json in `folder`; the words come from the caller."""
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--data", required=True, help="what it was trained on, in words")
+@click.option("--limits", required=True, type=click.File(), help="file with what it cannot do, in Markdown")
+def main(folder: Path, data: str, limits: click.utils.LazyFile) -> None:
+    """Write FOLDER/card.md."""
+    write_card(folder, data, limits.read().strip())
+
+
+def write_card(folder: Path, data: str, limits: str) -> None:
+    """Write card.md from config.json and evaluation.json in `folder`; the words come from the caller."""
     meta = json.loads((folder / "config.json").read_text())
-    scores = json.loads((folder / "metrics.json").read_text())["validation"]
-    model, training = meta["model"], meta["training"]
-    segment = "segments" if model["variant"] == "mac" else "window"
-    window_words = "no attention" if model["variant"] == "lmm" else f"{segment} of {model['window']} tokens"
+    config, training = ModelConfig.from_dict(meta["model"]), meta["training"]
+    report = Report.read(folder / "evaluation.json")
     text = _TEMPLATE.format(
-        **model,
+        **meta["model"],
         **{key: training[key] for key in ("step", "tokens", "device", "torch")},
-        **{key: training["recipe"][key] for key in ("batch_tokens", "seed")},
+        **{key: training["recipe"][key] for key in ("batch_tokens", "seed", "task_share")},
+        command=f"titans train {folder.as_posix()}/recipe.toml --data DATA --babi BABI --out OUT "
+        f"--max-minutes {training['recipe']['max_minutes']:g}",
         name=folder.name,
         parameters=meta["parameters"],
-        window_words=window_words,
-        command=command,
+        attention=_attention(config),
+        anchor="at every token" if config.chunk == 1 else f"every {config.chunk} tokens",
         data=data,
         minutes=training["seconds"] / 60,
-        documents=documents,
-        evaluate=f"`python -m titans_core.training evaluate {folder.as_posix()} --data DATA`",
-        rows="\n".join(_row(label, scores[key]) for key, label in _ROWS if key in scores),
+        eval_seed=report.header["seed"],
+        devices=" and ".join(report.header["devices"]),
+        tables=markdown(report),
         limits=limits,
     )
     (folder / "card.md").write_text(text)
 
 
-_ROWS = (("live", "memory as trained"), ("zeroed_reads", "memory reads zeroed"))
+def _attention(config: ModelConfig) -> str:
+    kinds = {"mac": f"segments of {config.window} tokens", "lmm": "no attention"}
+    return kinds.get(config.variant, f"a window of {config.window} tokens")
 
 
-def _row(label: str, score: dict[str, Any]) -> str:
-    columns = ("bits_per_byte", "bits_per_token", "late_bits_per_token")
-    return f"| {label} | " + " | ".join(f"{score[column]:.4f}" for column in columns) + " |"
+if __name__ == "__main__":
+    main()

@@ -36,7 +36,9 @@ WORDS_FROM = 4_000_000  # tokens of the corpus whose words serve as keys and val
     "hub:NAME of a dataset; repeat for several.",
 )
 @click.option("--babi", type=click.Path(exists=True, file_okay=False, path_type=Path), help="folder of bAbI files")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="checkpoint folder to write")
+@click.option(
+    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="checkpoint folder to write"
+)
 @click.option("--variant", help="instead of the one in CONFIG")
 @click.option("--steps", type=int, help="instead of those in CONFIG")
 @click.option("--seed", type=int, help="instead of the one in CONFIG")
@@ -64,6 +66,7 @@ def train_command(
     settings, recipe = read_recipe(config, variant=variant, steps=steps, seed=seed, max_minutes=max_minutes)
     if (out / NAME).exists() and not resume:
         raise ConfigError(f"{out} holds a training already; give --resume to go on with it, or another --out")
+    _check_babi(recipe, babi)
     part, target = _join(device)
     torch.set_float32_matmul_precision("high")
     tokenizer = Tokenizer.load()
@@ -85,21 +88,24 @@ def train_command(
     )
     try:
         record = training.run()
+        _leave()
     except Diverged as error:
+        _leave()
         raise TitansError(f"training stopped: {error}; {out} holds it") from None
-    finally:
-        if dist.is_initialized():
-            dist.destroy_process_group()
     if part.rank == 0:
         why = f" ({training.stopped})" if training.stopped else ""
         click.echo(f"{out}: step {record['step']:,} of {recipe.steps:,} in {record['seconds']:.0f} s{why}")
 
 
+def _check_babi(recipe: Recipe, babi: Path | None) -> None:
+    needing = [name for name, weight in recipe.tasks if name.startswith("babi") and weight and recipe.task_share]
+    if needing and babi is None:
+        raise ConfigError(f"the tasks {', '.join(needing)} need the bAbI files; name their folder with --babi")
+
+
 def _source(recipe: Recipe, stream: np.ndarray, tokenizer: Tokenizer, babi: Path | None) -> TaskSource | None:
     if not recipe.task_share:
         return None
-    if babi is None and (needing := [name for name, weight in recipe.tasks if name.startswith("babi") and weight]):
-        raise ConfigError(f"the tasks {', '.join(needing)} need the bAbI files; name their folder with --babi")
     words = frequent_words(tokenizer.decode(stream[:WORDS_FROM].tolist()))
     return TaskSource(tokenizer, "train", Prose(stream, tokenizer), babi, pairs=0.5, more=words)
 
@@ -115,3 +121,10 @@ def _join(device: str) -> tuple[Part, torch.device]:
         torch.cuda.set_device(target)
     dist.init_process_group("nccl" if target.type == "cuda" else "gloo")
     return Part(dist.get_rank(), world), target
+
+
+def _leave() -> None:
+    """Leave the other processes once all are done: where one ends early, torchrun may end the one that still saves."""
+    if dist.is_initialized():
+        dist.barrier()
+        dist.destroy_process_group()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -31,50 +32,64 @@ class Guard:
 
     def go_back(self) -> None:
         """Bring the model and the optimisers back to the last good state."""
-        with torch.no_grad():
-            for name, t in self._tensors().items():
-                t.copy_(self._good[name])
+        _fill(self._tensors(), self._good)
 
-    def finite(self, stats: Tensor) -> bool:
+    def finite(self, loss: float) -> bool:
         """Whether the loss and every weight are finite."""
-        return bool(torch.isfinite(torch.stack([stats[0], *(p.sum() for p in self.model.parameters())])).all())
+        sums = torch.stack([p.sum() for p in self.model.parameters()])
+        return math.isfinite(loss) and bool(torch.isfinite(sums).all())
 
     def explain(self, batches: Iterable[tuple[Batch, float]], trained: TrainStep) -> Diverged:
         """Repeat the steps since the last good state one by one; ends in that state. batches: with their rates."""
+        found = _not_finite("weight", self.model.named_parameters()) or "the loss"
         self.go_back()
-        what = f"something between steps {self.step} and the next look is not finite, but not when repeated"
+        number = self.step
         for number, (batch, fraction) in enumerate(batches, self.step + 1):
-            found = self._first(batch, trained) if not bool(torch.isfinite(trained(batch, 0.0)[0])) else None
-            trained(batch, fraction)
-            found = found or _not_finite("weight", self.model.named_parameters())
-            if found:
-                what = f"step {number}: {found} is not finite"
+            before = {name: t.clone() for name, t in self.model.state_dict().items()}
+            loss, _, _ = trained.figures(trained(batch, fraction))
+            if not self.finite(loss):
+                spoiled = _not_finite("weight", self.model.named_parameters())
+                _fill(self.model.state_dict(), before)
+                first = trained.first(self._first(trained))
+                what = f"step {number}: {first or spoiled or 'the loss'} is not finite"
                 break
+        else:
+            what = f"steps {self.step + 1} to {number}: {found} is not finite, but it is when they are repeated"
         self.go_back()
         return Diverged(f"{what}; the state after step {self.step} is kept")
 
-    def _first(self, batch: Batch, trained: TrainStep) -> str:
-        """The first module whose output is not finite, in the order they run, or else the first such gradient."""
+    def _first(self, trained: TrainStep) -> str | None:
+        """Of the step's batch, the first module whose output is not finite, in the order they run, or else the first
+        such gradient on the way back."""
         found: list[str] = []
 
-        def look(name: str) -> object:
+        def look(name: str) -> Callable[[nn.Module, object, object], None]:
             def hook(_: nn.Module, __: object, output: object) -> None:
                 if not found and any(not t.isfinite().all() for t in _floats(output)):
                     found.append(f"the output of {name}")
 
             return hook
 
-        hooks = [m.register_forward_hook(look(name)) for name, m in self.model.named_modules() if name]  # type: ignore[arg-type]
+        hooks = [m.register_forward_hook(look(name)) for name, m in self.model.named_modules() if name]
         try:
-            with torch.no_grad():
-                self.model(batch.ids[:, :-1].long().to(self.model.device))
+            self.model.zero_grad(set_to_none=True)
+            with torch.compiler.set_stance("force_eager"):  # compiled blocks would not call the hooks inside
+                trained.backward()
         finally:
             for hook in hooks:
                 hook.remove()
-        return found[0] if found else "the loss"
+        backwards = reversed(list(self.model.named_parameters()))
+        grads = ((name, p.grad) for name, p in backwards if p.grad is not None)
+        return found[0] if found else _not_finite("gradient", grads)
 
     def _tensors(self) -> dict[str, Tensor]:
         return {**dict(self.model.state_dict()), **self.optimizers.tensors()}
+
+
+@torch.no_grad()
+def _fill(targets: dict[str, Tensor], values: dict[str, Tensor]) -> None:
+    for name, t in targets.items():
+        t.copy_(values[name])
 
 
 def _not_finite(what: str, named: Iterable[tuple[str, Tensor]]) -> str | None:

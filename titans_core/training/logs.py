@@ -16,7 +16,8 @@ Row = dict[str, float]
 
 
 class Logs:
-    """One row per look: losses in nats per token, seconds of training. Nothing is written where `out` is None."""
+    """One row per look: losses in nats per token of its batch (0 where the batch has no such token), seconds of
+    training. Nothing is written where `out` is None."""
 
     def __init__(self, out: Path | None, title: str, steps: int, rows: list[Row]) -> None:
         self.out, self.rows = out, rows

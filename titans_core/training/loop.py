@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.distributed as dist
 
 from titans_core import checkpoint
 from titans_core.model import Model
@@ -50,7 +51,7 @@ class Training:
         resume: Path | None = None,
         workers: int = 0,
     ) -> None:
-        self.model, self.recipe, self.out, self.workers = model, recipe, out, workers
+        self.model, self.recipe, self.out, self.part, self.workers = model, recipe, out, part, workers
         self.stages = [StageBatches(stream, source, recipe, i, part) for i in range(len(recipe.plan()))]
         self.optimizers = Optimizers(model, matrix_rate=recipe.matrix_rate, other_rate=recipe.other_rate)
         self.identity = {"model": model.config.digest, "recipe": _plain(recipe), "corpus_tokens": len(stream)}
@@ -63,7 +64,7 @@ class Training:
         self.guard = Guard(model, self.optimizers)
         self.guard.keep(self.step)
         self._rates: list[float] = []  # since the guard's last good state
-        self._stop = ""
+        self._stop, self._asked = "", ""  # why it stops; what a signal asked for since the last look
 
     def run(self) -> dict[str, Any]:
         """Train to the end; returns what config.json tells of the training.
@@ -72,14 +73,15 @@ class Training:
         """
         self._clock = time.monotonic() - self.seconds
         self._saved = time.monotonic()
-        with self._stopped_by_signal():
-            for stage in self.stages:
-                begin = self.step - stage.first
-                if 0 <= begin < stage.steps and not self._stop:
-                    self._stage(stage, begin)
-        record = self.save()
-        self.logs.close()
-        return record
+        try:
+            with self._stopped_by_signal():
+                for stage in self.stages:
+                    begin = self.step - stage.first
+                    if 0 <= begin < stage.steps and not self._stop:
+                        self._stage(stage, begin)
+                return self.save()
+        finally:
+            self.logs.close()
 
     @property
     def stopped(self) -> str:
@@ -96,24 +98,25 @@ class Training:
             stats = train(batch, fraction)
             self._rates.append(fraction)
             self.step += 1
-            if self.step % LOOK == 0 or self.step == self.recipe.steps or self._stop:
+            last = self.step == stage.first + stage.steps  # what the guard repeats lies in one stage
+            if self.step % LOOK == 0 or last or (self._asked and self.part.world == 1):
                 self._look(stage, stats, train)
             if self._stop:
                 return
 
     def _look(self, stage: StageBatches, stats: torch.Tensor, train: TrainStep) -> None:
-        if not self.guard.finite(stats):
+        loss, text, answer = train.figures(stats)
+        if not self.guard.finite(loss):
             self._diverged(stage, train)
-        self.seconds = time.monotonic() - self._clock
-        loss, text, answer = (round(x, 5) for x in stats.tolist())
+        self._agree()
         self.logs.add(
             {
                 "step": self.step,
                 "tokens": self.step * self.recipe.batch_tokens,
                 "window": stage.length,
-                "loss": loss,
-                "text": text,
-                "answer": answer if math.isfinite(answer) else 0.0,
+                "loss": round(loss, 5),
+                "text": round(text, 5) if math.isfinite(text) else 0.0,
+                "answer": round(answer, 5) if math.isfinite(answer) else 0.0,
                 "seconds": round(self.seconds, 2),
             }
         )
@@ -121,8 +124,17 @@ class Training:
         self._rates = []
         if self.seconds > 60 * self.recipe.max_minutes:
             self._stop = self._stop or f"{self.recipe.max_minutes:g} minutes are over"
-        if time.monotonic() - self._saved > SAVE:
+        if not self._stop and time.monotonic() - self._saved > SAVE:
             self.save()
+
+    def _agree(self) -> None:
+        """The time, and whether to stop: the same in all processes, or one would wait for the others for ever."""
+        self.seconds, self._stop = time.monotonic() - self._clock, self._asked
+        if self.part.world > 1:
+            mine = torch.tensor([self.seconds, bool(self._asked)], dtype=torch.float64, device=self.model.device)
+            dist.all_reduce(mine, dist.ReduceOp.MAX)
+            self.seconds = float(mine[0])
+            self._stop = self._asked or ("another process was stopped" if mine[1] else "")
 
     def _diverged(self, stage: StageBatches, train: TrainStep) -> None:
         begin = self.guard.step - stage.first
@@ -130,13 +142,13 @@ class Training:
         error = self.guard.explain(zip(islice(batches, len(self._rates)), self._rates, strict=False), train)
         self.step = self.guard.step
         self.save()
-        self.logs.close()
         raise error
 
     def _done(self) -> float:
         """Fraction of the training: of its steps, or of its time if at this speed the time will not do."""
         of_steps = self.step / self.recipe.steps
-        of_time = (time.monotonic() - self._clock) / (60 * self.recipe.max_minutes)
+        seconds = time.monotonic() - self._clock if self.part.world == 1 else self.seconds  # all go at one rate
+        of_time = seconds / (60 * self.recipe.max_minutes)
         return max(of_steps, of_time) if of_time > 0.5 else of_steps  # a slow start alone changes nothing
 
     def save(self) -> dict[str, Any]:
@@ -160,7 +172,7 @@ class Training:
     @contextmanager
     def _stopped_by_signal(self) -> Iterator[None]:
         def stop(number: int, _: FrameType | None) -> None:
-            self._stop = f"{signal.Signals(number).name} came"
+            self._asked = f"{signal.Signals(number).name} came"
 
         before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
         try:

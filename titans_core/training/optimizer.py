@@ -16,10 +16,10 @@ class Muon(torch.optim.Optimizer):
     The learning rate is a tensor, so that a captured step can follow a schedule.
     """
 
-    def __init__(self, params: list[nn.Parameter], lr: Tensor, momentum: float = 0.95, weight_decay: float = 0.01):
+    def __init__(self, params: list[Tensor], lr: Tensor, momentum: float = 0.95, weight_decay: float = 0.01):
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
         shapes = dict.fromkeys(tuple(p.shape) for p in params)
-        self._alike = [[p for p in params if tuple(p.shape) == shape] for shape in shapes]
+        self._alike: list[list[Tensor]] = [[p for p in params if tuple(p.shape) == shape] for shape in shapes]
 
     def start(self) -> None:
         """Make the momentum of all parameters, kept with the first of each shape."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import operator
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from titans_core.config import ModelConfig
+from titans_core.config import VARIANTS, ModelConfig
 from titans_core.errors import ConfigError
 from titans_core.tasks import TASKS
 
@@ -21,6 +23,8 @@ class Recipe:
     are generated tasks, drawn by the weights in `tasks`; the rest are windows of the corpus. A target token counts by
     its role: text 1, facts and questions (which nobody can predict) fact_weight, answers answer_weight.
     A run that would take longer than max_minutes is stopped then, with its learning rate brought down in time.
+
+    Raises ConfigError, naming the value, where no training can be run so.
     """
 
     steps: int
@@ -36,6 +40,7 @@ class Recipe:
     fact_weight: float = 1.0
 
     def __post_init__(self) -> None:
+        self._check_numbers()
         if self.steps < 1 or not self.max_minutes > 0:
             raise ConfigError(f"steps {self.steps} and max_minutes {self.max_minutes} must be above zero")
         if not self.stages or any(share < 0 or length < 1 for share, length in self.stages):
@@ -50,8 +55,18 @@ class Recipe:
             raise ConfigError(f"task_share is {self.task_share}; it must be between 0 and 1")
         if unknown := sorted({name for name, _ in self.tasks} - set(TASKS)):
             raise ConfigError(f"unknown tasks: {', '.join(unknown)}; there are: {', '.join(TASKS)}")
+        if not all(0 <= weight < math.inf for _, weight in self.tasks):
+            raise ConfigError(f"tasks {dict(self.tasks)} need weights of at least 0")
         if self.task_share and not sum(weight for _, weight in self.tasks) > 0:
             raise ConfigError("task_share is above 0, but no task has a weight; name some in tasks")
+
+    def _check_numbers(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.type == "int" and (type(value) is not int or value < 0):
+                raise ConfigError(f"{field.name} is {value!r}; it must be a whole number of at least 0")
+            if field.type == "float" and (type(value) not in (int, float) or not 0 <= value < math.inf):
+                raise ConfigError(f"{field.name} is {value!r}; it must be a number of at least 0")
 
     def plan(self) -> list[tuple[int, int]]:
         """(window length, steps) of each stage; the last takes what rounding leaves."""
@@ -76,18 +91,46 @@ def read_recipe(path: Path, **changes: Any) -> tuple[ModelConfig, Recipe]:
         raise ConfigError(f"{path} cannot be read as TOML: {error}") from None
     if extra := sorted(set(tables) - {"model", "training", "variants"}):
         raise ConfigError(f"{path} has unknown tables: {', '.join(extra)}; [model], [training] and [variants] are read")
-    model, training = ({**tables.get(name, {})} for name in ("model", "training"))
-    recipe_names = {field.name for field in dataclasses.fields(Recipe)}
-    for name, value in changes.items():
-        if value is not None:
-            (training if name in recipe_names else model)[name] = value
-    own = tables.get("variants", {}).get(model.get("variant"), {})
-    model = {**model, **own}
-    if unknown := sorted(set(training) - recipe_names):
-        raise ConfigError(f"{path}: unknown names in [training]: {', '.join(unknown)}")
+    given = {name: value for name, value in changes.items() if value is not None}
+    names = {field.name for field in dataclasses.fields(Recipe)}
     try:
-        training["stages"] = tuple((float(share), int(length)) for share, length in training.get("stages", ()))
-        training["tasks"] = tuple((str(k), float(v)) for k, v in dict(training.get("tasks", {})).items())
-        return ModelConfig.from_dict(model), Recipe(**training)
-    except (TypeError, ValueError) as error:
+        training = {**_table(tables, "training"), **{k: v for k, v in given.items() if k in names}}
+        if unknown := sorted(set(training) - names):
+            raise ConfigError(f"unknown names in [training]: {', '.join(unknown)}")
+        model = _model_table(tables, {k: v for k, v in given.items() if k not in names})
+        if "steps" not in training:
+            raise ConfigError("[training] must say how many steps")
+        return ModelConfig.from_dict(model), Recipe(**_frozen(training))
+    except (TypeError, ConfigError) as error:
         raise ConfigError(f"{path}: {error}") from None
+
+
+def _model_table(tables: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    variants = _table(tables, "variants")
+    if unknown := sorted(set(variants) - set(VARIANTS)):
+        raise ConfigError(f"unknown tables in [variants]: {', '.join(unknown)}; there are: {', '.join(VARIANTS)}")
+    model = {**_table(tables, "model"), **given}
+    return {**model, **_table(variants, str(model.get("variant"))), **given}
+
+
+def _table(tables: dict[str, Any], name: str) -> dict[str, Any]:
+    table = tables.get(name, {})
+    if not isinstance(table, dict):
+        raise ConfigError(f"{name} must be a table, [{name}]")
+    return table
+
+
+def _frozen(training: dict[str, Any]) -> dict[str, Any]:
+    """With lists and tables of TOML as the tuples of a Recipe; what the file does not name is left out."""
+    found = dict(training)
+    try:
+        if "stages" in found:
+            found["stages"] = tuple((float(share), operator.index(length)) for share, length in found["stages"])
+    except (TypeError, ValueError):
+        raise ConfigError(f"stages is {found['stages']!r}; it must be a list of [share, window] pairs") from None
+    try:
+        if "tasks" in found:
+            found["tasks"] = tuple((str(name), float(weight)) for name, weight in found["tasks"].items())
+    except (AttributeError, TypeError, ValueError):
+        raise ConfigError(f"tasks is {found['tasks']!r}; it must be a table of task = weight") from None
+    return found

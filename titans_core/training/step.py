@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -21,8 +22,9 @@ Losses = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 class TrainStep:
     """Callable on batches of one shape; updates the model in place.
 
-    compiled: worth about a minute on CUDA where thousands of steps follow. Returns (3,) on the model's device: the weighted loss that is trained, and the mean loss in nats per token of plain
-    text and of answers (NaN where a batch has none), each over this process's rows.
+    compiled: worth about a minute on CUDA where thousands of steps follow. Returns (5,) on the model's device, of this
+    process's rows: the weighted loss that is trained, and the loss in nats of all tokens of plain text, how many they
+    are, and the same of answers. `figures` makes means of them.
     """
 
     def __init__(self, model: Model, optimizers: Optimizers, batch: Batch, *, compiled: bool = True) -> None:
@@ -41,13 +43,29 @@ class TrainStep:
         self.optimizers.set_rates(fraction)
         return self._replay()
 
+    def figures(self, stats: Tensor) -> tuple[float, float, float]:
+        """Of the rows of all processes: the weighted loss, and the mean loss in nats per token of plain text and of
+        answers, NaN where the batch has none. stats: what the step returned. Every process must call it."""
+        if self.world > 1:
+            stats = stats.clone()
+            dist.all_reduce(stats)
+        loss, text, texts, answer, answers = stats.tolist()
+        return loss / self.world, text / texts if texts else math.nan, answer / answers if answers else math.nan
+
+    def first(self, found: str | None) -> str | None:
+        """What the first process found that found anything. Every process must call it."""
+        every: list[str | None] = [found] * self.world
+        if self.world > 1:
+            dist.all_gather_object(every, found)
+        return next(filter(None, every), None)
+
     def backward(self) -> Tensor:
         """Loss and gradients of the batch in `static`, before any exchange between processes."""
         ids, role, weight = self.static
         with torch.autocast(self.model.device.type, torch.bfloat16, cache_enabled=False):
             logits = self.model(ids[:, :-1].long()).logits
         loss, stats = self.losses(logits, ids[:, 1:].long(), role, weight * self.world)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return stats
 
     def _eager(self) -> Tensor:
@@ -99,11 +117,12 @@ class TrainStep:
 
 
 def weighted(logits: Tensor, target: Tensor, role: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """The loss of (B, L) targets under their weights, and the three figures that TrainStep returns."""
+    """The loss of (B, L) targets under their weights, and the five figures that TrainStep returns."""
     nll = F.cross_entropy(logits.flatten(0, 1).float(), target.flatten(), reduction="none").view_as(target)
     loss = (nll * weight).sum()
-    means = [(nll * (role == kind)).sum() / (role == kind).sum() for kind in (int(Role.TEXT), int(Role.ANSWER))]
-    return loss, torch.stack((loss, *means)).detach()
+    masks = [(role == kind).float() for kind in (int(Role.TEXT), int(Role.ANSWER))]
+    sums = [total for mask in masks for total in ((nll * mask).sum(), mask.sum())]
+    return loss, torch.stack((loss, *sums)).detach()
 
 
 def _compile_blocks(model: Model) -> None:
