@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from titans_core import assets
-from titans_core.config import VARIANTS, ModelConfig
+from titans_core.config import ModelConfig
 from titans_core.errors import ConfigError
 from titans_core.training.recipe import Recipe, read_recipe
 

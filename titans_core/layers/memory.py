@@ -108,8 +108,8 @@ class MemoryLayer(nn.Module):
     def gate(self, x: Tensor) -> Gates:
         """theta < (1 - eta) / (chunk * curvature): a chunk of equal keys leaves no larger an error than it found.
 
-        theta and alpha are 0 where their sigmoids are small: what is not worth writing leaves no trace at any length, and
-        a memory can hold for ever.
+        theta and alpha are 0 where their sigmoids are small: what is not worth writing leaves no trace at any length,
+        and a memory can hold for ever.
         """
         theta, eta, alpha = self.gates(x).sigmoid().mT.chunk(3, 1)
         theta, alpha = _above(theta, self.writes_from), _above(alpha, self.forgets_from)

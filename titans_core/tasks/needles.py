@@ -65,7 +65,8 @@ def intro(task: str) -> str:
 def threads(task: str, kit: Kit, rng: np.random.Generator, length: int) -> list[Thread]:
     """Facts about distinct keys, each asked for once or twice, in mixed wordings.
 
-    About length // 160 of them, twelve at most; in two of five texts but a few, so that not writing most of a text is learned too.
+    About length // 160 of them, twelve at most; in two of five texts but a few, so that not writing most of a text is
+    learned too.
     """
     facts = max(1, min(length // SPACING, MOST))
     if rng.random() < 0.4:

@@ -40,14 +40,16 @@ Memory: live; or zeroed, which still writes but reads zeros; the difference is w
 The data's sources and licences are listed in [assets/README.md](../../README.md).
 """
 
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
 
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--data", required=True, help="what it was trained on, in words")
-@click.option("--limits", required=True, type=click.File(), help="file with what it cannot do, in Markdown")
-def main(folder: Path, data: str, limits: click.utils.LazyFile) -> None:
+@click.option("--limits", required=True, type=_FILE, help="what it cannot do, a Markdown file")
+def main(folder: Path, data: str, limits: Path) -> None:
     """Write FOLDER/card.md."""
-    write_card(folder, data, limits.read().strip())
+    write_card(folder, data, limits.read_text().strip())
 
 
 def write_card(folder: Path, data: str, limits: str) -> None:
