@@ -1,7 +1,8 @@
 """Embed, blocks, logits; streaming state in and out.
 
 A stream may be split anywhere: the state is kept at the last whole unit (mac: a segment; others: a chunk), with the
-token ids after it, which are computed again with the next call. So every split runs the same arithmetic.
+token ids after it, which are computed again with the next call. So every split gives the same results; where the unit
+is one token (chunk 1), up to rounding.
 """
 
 from __future__ import annotations
