@@ -61,7 +61,7 @@ def layer_scale(traces: Sequence[xr.Dataset], signal: str) -> scale.Scale:
 def _bar(palette: Palette) -> dict[str, object]:
     """A colour bar above the right end, so that the time axis lines up with the timelines."""
     ticks = {"size": 11, "color": palette.muted}
-    place = {"orientation": "h", "x": 1.0, "xanchor": "right", "y": 1.0, "yanchor": "bottom", "len": 150, "ypad": 2}
+    place = {"orientation": "h", "x": 1.0, "xanchor": "right", "y": 1.0, "yanchor": "bottom", "len": 150, "ypad": 6}
     return place | {"lenmode": "pixels", "thickness": 7, "outlinewidth": 0, "tickfont": ticks, "nticks": 4}
 
 

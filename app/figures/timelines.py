@@ -15,6 +15,7 @@ from app.theme import SIGNALS, Palette, label, number
 ROWS = ("surprise", "momentum", "forgotten")
 POINTS = 2000
 ROW_HEIGHT = 96
+OVER = 1.3  # a start this many times higher than all the rest is cut off, and the note says so
 
 
 def timelines(
@@ -33,6 +34,9 @@ def timelines(
                 figure.add_trace(_line(ds, name, layer, points, palette, len(traces) == 1), row=row, col=1)
         signal = SIGNALS[name]
         figure.update_yaxes(rangemode="tozero", nticks=4, row=row, col=1)
+        top, highest = reach(traces, name, layer)
+        if highest > top:
+            figure.update_yaxes(range=[0, 1.05 * top], row=row, col=1)
         frame.row_title(figure, row, f"{signal.label.lower()} {signal.symbol}", palette)
     frame.framed(figure, palette, ROW_HEIGHT * len(rows) + 56, hovermode="x unified", hoversubplots="axis")
     last = max((ds.sizes["token"] for ds in traces), default=1)
@@ -50,6 +54,14 @@ def timelines(
 def drawn(traces: Sequence[xr.Dataset]) -> list[str]:
     """The signals that get a row; runs without a memory have only those of the output."""
     return [name for name in ROWS if any(name in ds.data_vars for ds in traces)] or ["nll", "entropy"]
+
+
+def reach(traces: Sequence[xr.Dataset], name: str, layer: int | None) -> tuple[float, float]:
+    """(value the axis reaches, highest value). They differ where an empty memory would flatten all that follows."""
+    columns = [(aggregate.settling(ds), aggregate.column(ds, name, layer)) for ds in traces if name in ds.data_vars]
+    highest = max((float(np.nanmax(c)) for _, c in columns if np.isfinite(c).any()), default=0.0)
+    top = max((float(np.nanmax(c[skip:])) for skip, c in columns if np.isfinite(c[skip:]).any()), default=0.0)
+    return (top, highest) if 0 < top < highest / OVER else (highest, highest)
 
 
 def _line(ds: xr.Dataset, name: str, layer: int | None, points: int, palette: Palette, alone: bool) -> go.Scatter:
@@ -92,7 +104,14 @@ def note(traces: Sequence[xr.Dataset], layer: int | None, points: int = POINTS) 
     else:
         index, _ = aggregate.min_max(aggregate.column(ds, first, layer), points)
         shown = f"showing {len(index):,} of {count:,} tokens, lowest and highest of each bin"
-    return " · ".join(part for part in (rule, "one vertical scale a row", shown) if part)
+    return " · ".join(part for part in (rule, "one vertical scale a row", _cut(traces, layer), shown) if part)
+
+
+def _cut(traces: Sequence[xr.Dataset], layer: int | None) -> str:
+    """Which rows start above their scale, and how high: an empty memory is surprised by everything."""
+    reached = {name: reach(traces, name, layer) for name in drawn(traces)}
+    parts = [f"{SIGNALS[name].label.lower()} {number(high)}" for name, (top, high) in reached.items() if high > top]
+    return "starts above the scale: " + ", ".join(parts) if parts else ""
 
 
 def summary(traces: Sequence[xr.Dataset], layer: int | None) -> str:

@@ -92,6 +92,8 @@ def highest(run: Run, signal: str, listed: list[passages.Passage]) -> None:
     with st.container(border=True, key="panel_passages"):
         facts, skip = theme.SIGNALS[signal], aggregate.settling(run.ds)
         start = f", the first {skip} left out: to an empty memory all is new" if skip else ""
+        if run.ds.attrs["variant"] == "mac":
+            start += "; without the first token of each segment, where attention starts afresh"
         title = "Most surprising passages" if signal == "surprise" else f"Passages of highest {facts.label.lower()}"
         _title(title, f"{theme.label(run.checkpoint)}, mean {facts.symbol} over {passages.SPAN} tokens{start}")
         cards.passage_list("passages", listed, state.pick("passages"))
@@ -112,7 +114,7 @@ def _table(key: str, rows: Callable[[], tuple[str, pd.DataFrame]]) -> None:
 
 
 def found(run: Run, signal: str, layer: int | None) -> list[passages.Passage]:
-    """The passages where the signal is highest."""
-    values = runs.column(run.id, signal, layer)
+    """The passages where the signal is highest, for what they say rather than where a segment begins."""
+    values = aggregate.inside_segments(run.ds, runs.column(run.id, signal, layer))
     spans = run.ds["start"].values, run.ds["end"].values
     return passages.passages(values, *spans, str(run.ds.attrs["text"]), skip=aggregate.settling(run.ds))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -76,6 +78,35 @@ def test_timelines_say_what_they_left_out(traces: list[xr.Dataset]) -> None:
     assert f"showing {len(figure.data[0].x)} of {count}" in timelines.note(traces[:1], None, points=20)
     assert "3 layers" in timelines.note(traces, None)
     assert "layer 2" in timelines.note(traces, 1)
+
+
+def started(ds: xr.Dataset, window: int) -> xr.Dataset:
+    """The trace with a long text's settling start, whose first surprise is far above all others."""
+    config = json.loads(ds.attrs["config"]) | {"window": window}
+    values = ds["surprise"].values.copy()
+    values[:, 0] = 9 * values.max()
+    return ds.assign(surprise=(ds["surprise"].dims, values)).assign_attrs(config=json.dumps(config))
+
+
+def test_a_start_from_an_empty_memory_does_not_flatten_the_rest(traces: list[xr.Dataset]) -> None:
+    ds = started(traces[0], 8)
+    values = aggregate.column(ds, "surprise")
+    figure = timelines.timelines([ds], LIGHT)
+    np.testing.assert_allclose(figure.layout.yaxis.range, [0, 1.05 * values[8:].max()], rtol=1e-6)
+    np.testing.assert_array_equal(figure.data[0].y, values)
+    assert f"starts above the scale: surprise {number(float(values[0]))}" in timelines.note([ds], None)
+    whole = started(traces[0], 128)  # too short a text to leave anything out
+    assert timelines.timelines([whole], LIGHT).layout.yaxis.range is None
+    assert "above the scale" not in timelines.note([whole], None)
+
+
+def test_starts_of_segments_are_left_out_of_passages(traces: list[xr.Dataset]) -> None:
+    mac, mag = (started(ds, 8) for ds in traces[:2])
+    values = np.ones(mac.sizes["token"], np.float32)
+    inside = aggregate.inside_segments(mac, values)
+    assert np.flatnonzero(np.isnan(inside)).tolist() == list(range(8, len(values), 8))
+    assert np.isfinite(values).all()
+    np.testing.assert_array_equal(aggregate.inside_segments(mag, values), values)
 
 
 def test_the_selected_token_is_marked_in_every_row(traces: list[xr.Dataset]) -> None:
