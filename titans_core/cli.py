@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from tqdm import tqdm
 from titans_core.assets import checkpoint_names
 from titans_core.documents import check_text, read_text
 from titans_core.errors import StoreError, TitansError
-from titans_core.passages import passages
+from titans_core.passages import inside_segments, passages
 from titans_core.signals import sum_layers
 
 # commands whose modules need torch, which takes seconds to load: only when they are called
@@ -68,11 +69,14 @@ def trace(file: Path, names: tuple[str, ...], out: Path, device: str, heads: boo
     text = read_text(file.read_bytes())
     for notice in check_text(text):
         click.echo(notice, err=True)
+    import torch  # noqa: PLC0415
+
     from titans_core.checkpoint import load  # noqa: PLC0415
     from titans_core.tracing import trace as run_trace  # noqa: PLC0415
 
     chosen = list(dict.fromkeys(names or checkpoint_names()))
     stores = _stores(chosen, out)
+    torch.set_num_threads(1)  # these matrices are small: a second thread gains little and costs much on a busy machine
     models = [load(name, device) for name in chosen]  # all of them before the first run: a bad name costs nothing
     for model, store in zip(models, stores, strict=True):
         with tqdm(unit=" tokens", desc=model.name, file=sys.stderr) as bar:
@@ -128,11 +132,17 @@ def summary(dataset: xr.Dataset, store: Path, count: int = 5) -> str:
     surprise = dataset["surprise"].values
     if "head" in dataset.dims:
         surprise = np.sqrt(np.square(surprise).sum(1))
-    values = sum_layers("surprise", surprise)
+    window = int(json.loads(attrs["config"])["window"])
+    skip = window if tokens >= 4 * window else 0
+    segment = window if attrs["variant"] == "mac" else None
+    values = inside_segments(sum_layers("surprise", surprise), segment)
+    left_out = f"; the first {skip} left out" * bool(skip) + "; segment starts left out" * bool(segment)
     lines.append(
-        "  most surprising passages (norm of the gradient over all layers, mean of 6 tokens; tokens count from 0):"
+        "  most surprising passages (norm of the gradient over all layers, mean of 6 tokens; tokens count from 0"
+        f"{left_out}):"
     )
-    for found in passages(values, dataset["start"].values, dataset["end"].values, attrs["text"], count):
+    spans = dataset["start"].values, dataset["end"].values
+    for found in passages(values, *spans, attrs["text"], count, skip):
         lines.append(f"  {found.value:8.2f}  token {found.token:>6}  …{found.before}[{found.core}]{found.after}…")
     return "\n".join(lines)
 

@@ -120,6 +120,8 @@ def _join(parts: list[Tensor], dim: int) -> Tensor:
 
 def _initialise(module: nn.Module) -> None:
     """All initial values in one place. Output projections start at zero: every block starts as the identity."""
+    if any(p.is_meta for p in module.parameters(recurse=False)):
+        return  # shapes only; drawing numbers there would load torch's compiler
     for name, p in module.named_parameters(recurse=False):
         if name == "persistent":
             nn.init.normal_(p, std=1.0)

@@ -48,6 +48,19 @@ def passages(
     return found
 
 
+def inside_segments(values: np.ndarray, segment: int | None) -> np.ndarray:
+    """values (T,) with NaN at the first token of every segment but the first.
+
+    segment: tokens of MAC's segments; None for other variants. There attention has nothing of the segment to
+    look at yet, so that any token is a surprise.
+    """
+    if segment is None:
+        return values
+    kept = np.array(values, np.float32)
+    kept[segment::segment] = np.nan
+    return kept
+
+
 def _words(text: str, low: int, high: int) -> tuple[int, int]:
     """Widen a span to whole words, at most 20 characters either way."""
     while low < high and text[low].isspace():

@@ -48,19 +48,6 @@ def settling(ds: xr.Dataset) -> int:
     return window if ds.sizes["token"] >= 4 * window else 0
 
 
-def inside_segments(ds: xr.Dataset, values: np.ndarray) -> np.ndarray:
-    """values (T,) with NaN at the first token of every later segment of MAC, as they are for other variants.
-
-    There attention has nothing of the segment to look at yet, so that any token is a surprise.
-    """
-    if ds.attrs["variant"] != "mac":
-        return values
-    window = int(json.loads(ds.attrs["config"])["window"])
-    kept = np.array(values, np.float32)
-    kept[window::window] = np.nan
-    return kept
-
-
 def layer_words(ds: xr.Dataset, signal: str, layer: int | None) -> str:
     """How the layers were put together, in words: "root of summed squares over 3 layers", "layer 2"."""
     if "layer" not in ds[signal].dims:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pandas as pd
@@ -115,6 +116,8 @@ def _table(key: str, rows: Callable[[], tuple[str, pd.DataFrame]]) -> None:
 
 def found(run: Run, signal: str, layer: int | None) -> list[passages.Passage]:
     """The passages where the signal is highest, for what they say rather than where a segment begins."""
-    values = aggregate.inside_segments(run.ds, runs.column(run.id, signal, layer))
+    mac = run.ds.attrs["variant"] == "mac"
+    segment = int(json.loads(run.ds.attrs["config"])["window"]) if mac else None
+    values = passages.inside_segments(runs.column(run.id, signal, layer), segment)
     spans = run.ds["start"].values, run.ds["end"].values
     return passages.passages(values, *spans, str(run.ds.attrs["text"]), skip=aggregate.settling(run.ds))

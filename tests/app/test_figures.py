@@ -100,15 +100,6 @@ def test_a_start_from_an_empty_memory_does_not_flatten_the_rest(traces: list[xr.
     assert "above the scale" not in timelines.note([whole], None)
 
 
-def test_starts_of_segments_are_left_out_of_passages(traces: list[xr.Dataset]) -> None:
-    mac, mag = (started(ds, 8) for ds in traces[:2])
-    values = np.ones(mac.sizes["token"], np.float32)
-    inside = aggregate.inside_segments(mac, values)
-    assert np.flatnonzero(np.isnan(inside)).tolist() == list(range(8, len(values), 8))
-    assert np.isfinite(values).all()
-    np.testing.assert_array_equal(aggregate.inside_segments(mag, values), values)
-
-
 def test_the_selected_token_is_marked_in_every_row(traces: list[xr.Dataset]) -> None:
     figure = timelines.mark(timelines.timelines(traces, LIGHT), 4, LIGHT)
     assert [shape.x0 for shape in figure.layout.shapes] == [5, 5, 5]

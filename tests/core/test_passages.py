@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from titans_core.passages import SPAN, passages
+from titans_core.passages import SPAN, inside_segments, passages
 
 TEXT = " ".join(f"word{i:03d}" for i in range(100))
 START = np.array([0 if i == 0 else 8 * i - 1 for i in range(100)])
@@ -33,3 +33,11 @@ def test_undefined_and_short_texts() -> None:
     assert passages(np.full(3, np.nan), START[:3], END[:3], TEXT[:23]) == []
     (only,) = passages(np.array([2.0]), START[:1], END[:1], "word000")
     assert (only.token, only.core, only.before, only.after) == (0, "word000", "", "")
+
+
+def test_segment_starts_are_left_out_for_mac_alone() -> None:
+    values = np.arange(10, dtype=np.float32)
+    kept = inside_segments(values, 4)
+    assert np.flatnonzero(np.isnan(kept)).tolist() == [4, 8]
+    assert not np.isnan(values).any()
+    assert inside_segments(values, None) is values
