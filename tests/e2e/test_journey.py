@@ -62,6 +62,19 @@ def _own(address: str, server: str) -> bool:
     return address.startswith((server, server.replace("http", "ws"), "data:", "blob:"))
 
 
+def _choose_last_passage(page: Page) -> int:
+    """Click the last passage once the list stands still: a layer that was just chosen draws it anew."""
+    listed, before = page.locator("button.passage"), None
+    for _ in range(20):
+        tokens = listed.evaluate_all("buttons => buttons.map(b => Number(b.dataset.token))")
+        if tokens and tokens == before:
+            break
+        before = tokens
+        page.wait_for_timeout(1000)
+    listed.last.click()
+    return int(tokens[-1])
+
+
 def test_the_journey(visit: Visit, folder: Path) -> None:
     page = visit.page
     # A newcomer's first picture: the first sample, run by itself.
@@ -113,9 +126,8 @@ def test_the_journey(visit: Visit, folder: Path) -> None:
     visit.wait("window.__titanscope.layer === 1")
 
     # A passage leads to its place in the text.
-    passage = page.locator("button.passage").last
-    passage.click()
-    visit.wait(f"window.__titanscope.selected === {passage.get_attribute('data-token')}")
+    token = _choose_last_passage(page)
+    visit.wait(f"window.__titanscope.selected === {token}")
 
     # A refresh finds the same runs again.
     runs = visit.mark()["runs"]
