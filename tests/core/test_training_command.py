@@ -175,3 +175,15 @@ def test_what_cannot_be_trained_is_refused_in_one_line(tmp_path: Path, data: Pat
         assert said in result.output
         assert "Traceback" not in result.output
     assert not out.exists()
+
+
+def test_a_checkpoint_without_a_training_state_is_not_overwritten(tmp_path: Path) -> None:
+    out = tmp_path / "shipped"
+    out.mkdir()
+    (out / "config.json").write_text("{}")
+    recipe = tmp_path / "r.toml"
+    recipe.write_text('[model]\nvariant = "mag"\n[training]\nsteps = 1\n')
+    result = CliRunner().invoke(main, ["train", str(recipe), "--data", str(tmp_path), "--out", str(out)])
+    assert result.exit_code == 2
+    assert "holds a checkpoint already" in result.output
+    assert (out / "config.json").read_text() == "{}"

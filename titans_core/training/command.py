@@ -66,6 +66,8 @@ def train_command(
     settings, recipe = read_recipe(config, variant=variant, steps=steps, seed=seed, max_minutes=max_minutes)
     if (out / NAME).exists() and not resume:
         raise ConfigError(f"{out} holds a training already; give --resume to go on with it, or another --out")
+    if (out / "config.json").exists() and not resume:
+        raise ConfigError(f"{out} holds a checkpoint already; give another --out, or remove it first")
     _check_babi(recipe, babi)
     part, target = _join(device)
     torch.set_float32_matmul_precision("high")
