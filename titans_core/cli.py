@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from tqdm import tqdm
 from titans_core.assets import checkpoint_names
 from titans_core.documents import check_text, read_text
 from titans_core.errors import StoreError, TitansError
+from titans_core.evaluation.outputs import output_folder
 from titans_core.passages import inside_segments, passages
 from titans_core.signals import sum_layers
 
@@ -69,13 +71,15 @@ def trace(file: Path, names: tuple[str, ...], out: Path, device: str, heads: boo
     text = read_text(file.read_bytes())
     for notice in check_text(text):
         click.echo(notice, err=True)
+    chosen = list(dict.fromkeys(names or checkpoint_names()))
+    stores = _stores(chosen, out)
+    click.get_current_context().with_resource(output_folder(out.parent if out.suffix == ".zarr" else out))
+    _refuse_taken(stores)
     import torch  # noqa: PLC0415
 
     from titans_core.checkpoint import load  # noqa: PLC0415
     from titans_core.tracing import trace as run_trace  # noqa: PLC0415
 
-    chosen = list(dict.fromkeys(names or checkpoint_names()))
-    stores = _stores(chosen, out)
     torch.set_num_threads(1)  # these matrices are small: a second thread gains little and costs much on a busy machine
     models = [load(name, device) for name in chosen]  # all of them before the first run: a bad name costs nothing
     for model, store in zip(models, stores, strict=True):
@@ -101,21 +105,17 @@ def _stores(names: list[str], out: Path) -> list[Path]:
             raise click.UsageError(
                 f"--out {out} names one store, but there are {len(names)} checkpoints; give a folder"
             )
-        stores = [out]
-    else:
-        stores = _several(names, out)
-    for store in stores:
-        if store.exists():
-            raise StoreError(f"{store} exists already; choose another name or remove it")
-        store.parent.mkdir(parents=True, exist_ok=True)
-    return stores
-
-
-def _several(names: list[str], out: Path) -> list[Path]:
+        return [out]
     stores = [out / f"{Path(name).name}.zarr" for name in names]
     if len(set(stores)) < len(stores):
         raise click.UsageError("two checkpoints have the same folder name; trace them into different folders")
     return stores
+
+
+def _refuse_taken(stores: list[Path]) -> None:
+    for store in stores:
+        if os.path.lexists(store):
+            raise StoreError(f"{store} exists already; choose another name or remove it")
 
 
 def summary(dataset: xr.Dataset, store: Path, count: int = 5) -> str:

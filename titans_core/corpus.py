@@ -9,7 +9,7 @@ import multiprocessing
 import os
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,10 @@ Paths = str | Path | Iterable[str | Path]
 
 _OPENERS: dict[str, Any] = {".jsonl": open, ".jsonl.gz": gzip.open, ".jsonl.xz": lzma.open}
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_ACCEPTED = (
+    "give a JSONL file (.jsonl, .jsonl.gz or .jsonl.xz), a folder of them or of .txt and .md files, "
+    "a .npy file of token ids, or hub:NAME of a dataset"
+)
 _BATCH = 64  # documents encoded at once: enough to amortise the call, little to hold in memory
 
 
@@ -33,8 +37,8 @@ def corpus_files(paths: Paths) -> list[Path]:
     """
     files: list[Path] = []
     for path in [Path(paths)] if isinstance(paths, str | Path) else map(Path, paths):
-        found = sorted(p for p in path.iterdir() if _ending(p)) if path.is_dir() else [path]
-        if not found or not all(p.is_file() and _ending(p) for p in found):
+        found = _jsonl_files(path)
+        if not found:
             raise ConfigError(f"{path} is neither a .jsonl, .jsonl.gz or .jsonl.xz file nor a folder of them")
         files += found
     return files
@@ -77,19 +81,31 @@ def training_stream(sources: Sequence[str], tokenizer: Tokenizer, workers: int) 
     .md files, a .npy file of token ids, or hub:NAME, the "text" column of a dataset's train split, read with the
     `datasets` library. Raises ConfigError for a source that is none of these or cannot be read, naming it.
     """
-    parts = []
-    for source in sources:
-        path = Path(source)
-        if source.startswith("hub:"):
-            parts.append(_encode(_hub_documents(source[4:]), tokenizer))
-        elif path.suffix == ".npy" and path.is_file():
-            parts.append(_saved_ids(path, tokenizer))
-        elif texts := _text_files(path):
-            parts.append(_encode(map(_read_file, texts), tokenizer))
-        else:
-            train = sorted(p for p in path.glob("train-*") if _ending(p)) if path.is_dir() else []
-            parts.append(token_stream(train or path, tokenizer, workers))
+    parts = [read() for read in [_reader(source, tokenizer, workers) for source in sources]]  # all of them found first
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _reader(source: str, tokenizer: Tokenizer, workers: int) -> Callable[[], np.ndarray]:
+    path = Path(source)
+    if source.startswith("hub:"):
+        return lambda: _encode(_hub_documents(source[4:]), tokenizer)
+    if path.suffix == ".npy" and path.is_file():
+        return lambda: _saved_ids(path, tokenizer)
+    if texts := _text_files(path):
+        return lambda: _encode(map(_read_file, texts), tokenizer)
+    files = _jsonl_files(path)
+    if not files:
+        found = "holds nothing to train on" if path.is_dir() else "is not a JSONL file"
+        why = found if path.exists() else "does not exist"
+        raise ConfigError(f"{source} {why}; {_ACCEPTED}")
+    train = [file for file in files if path.is_dir() and file.name.startswith("train-")]
+    return lambda: token_stream(train or files, tokenizer, workers)
+
+
+def _jsonl_files(path: Path) -> list[Path]:
+    """The file itself or those in a folder, by name."""
+    found = sorted(path.iterdir()) if path.is_dir() else [path]
+    return [p for p in found if _ending(p) and p.is_file()]
 
 
 def _text_files(path: Path) -> list[Path]:

@@ -17,6 +17,9 @@ from titans_core.tokenizer import Tokenizer
 TEXTS = [f"Document {i} isn't long.\n\nIt says é and 🚀 {i * 37} times." for i in range(9)]
 
 
+ACCEPTED = r"give a JSONL file \(\.jsonl, .*gz or .*xz\), a folder of them or of \.txt and \.md files, .* or hub:NAME"
+
+
 def write(path: Path, texts: list[str]) -> Path:
     path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), "utf-8")
     return path
@@ -92,11 +95,18 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, tokenizer: Tokenizer) -> N
         ("ids.npy", r"ids\.npy cannot be read as an array"),
         ("objects.npy", r"objects\.npy cannot be read as an array"),
         ("texts", r"bad\.txt cannot be read: byte 0xFF at offset 11"),
-        ("empty", "empty is neither"),
-        ("nowhere", "nowhere is neither"),
+        ("empty", rf"empty holds nothing to train on; {ACCEPTED}"),
+        ("nowhere", rf"nowhere does not exist; {ACCEPTED}"),
+        ("texts/bad.txt", rf"bad\.txt is not a JSONL file; {ACCEPTED}"),
     ]:
         with pytest.raises(ConfigError, match=said):
             training_stream([str(tmp_path / source)], tokenizer, 1)
+
+
+def test_every_source_is_found_before_the_first_is_read(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    (tmp_path / "bad.jsonl").write_text("not JSON")
+    with pytest.raises(ConfigError, match="nowhere does not exist"):
+        training_stream([str(tmp_path / "bad.jsonl"), str(tmp_path / "nowhere")], tokenizer, 1)
 
 
 def test_a_hub_dataset_needs_the_library(tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from titans_core.assets import ROOT, checkpoint_names
 from titans_core.errors import ConfigError
+from titans_core.evaluation.outputs import output_file
 
 if TYPE_CHECKING:
     from titans_core.evaluation.cells import Job
@@ -30,7 +31,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option(
     "--out",
     required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     help="JSON file; gone on with if it exists.",
 )
 @click.option("--quick", is_flag=True, help="The first texts of some cells, compared with the checkpoint's record.")
@@ -52,6 +53,7 @@ def eval_command(
     seed: int,
 ) -> None:
     """Measure CHECKPOINT (a shipped name or a folder) on held-out text, needles, bAbI in prose and LAMBADA."""
+    click.get_current_context().with_resource(output_file(out))
     # torch takes seconds to load: not for --help or a bad option
     import torch  # noqa: PLC0415
 
@@ -71,7 +73,13 @@ def eval_command(
     recorded = Report.read(record) if quick and record.is_file() else None
     if quick and recorded is None:
         click.echo(f"{model.name} has no {RECORD} beside its weights: nothing to compare with", err=True)
-    _run(model, materials, jobs, report, recorded, out)
+    try:
+        materials.read(jobs)
+        _run(model, materials, jobs, report, recorded, out)
+    except KeyboardInterrupt:
+        kept = f"finished cells are kept in {out}; the same command goes on from there"
+        click.echo(f"\nstopped: {kept if out.exists() else 'no cell was finished yet'}", err=True)
+        raise click.exceptions.Exit(130) from None  # as shells tell of Ctrl-C
 
 
 def _run(

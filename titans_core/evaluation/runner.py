@@ -20,18 +20,31 @@ from titans_core.tasks import Episode, Prose, TaskSource
 from titans_core.tokenizer import Tokenizer
 
 Progress = Callable[[int], None]
+_WITHOUT_CORPUS = {"passkey", "lambada"}  # tasks
 
 
 @dataclass(frozen=True)
 class Materials:
     """What is read: the validation file of `corpus` for haystacks, and `evaluation`/babi/en and /lambada.
 
-    Each is read when first used. Raises ConfigError then for what is not there.
+    Each is read when first used, or by `read`. Raises ConfigError then for what is not there.
     """
 
     tokenizer: Tokenizer
     corpus: Path | None = None
     evaluation: Path | None = None
+
+    def read(self, jobs: Sequence[Job]) -> None:
+        """Read what these jobs need, the quick to check first: nothing is to be found missing after hours."""
+        tasks = {job.key.task for job in jobs}
+        if tasks - _WITHOUT_CORPUS:
+            _ = self.validation_files
+        if any(task.startswith("babi") for task in tasks):
+            self._check("babi/en")
+        if "lambada" in tasks:
+            _ = self.passages
+        if tasks - {"lambada", "validation"}:
+            _ = self.source
 
     @cached_property
     def source(self) -> TaskSource:
@@ -46,7 +59,7 @@ class Materials:
     def passages(self) -> list[Episode]:
         if self.evaluation is None:
             raise ConfigError("LAMBADA is read from the folder of evaluation data; give --eval-data")
-        return read_passages(self.evaluation / "lambada" / "lambada_test.jsonl", self.tokenizer)
+        return read_passages(self._check("lambada/lambada_test.jsonl"), self.tokenizer)
 
     @property
     def validation_files(self) -> list[Path]:
@@ -57,12 +70,20 @@ class Materials:
             raise ConfigError(f"{self.corpus} holds no validation.jsonl, .jsonl.gz or .jsonl.xz; give a corpus folder")
         return files
 
+    def _check(self, name: str) -> Path:
+        path = (self.evaluation or Path()) / name
+        if not path.exists():
+            raise ConfigError(
+                f"there is no {path}; give as --eval-data the folder that holds {name}, or other --tasks that need none"
+            )
+        return path
+
     def lacking(self, job: Job) -> str:
         """The option that this job needs and that was not given, or ""."""
         task = job.key.task
         if (task == "lambada" or task.startswith("babi")) and self.evaluation is None:
             return "--eval-data"
-        return "--data" if self.corpus is None and task not in ("passkey", "lambada") else ""
+        return "--data" if self.corpus is None and task not in _WITHOUT_CORPUS else ""
 
 
 def run_job(model: Model, materials: Materials, job: Job, report: Report, progress: Progress) -> Cell | None:

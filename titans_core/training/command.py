@@ -13,6 +13,7 @@ import torch.distributed as dist
 from titans_core.checkpoint import pick_device
 from titans_core.corpus import training_stream
 from titans_core.errors import ConfigError, TitansError
+from titans_core.evaluation.outputs import output_folder
 from titans_core.model import Model
 from titans_core.tasks import Prose, TaskSource, frequent_words
 from titans_core.tokenizer import Tokenizer
@@ -36,16 +37,18 @@ WORDS_FROM = 4_000_000  # tokens of the corpus whose words serve as keys and val
     "hub:NAME of a dataset; repeat for several.",
 )
 @click.option("--babi", type=click.Path(exists=True, file_okay=False, path_type=Path), help="folder of bAbI files")
-@click.option(
-    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="checkpoint folder to write"
-)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="checkpoint folder to write")
 @click.option("--variant", help="instead of the one in CONFIG")
 @click.option("--steps", type=int, help="instead of those in CONFIG")
 @click.option("--seed", type=int, help="instead of the one in CONFIG")
-@click.option("--max-minutes", type=float, help="slow down and stop by then")
+@click.option(
+    "--max-minutes",
+    type=float,
+    help=f"slow down and stop by then  [default: what CONFIG says, or {Recipe.max_minutes:g}]",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda")
 @click.option("--workers", default=0, show_default=True, help="processes that make batches; 0: the training itself")
-@click.option("--resume", is_flag=True, help="go on from the state in --out")
+@click.option("--resume", is_flag=True, help="go on from the state in --out, with the same CONFIG and options")
 def train_command(
     config: Path,
     sources: tuple[str, ...],
@@ -61,9 +64,13 @@ def train_command(
 ) -> None:
     """Train the model that CONFIG describes and write a checkpoint folder.
 
+    Training is meant for a GPU: a CPU is enough to try it with a small model and few steps.
+
     SIGTERM and Ctrl-C save and end; --resume goes on from there to the same result as without a stop.
     """
     settings, recipe = read_recipe(config, variant=variant, steps=steps, seed=seed, max_minutes=max_minutes)
+    if os.environ.get("RANK", "0") == "0":  # of torchrun's processes, the one that writes
+        click.get_current_context().with_resource(output_folder(out))
     if (out / NAME).exists() and not resume:
         raise ConfigError(f"{out} holds a training already; give --resume to go on with it, or another --out")
     if (out / "config.json").exists() and not resume:

@@ -41,8 +41,8 @@ def restore_state(folder: Path, model: Model, optimizers: Optimizers, expected: 
     for name, value in expected.items():
         if record.get(name) != value:
             raise CheckpointError(
-                f"{path} belongs to another {name}: it has {record.get(name)!r}, this training {value!r}; "
-                "resume with what it was started with, or choose another folder"
+                f"{path} belongs to another {name}: {_difference(record.get(name), value)}; "
+                "resume with what it was started with, or train anew in another folder"
             )
     targets = _tensors(model, optimizers)
     if {n: tuple(t.shape) for n, t in targets.items()} != {n: tuple(t.shape) for n, t in tensors.items()}:
@@ -51,6 +51,14 @@ def restore_state(folder: Path, model: Model, optimizers: Optimizers, expected: 
         for name, target in targets.items():
             target.copy_(tensors[name])
     return record
+
+
+def _difference(before: Any, now: Any) -> str:
+    """Of two tables only the entries that differ."""
+    if not isinstance(before, dict) or not isinstance(now, dict):
+        return f"it was started with {before}, this is {now}"
+    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    return ", ".join(f"{name} was {before.get(name)} and is now {now.get(name)}" for name in names)
 
 
 def _tensors(model: Model, optimizers: Optimizers) -> dict[str, Tensor]:
