@@ -35,6 +35,8 @@ class ModelConfig:
     conv: int = 4  # taps of the causal depthwise convolution on q, k and v
     writes_from: float = 0.05  # where the sigmoid of theta is under this, nothing is written
     forgets_from: float = 1e-3  # where the sigmoid of alpha is under this, nothing is forgotten
+    momentum: bool = True  # False: eta is 0, an ablation
+    forgetting: bool = True  # False: alpha is 0, an ablation
 
     def __post_init__(self) -> None:
         if self.variant not in VARIANTS:
@@ -44,6 +46,10 @@ class ModelConfig:
             if field.name in ("writes_from", "forgets_from"):
                 if type(value) is not float or not 0 <= value < 1:
                     raise ConfigError(f"{field.name} is {value!r}; it must be a number from 0.0 to below 1")
+                continue
+            if field.name in ("momentum", "forgetting"):
+                if type(value) is not bool:
+                    raise ConfigError(f"{field.name} is {value!r}; it must be true or false")
                 continue
             low = 0 if field.name == "persistent" else 1
             if field.name != "variant" and (type(value) is not int or not low <= value <= LARGEST):

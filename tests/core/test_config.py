@@ -7,7 +7,9 @@ from titans_core.config import LARGEST, VARIANTS, ModelConfig, Settings
 from titans_core.errors import ConfigError, TitansError
 
 FLOORS = ["writes_from", "forgets_from"]
-NUMBERS = [field.name for field in dataclasses.fields(ModelConfig) if field.name not in ("variant", *FLOORS)]
+SWITCHES = ["momentum", "forgetting"]
+OTHERS = ("variant", *FLOORS, *SWITCHES)
+NUMBERS = [field.name for field in dataclasses.fields(ModelConfig) if field.name not in OTHERS]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -39,6 +41,13 @@ def test_every_number_is_a_whole_number_in_range(name, value) -> None:
 @pytest.mark.parametrize("value", [-0.1, 1.0, 0, "0.1", True, None, float("nan")])
 def test_every_floor_is_a_fraction(name, value) -> None:
     with pytest.raises(ConfigError, match=f"^{name} is .*number from 0.0 to below 1$"):
+        ModelConfig(variant="mac", **{name: value})
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+@pytest.mark.parametrize("value", [0, 1, "true", None])
+def test_every_switch_is_true_or_false(name, value) -> None:
+    with pytest.raises(ConfigError, match=f"^{name} is .*true or false$"):
         ModelConfig(variant="mac", **{name: value})
 
 
@@ -80,6 +89,7 @@ def test_the_digest_does_not_depend_on_the_order_of_the_settings_but_on_every_va
     backwards = dict(reversed(config.to_dict().items()))
     assert ModelConfig.from_dict(backwards).digest == config.digest
     changes = {"variant": "mag", "dim": 96, "window": 256, "chunk": 32}
+    changes |= dict.fromkeys(SWITCHES, False)
     changed = [
         dataclasses.replace(config, **{name: changes.get(name, getattr(config, name) * 2)}) for name in config.to_dict()
     ]

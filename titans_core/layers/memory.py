@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from titans_core.config import ModelConfig, Settings
 from titans_core.memory.scan import memory_scan
-from titans_core.memory.types import Weights, zeros_like
+from titans_core.memory.types import Wanted, Weights, zeros_like
 
 
 class MemoryState(NamedTuple):
@@ -45,6 +45,7 @@ class MemoryLayer(nn.Module):
         self.conv = nn.Parameter(torch.empty(config.conv, 3 * config.dim))
         self.gates = nn.Linear(config.dim, 3 * config.heads)
         self.writes_from, self.forgets_from = config.writes_from, config.forgets_from
+        self.momentum, self.forgetting = config.momentum, config.forgetting
         widths = [config.head_dim, *[config.memory_hidden] * (config.memory_depth - 1), config.head_dim]
         self.widths = list(pairwise(widths))
         self.initial = nn.ParameterList(torch.empty(config.heads, a, b) for a, b in self.widths[:-1])
@@ -76,7 +77,7 @@ class MemoryLayer(nn.Module):
             return self._join(_read_all(state.weights, q), settings)
 
     def forward(
-        self, x: Tensor, state: MemoryState, settings: Settings, signals: bool
+        self, x: Tensor, state: MemoryState, settings: Settings, signals: Wanted
     ) -> tuple[Tensor, MemoryState, dict[str, Tensor]]:
         """Write the tokens, reading after each: M_t(q_t) (eq. 13-15). x, result: (B, T, H*D)."""
         projected = self.qkv(x).to(self.conv.dtype)
@@ -95,13 +96,13 @@ class MemoryLayer(nn.Module):
                 state.weights,
                 momentum,
                 chunk=self.chunk,
-                signals=signals,
+                signals=signals is True,
                 step_cap=self.step_cap,
             )
             after = state if settings.freeze_writes else scan
-        named: dict[str, Tensor] = {}
+        named: dict[str, Tensor] = gates._asdict() if signals else {}
         if scan.signals is not None:
-            named = {**gates._asdict(), **scan.signals, "read": scan.reads.norm(dim=-1)}
+            named |= {**scan.signals, "read": scan.reads.norm(dim=-1)}
         reads = self._join(scan.reads, settings)
         return reads, MemoryState(after.weights, after.momentum, tail, state.query_tail), named
 
@@ -112,7 +113,13 @@ class MemoryLayer(nn.Module):
         and a memory can hold for ever.
         """
         theta, eta, alpha = self.gates(x).sigmoid().mT.chunk(3, 1)
-        theta, alpha = _above(theta, self.writes_from), _above(alpha, self.forgets_from)
+        theta = _above(theta, self.writes_from)
+        theta = theta + (theta.clamp_min(0) - theta).detach()  # what is not written yet can still learn to be
+        alpha = _above(alpha, self.forgets_from).clamp_min(0)  # a head that never forgets has nothing to learn from
+        if not self.momentum:
+            eta = torch.zeros_like(eta)
+        if not self.forgetting:
+            alpha = torch.zeros_like(alpha)
         return Gates(theta * (1 - eta) / (self.chunk * self.curvature), eta, alpha)
 
     def _convolve(self, x: Tensor, tail: Tensor, taps: Tensor) -> tuple[Tensor, Tensor]:
@@ -133,9 +140,8 @@ class MemoryLayer(nn.Module):
 
 
 def _above(gate: Tensor, floor: float) -> Tensor:
-    """A gate in (0, 1) with [floor, 1] stretched to [0, 1] and 0 below, where its gradient passes all the same."""
-    stretched = (gate - floor) / (1 - floor)
-    return stretched + (stretched.clamp_min(0) - stretched).detach()
+    """A gate in (0, 1) with [floor, 1] stretched to [0, 1]; below 0 under the floor."""
+    return (gate - floor) / (1 - floor)
 
 
 def _unit(x: Tensor) -> Tensor:
