@@ -179,8 +179,8 @@ def test_what_a_task_needs_is_named(tokenizer, prose, tmp_path) -> None:
                 make(task, rng(1), 256)
     with pytest.raises(ConfigError, match=r"qa1_\*_train\.txt"):
         TaskSource(tokenizer, "train", prose, tmp_path)
-    with pytest.raises(ConfigError, match='"train" or "test"'):
-        TaskSource(tokenizer, "validation", prose)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="train, validation, test"):
+        TaskSource(tokenizer, "testing", prose)  # type: ignore[arg-type]
 
 
 def test_lengths_and_depths_that_cannot_be_are_refused(sources) -> None:

@@ -1,4 +1,4 @@
-"""Words and numbers, divided once and for all between training and testing."""
+"""Words and numbers, divided once and for all between training, choosing (validation) and testing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from titans_core import assets
 from titans_core.errors import ConfigError
 from titans_core.tasks.compose import Composer, Value
 
-Split = Literal["train", "test"]
+Split = Literal["train", "validation", "test"]
 
 _LETTERS = np.array(list("ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
 _NAMES = 4000  # five-letter names are drawn from as many, so that each is encoded once
@@ -23,21 +23,22 @@ _NAMES = 4000  # five-letter names are drawn from as many, so that each is encod
 class Vocabulary:
     """What keys and values are drawn from. Nothing of one split is ever drawn in the other.
 
-    - A word is for testing when the CRC-32 of its letters is a multiple of 4 (about a quarter of them), and
-      so is a five-letter variable name. An adjective-noun pair is made of two words of its split.
-    - A number, and a uuid read as one, is for testing when its remainder by 97 is a multiple of 10 (about a
-      tenth). No digit tells the split: a rule on the last digit would leave a digit that training never saw there.
+    - A word, or a five-letter variable name, is for testing when the CRC-32 of its letters is a multiple of 4 (about a
+      quarter of them), and for validation when it is 1 more than a multiple of 16. An adjective-noun pair is made of
+      two words of its split.
+    - A number, and a uuid read as one, is for testing when its remainder by 97 is a multiple of 10 (about a tenth),
+      and for validation when that is 1 more. No digit tells the split: a rule on the last digit would leave a digit
+      that training never saw there.
 
     more: further words, of any split, for half of all keys and pairs: what is learned on few words is those words.
 
-    Raises ConfigError for a split that is neither "train" nor "test".
+    Raises ConfigError for another split.
     """
 
     def __init__(self, composer: Composer, split: Split, more: Sequence[str] = ()) -> None:
-        if split not in ("train", "test"):
-            raise ConfigError(f'split is {split!r}; it is "train" or "test"')
-        self._composer = composer
-        self._test = split == "test"
+        if split not in get_args(Split):
+            raise ConfigError(f"split is {split!r}; it is one of {', '.join(get_args(Split))}")
+        self._composer, self._split = composer, split
         self.adjectives = self._own(read_words("adjectives"))
         self.nouns = self._own(read_words("nouns"))
         self.words = sorted({*self.adjectives, *self.nouns})
@@ -66,8 +67,8 @@ class Vocabulary:
         """`count` distinct numbers of exactly `digits` digits, the first not 0."""
         found: dict[int, None] = {}
         while len(found) < count:
-            drawn = rng.integers(10 ** (digits - 1), 10**digits, size=(12 if self._test else 2) * count)
-            found.update(dict.fromkeys(drawn[(drawn % 97 % 10 == 0) == self._test].tolist()))
+            drawn = rng.integers(10 ** (digits - 1), 10**digits, size=(2 if self._split == "train" else 12) * count)
+            found.update(dict.fromkeys(drawn[_number_split(drawn) == self._split].tolist()))
         return [self._composer.number(number) for number in list(found)[:count]]
 
     def uuids(self, rng: np.random.Generator, count: int) -> list[Value]:
@@ -76,7 +77,7 @@ class Vocabulary:
         while len(found) < count:
             raw = bytearray(rng.bytes(16))
             raw[6], raw[8] = raw[6] & 0x0F | 0x40, raw[8] & 0x3F | 0x80
-            if (int.from_bytes(raw) % 97 % 10 == 0) == self._test:
+            if _number_split(np.array(int.from_bytes(raw) % 97)) == self._split:
                 text = raw.hex()
                 text = "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
                 found.append(self._composer.uuid(text))
@@ -87,7 +88,17 @@ class Vocabulary:
         return [self._composer.word(self._names[i]) for i in _distinct(rng, len(self._names), count)]
 
     def _own(self, words: Iterable[str]) -> list[str]:
-        return [word for word in words if (zlib.crc32(word.encode()) % 4 == 0) == self._test]
+        return [word for word in words if _word_split(word) == self._split]
+
+
+def _word_split(word: str) -> Split:
+    code = zlib.crc32(word.encode())
+    return "test" if code % 4 == 0 else "validation" if code % 16 == 1 else "train"
+
+
+def _number_split(numbers: np.ndarray) -> np.ndarray:
+    place = numbers % 97 % 10
+    return np.where(place == 0, "test", np.where(place == 1, "validation", "train"))
 
 
 def frequent_words(text: str, least: int = 5) -> list[str]:
