@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 
 from titans_core import assets, checkpoint
 from titans_core.cli import main
+from titans_core.training.recipe import Recipe
 from titans_core.training.state import NAME
 
 CONFIG = """
@@ -140,7 +141,7 @@ def test_two_processes_train_as_one_does_on_the_same_batches(tmp_path: Path, dat
     end(two)
     end(one)
     assert [row["step"] for row in curve_of(outs[0])] == ["6", "20", "24"]
-    np.testing.assert_allclose(losses(outs[0]), losses(outs[1]), rtol=1e-4)
+    np.testing.assert_allclose(losses(outs[0]), losses(outs[1]), rtol=5e-4)
     weights = [load_file(out / NAME) for out in outs]
     for name, t in weights[0].items():
         if name.startswith("model."):
@@ -165,7 +166,7 @@ def test_what_cannot_be_trained_is_refused_in_one_line(tmp_path: Path, data: Pat
         (arguments(tmp_path, data, out, "--variant", "mega"), "recall.toml: unknown variant 'mega'"),
         (arguments(tmp_path, data, out, "--steps", 0), "recall.toml: steps 0"),
         (arguments(tmp_path, data, tmp_path / "recall.toml"), "is a file"),
-        (arguments(tmp_path, tmp_path / "nowhere", out), "nowhere is neither"),
+        (arguments(tmp_path, tmp_path / "nowhere", out), "nowhere does not exist; give a JSONL file"),
         (arguments(tmp_path, data, out, "--device", "tpu"), "unknown device 'tpu'"),
         (arguments(tmp_path, data, out, task="babi1"), "the tasks babi1 need the bAbI files; name their folder with"),
         (arguments(tmp_path, data, out, "--babi", data, task="babi1"), "holds 0 files qa1_*_train.txt"),
@@ -175,6 +176,22 @@ def test_what_cannot_be_trained_is_refused_in_one_line(tmp_path: Path, data: Pat
         assert said in result.output
         assert "Traceback" not in result.output
     assert not out.exists()
+
+
+def test_another_time_limit_is_refused_by_its_name(tmp_path: Path, data: Path, monkeypatch) -> None:
+    monkeypatch.setattr(torch, "set_float32_matmul_precision", lambda _: None)
+    given = arguments(tmp_path, data, tmp_path / "out", steps=1)
+    assert run(*given, "--max-minutes", "5").exit_code == 0
+    result = run(*given, "--max-minutes", "2.5", "--resume")
+    assert result.exit_code == 2
+    assert "another recipe: max_minutes was 5.0 and is now 2.5; resume with what it was started with" in result.output
+    assert "{" not in result.output
+
+
+def test_help_tells_the_time_limit_and_the_device() -> None:
+    said = " ".join(run("train", "--help").output.split())
+    assert f"[default: what CONFIG says, or {Recipe.max_minutes:g}]" in said
+    assert "meant for a GPU" in said
 
 
 def test_a_checkpoint_without_a_training_state_is_not_overwritten(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from titans_core.errors import ConfigError
 from titans_core.tasks import Role, TaskSource
 from titans_core.training.recipe import Recipe
 
+STOPS = (signal.SIGTERM, signal.SIGINT)  # may go to the whole group: the training ends its workers itself
+
 
 class Batch(NamedTuple):
     """ids: int32 (B, L+1); role: uint8 (B, L), of the token after each; weight: float32 (B, L), adding up to 1 over
@@ -97,21 +99,24 @@ class StageBatches(Dataset[Batch]):
 
     def loader(self, begin: int, workers: int) -> Iterator[Batch]:
         """Batches begin, begin+1, ... of the stage, made ahead by `workers` processes (0: in this one)."""
-        return iter(
-            DataLoader(
-                self,
-                batch_size=None,
-                sampler=range(begin, self.steps),
-                num_workers=min(workers, self.steps - begin),
-                pin_memory=torch.cuda.is_available(),
-                worker_init_fn=_quiet if workers else None,
-                prefetch_factor=4 if workers else None,
-            )
+        loader = DataLoader(
+            self,
+            batch_size=None,
+            sampler=range(begin, self.steps),
+            num_workers=min(workers, self.steps - begin),
+            pin_memory=torch.cuda.is_available(),
+            worker_init_fn=_quiet if workers else None,
+            prefetch_factor=4 if workers else None,
         )
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # what comes before a worker ignores it, it never sees
+        try:
+            return iter(loader)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _quiet(_: int) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):  # may go to the whole group: the training ends its workers itself
+    for number in STOPS:
         signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(1)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # one process a core is parallel enough
