@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from titans_core.config import ModelConfig, Settings
 from titans_core.errors import ConfigError
 from titans_core.layers.memory import MemoryLayer
+from titans_core.memory.types import Wanted
 from titans_core.tokenizer import Tokenizer
 from titans_core.variants import build_block
 from titans_core.variants.block import Signals, Step
@@ -76,9 +77,11 @@ class Model(nn.Module):
         state: ModelState | None = None,
         *,
         settings: Settings | None = None,
-        signals: bool = False,
+        signals: Wanted = False,
     ) -> Output:
-        """ids: (B, T) token ids, T at least 1. Raises ConfigError for no tokens or a state of another shape."""
+        """ids: (B, T) token ids, T at least 1. signals: all, none, or "gates" for theta, eta and alpha alone.
+
+        Raises ConfigError for no tokens or a state of another shape."""
         if ids.dim() != 2 or ids.shape[1] < 1:
             raise ConfigError(f"ids has shape {tuple(ids.shape)}; it must be (batch, tokens) with at least one token")
         state = self.start(ids.shape[0]) if state is None else state

@@ -25,7 +25,7 @@ from titans_core.training.batches import Batch
 from titans_core.training.loop import Training
 from titans_core.training.optimizer import Optimizers
 from titans_core.training.recipe import Recipe
-from titans_core.training.step import TrainStep
+from titans_core.training.step import LASTING, SMALL, TrainStep, lasting_writes
 
 # RMSNorm meets bfloat16 under autocast on a CPU: slower there, not wrong
 pytestmark = pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight:UserWarning")
@@ -167,3 +167,35 @@ def test_a_stream_shorter_than_a_batch_is_refused(size: int, fresh: Fresh, tmp_p
     with pytest.raises(ConfigError, match=f"the corpus has {size} tokens; one batch needs 257"):
         Training(fresh("lmm"), STREAM[:size], None, recipe(), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_write_costs_what_lasts_of_it() -> None:
+    shape = (2, 3, 4, 50)  # layers, B, H, T
+    theta, eta = torch.rand(shape, dtype=torch.float64), torch.rand(shape, dtype=torch.float64)
+    alpha = torch.rand(shape, dtype=torch.float64) / LASTING
+    alpha[0, 0, 0] = 0.0
+    alpha[1, :, 1] = 1.0  # forgets everything
+    alpha.requires_grad_()
+    theta.requires_grad_()
+    whole = theta / (1 - eta)
+    found = lasting_writes({"theta": theta, "eta": eta, "alpha": alpha})
+    wanted = 0.0
+    for layer, row, head in itertools.product(*map(range, shape[:3])):
+        kept = (1 - alpha[layer, row, head]).prod() ** (LASTING / 50)
+        wanted += kept * (whole / (whole + SMALL))[layer, row, head].sum() / (50 * 3)
+    torch.testing.assert_close(found, wanted)
+    found.backward()
+    assert theta.grad is not None
+    assert (theta.grad[1, :, 1] == 0).all()
+    torch.testing.assert_close(theta.grad[0, 0, 0], (SMALL / (whole + SMALL) ** 2 / (1 - eta))[0, 0, 0] / 150)
+    assert alpha.grad is None, "forgetting is no way to save the cost of writing"
+
+
+def test_a_write_cost_makes_a_memory_write_less(fresh: Fresh, tmp_path: Path) -> None:
+    written = {}
+    for cost in (0.0, 1.0):
+        model = fresh("mag")
+        train(model, tmp_path / str(cost), write_cost=cost, stages=((1.0, 32),), steps=60)
+        gates = model(torch.from_numpy(STREAM[:64].astype(np.int64))[None], signals="gates").signals
+        written[cost] = lasting_writes(gates).item()
+    assert written[1.0] < 0.5 * written[0.0]

@@ -45,6 +45,7 @@ def file(tmp_path: Path) -> Path:
         ({"steps": 7.5}, "steps is 7.5"),
         ({"steps": True}, "steps is True"),
         ({"seed": -1}, "seed is -1"),
+        ({"tasks": (("word", 1.0),)}, "task_share is 0"),
         ({"batch_tokens": 8}, "batch_tokens 8 cannot hold"),
         ({"stages": ()}, "stages"),
         ({"stages": ((1.0, 0),)}, "stages"),

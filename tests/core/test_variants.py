@@ -172,7 +172,7 @@ def test_writes_frozen_later_leave_a_full_memory_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("gate", ["theta", "alpha"])
-def test_a_gate_can_be_exactly_nothing_and_learn_to_open_again(gate: str) -> None:
+def test_a_gate_can_be_exactly_nothing_and_only_writing_learns_to_open_again(gate: str) -> None:
     layer = build("mal").blocks[0].memory.requires_grad_(True)
     floor = {"theta": layer.writes_from, "alpha": layer.forgets_from}[gate]
     rows = {"theta": slice(0, 2), "alpha": slice(4, 6)}[gate]
@@ -185,7 +185,27 @@ def test_a_gate_can_be_exactly_nothing_and_learn_to_open_again(gate: str) -> Non
     assert (found[:, 0] == 0).all()
     torch.testing.assert_close(found[:, 1], torch.full((1, 5), 1e-5 / (1 - floor) / scale, dtype=torch.float64))
     found.sum().backward()
-    torch.testing.assert_close(layer.gates.bias.grad[rows], 5 * sides * (1 - sides) / (1 - floor) / scale)
+    slope = 5 * sides * (1 - sides) / (1 - floor) / scale
+    slope[0] *= gate == "theta"  # a head that forgets nothing stays so
+    torch.testing.assert_close(layer.gates.bias.grad[rows], slope)
+
+
+@pytest.mark.parametrize(("ablated", "gate"), [("momentum", "eta"), ("forgetting", "alpha")])
+def test_an_ablated_gate_is_zero_and_the_other_is_not(ablated: str, gate: str) -> None:
+    found = build("mag", **{ablated: False}).blocks[0].memory.gate(torch.randn(1, 5, 16, dtype=torch.float64))
+    for name in ("eta", "alpha"):
+        assert bool(getattr(found, name).any()) == (name != gate)
+
+
+@pytest.mark.parametrize("variant", WITH_MEMORY)
+def test_gates_alone_are_those_among_all_signals(variant: str) -> None:
+    model, ids = build(variant).requires_grad_(True), torch.randint(0, 32, (2, 21))
+    every, gates = model(ids, signals=True).signals, model(ids, signals="gates").signals
+    assert {"theta", "eta", "alpha"} <= set(gates)
+    assert "surprise" not in gates
+    for name in ("theta", "eta", "alpha"):
+        torch.testing.assert_close(gates[name], every[name])
+        assert gates[name].requires_grad
 
 
 def test_alpha_reaches_from_nothing_to_everything() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from torch import Tensor
 from titans_core.errors import ConfigError
 
 Weights = tuple[Tensor, ...]
+Wanted = bool | Literal["gates"]  # all signals, none, or of a memory only theta, eta and alpha, which cost nothing
 
 
 class MemoryScan(NamedTuple):

@@ -29,7 +29,7 @@ from titans_core.training.step import TrainStep
 
 LOOK = 20  # steps between looks at the loss: each look waits for the GPU
 SAVE = 60.0  # seconds
-COMPILE_FROM = 1500  # steps of a stage: compiling takes as long as it saves on about so many
+COMPILE_FROM = 1200  # steps of a stage: compiling takes as long as it saves on about so many
 
 
 class Training:
@@ -93,7 +93,9 @@ class Training:
         for batch in stage.loader(begin, self.workers):
             if train is None:
                 compiled = stage.steps - begin >= COMPILE_FROM
-                train = TrainStep(self.model, self.optimizers, batch, compiled=compiled)
+                longest = max(length for length, _ in self.recipe.plan())
+                cost = self.recipe.write_cost * (stage.length / longest) ** 2
+                train = TrainStep(self.model, self.optimizers, batch, write_cost=cost, compiled=compiled)
             fraction = schedule(self._done())
             stats = train(batch, fraction)
             self._rates.append(fraction)

@@ -22,6 +22,8 @@ class Recipe:
     stages: (fraction of all steps, tokens per window); windows fill the same batch of tokens. task_share of the windows
     are generated tasks, drawn by the weights in `tasks`; the rest are windows of the corpus. A target token counts by
     its role: text 1, facts and questions (which nobody can predict) fact_weight, answers answer_weight.
+    write_cost: what a whole write that lasts adds to its token's loss in the longest windows (see step.py); in shorter
+    ones less, as the square of their length: there are fewer writes, and fewer reads that they could disturb.
     A run that would take longer than max_minutes is stopped then, with its learning rate brought down in time.
 
     Raises ConfigError, naming the value, where no training can be run so.
@@ -38,6 +40,7 @@ class Recipe:
     tasks: tuple[tuple[str, float], ...] = ()
     answer_weight: float = 1.0
     fact_weight: float = 1.0
+    write_cost: float = 0.0
 
     def __post_init__(self) -> None:
         self._check_numbers()
@@ -57,6 +60,8 @@ class Recipe:
             raise ConfigError(f"unknown tasks: {', '.join(unknown)}; there are: {', '.join(TASKS)}")
         if not all(0 <= weight < math.inf for _, weight in self.tasks):
             raise ConfigError(f"tasks {dict(self.tasks)} need weights of at least 0")
+        if self.tasks and not self.task_share:
+            raise ConfigError("tasks are named, but task_share is 0: no window would be one; say how many, such as 0.4")
         if self.task_share and not sum(weight for _, weight in self.tasks) > 0:
             raise ConfigError("task_share is above 0, but no task has a weight; name some in tasks")
 

@@ -16,22 +16,29 @@ from titans_core.training.batches import Batch
 from titans_core.training.optimizer import Optimizers
 from titans_core.variants.mac import MacBlock
 
+LASTING = 1024  # tokens
+SMALL = 0.01  # a write of this size counts half
+
 Losses = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 class TrainStep:
     """Callable on batches of one shape; updates the model in place.
 
-    compiled: worth about a minute on CUDA where thousands of steps follow. Returns (5,) on the model's device, of this
+    compiled: worth about a minute on CUDA where thousands of steps follow. write_cost: weight of `lasting_writes` in
+    what is trained. Returns (5,) on the model's device, of this
     process's rows: the weighted loss that is trained, and the loss in nats of all tokens of plain text, how many they
     are, and the same of answers. `figures` makes means of them.
     """
 
-    def __init__(self, model: Model, optimizers: Optimizers, batch: Batch, *, compiled: bool = True) -> None:
+    def __init__(
+        self, model: Model, optimizers: Optimizers, batch: Batch, *, write_cost: float = 0.0, compiled: bool = True
+    ) -> None:
         self.model, self.optimizers = model, optimizers
         self.world = dist.get_world_size() if dist.is_initialized() else 1
         self.static = Batch(*(torch.zeros_like(x, device=model.device) for x in batch))
         self.losses: Losses = weighted
+        self.write_cost = write_cost if model.config.has_memory else 0.0
         self._replay = self._eager
         if model.device.type == "cuda":
             self._capture(compiled)
@@ -63,8 +70,10 @@ class TrainStep:
         """Loss and gradients of the batch in `static`, before any exchange between processes."""
         ids, role, weight = self.static
         with torch.autocast(self.model.device.type, torch.bfloat16, cache_enabled=False):
-            logits = self.model(ids[:, :-1].long()).logits
+            logits, _, gates = self.model(ids[:, :-1].long(), signals="gates" if self.write_cost else False)
         loss, stats = self.losses(logits, ids[:, 1:].long(), role, weight * self.world)
+        if gates is not None:
+            loss = loss + self.write_cost * lasting_writes(gates)
         loss.backward()
         return stats
 
@@ -87,8 +96,8 @@ class TrainStep:
             grad.copy_(part.view_as(grad))
 
     def _capture(self, compiled: bool) -> None:
+        _compile_blocks(self.model, compiled)
         if compiled:
-            _compile_blocks(self.model)
             self.losses = torch.compile(weighted)
         kept = {name: t.clone() for name, t in self.optimizers.tensors().items()}
         self.optimizers.set_rates(0.0)
@@ -125,10 +134,24 @@ def weighted(logits: Tensor, target: Tensor, role: Tensor, weight: Tensor) -> tu
     return loss, torch.stack((loss, *sums)).detach()
 
 
-def _compile_blocks(model: Model) -> None:
-    """Compile what each block does once per call: whole blocks, but of mac the parts around its loop of segments."""
+def lasting_writes(gates: dict[str, Tensor]) -> Tensor:
+    """How many of a token's writes last: for each head t / (t + SMALL) of the whole write t = theta / (1 - eta), times
+    what the head would keep of it for LASTING tokens; summed over heads and layers, mean over tokens.
+
+    gates: theta, eta, alpha, each (layers, B, H, T). The loss of windows of a few thousand tokens does not see what
+    many small writes do to a memory that never forgets. A cost in proportion to t would only shrink all writes, which
+    changes nothing: reads are normalised.
+    """
+    kept = (LASTING * torch.log1p(-gates["alpha"].detach()).mean(-1, keepdim=True)).exp()
+    whole = gates["theta"] / (1 - gates["eta"])
+    return (whole / (whole + SMALL) * kept).mean((1, 3)).sum()
+
+
+def _compile_blocks(model: Model, compiled: bool) -> None:
+    """Compile what each block does once per call: whole blocks, but of mac the parts around its loop of segments. Or
+    undo that, where an earlier stage did it."""
     for block in model.blocks:
         for name in ("before", "through", "after") if isinstance(block, MacBlock) else ("forward",):
-            part = getattr(block, name)
-            if not hasattr(part, "get_compiler_config"):  # a second stage finds them compiled
-                setattr(block, name, torch.compile(part, dynamic=False))
+            vars(block).pop(name, None)
+            if compiled:
+                setattr(block, name, torch.compile(getattr(block, name), dynamic=False))

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 from torch import Tensor
 
 from titans_core.config import Settings
+from titans_core.memory.types import Wanted
 
 Signals = dict[str, Tensor]  # name -> (B, H, T)
 
@@ -16,7 +17,7 @@ class Step(NamedTuple):
 
     position: int  # index of the first token of this call
     settings: Settings
-    signals: bool
+    signals: Wanted
 
 
 class Block(Protocol):

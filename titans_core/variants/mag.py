@@ -33,6 +33,6 @@ class MagBlock(nn.Module):
         y, cache = self.attention(h, cache, step.position)  # eq. 27
         m, memory, signals = self.memory(h, memory, step.settings, step.signals)
         o, gate = self.combine(y, m)  # eq. 28: o = y (x) M(x)
-        if step.signals:
+        if step.signals is True:
             signals["gate"] = gate.unflatten(-1, (self.memory.heads, -1)).mean(-1).mT
         return self.feed_forward(x + o), (cache, memory), signals
