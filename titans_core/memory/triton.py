@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from titans_core.memory.linear import Prepared
 
 WIDTHS = (16, 32, 64, 128)  # of a head: what the kernels are written for
-COLUMNS = 32  # per program
+PROGRAMS = 128  # about as many as a large GPU has processors
 _ALLOWED = importlib.util.find_spec("triton") is not None and os.environ.get("TITANSCOPE_TRITON", "1") != "0"
 
 
@@ -45,7 +45,7 @@ def _forward(given: list[Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor, Tenso
 
     results = _results(given)
     batch, heads, count, block, width = given[0].shape
-    columns = min(COLUMNS, width)
+    columns = _columns(batch * heads, width)
     forward_kernel[(batch * heads, width // columns)](
         *given, results[0], *results[3:], *results[1:3], count, block, width, columns, _precision(), num_warps=4
     )
@@ -69,7 +69,7 @@ def _backward(saved: list[Tensor], wanted: list[Tensor]) -> list[Tensor]:
 
     q, v = saved[0], saved[2]
     batch, heads, count, block, width = q.shape
-    columns = min(COLUMNS, width)
+    columns = _columns(batch * heads, width)
     parts = width // columns
     # what all columns share is written once per program and added up
     shared = [q.new_empty(parts, *x.shape) for i, x in enumerate(saved[:-2]) if i != 2]
@@ -99,6 +99,11 @@ def _differentiate(ctx: Any, *grads: Tensor) -> list[Tensor]:
 
 
 _forward.register_autograd(_differentiate, setup_context=_remember)
+
+
+def _columns(rows: int, width: int) -> int:
+    """Columns per program: 32, or 16 where that leaves processors without work."""
+    return 16 if rows * width // 32 < PROGRAMS else min(32, width)
 
 
 def _precision() -> str:
