@@ -75,31 +75,52 @@ class WindowAttention(_Projections):
         return out, Cache(past_k[:, :, -window:], past_v[:, :, -window:], min(window, cache.filled + length))
 
 
+class Known(NamedTuple):
+    """What attention in segments needs that no read has part in: of all tokens, (B, H, T, D), positions turned in; of
+    the persistent tokens, (B, H, P, D); and the rotation of a segment's positions."""
+
+    q: Tensor
+    k: Tensor
+    v: Tensor
+    prefix: tuple[Tensor, Tensor]
+    rotation: tuple[Tensor, Tensor]
+
+    def segments(self, size: int) -> list[Known]:
+        """Of each segment of `size` tokens; the last may be shorter."""
+        parts = zip(self.q.split(size, 2), self.k.split(size, 2), self.v.split(size, 2), strict=True)
+        return [Known(q, k, v, self.prefix, self.rotation) for q, k, v in parts]
+
+
 class SegmentAttention(_Projections):
     """Causal attention inside one segment, over [persistent | read | segment] (eq. 22-23).
 
     The read made for position j is visible to positions >= j only: it was made with that token's query.
     """
 
-    def forward(self, q: Tensor, k: Tensor, v: Tensor, read: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """q, k, v: (B, H, C, D) of `split`, one segment; read: (B, C, H*D).
+    def known(self, x: Tensor) -> Known:
+        """Of tokens x (B, T, H*D) that begin with a segment's first."""
+        q, k, v = self.split(x)
+        rotation = rotary(0, self.window, q.shape[-1], q)
+        turns = -(-x.shape[1] // self.window)
+        cos, sin = (part.repeat(turns, 1)[: x.shape[1]] for part in rotation)
+        return Known(rotate(q, (cos, sin)), rotate(k, (cos, sin)), v, self.prefix(x.shape[0]), rotation)
 
-        Returns the output (B, C, H*D) and the attention mass on each part, (B, H, C).
+    def forward(self, known: Known, read: Tensor) -> tuple[Tensor, Tensor]:
+        """known: of one segment of C tokens; read: (B, C, H*D).
+
+        Returns the output (B, C, H*D) and who attends to what, (B, H, C, P + 2C), each row adding up to 1.
         """
-        batch, length, _ = read.shape
-        _, read_k, read_v = self.split(read)
-        rotation = rotary(0, length, q.shape[-1], q)
-        q, k, read_k = (rotate(part, rotation) for part in (q, k, read_k))
-        prefix_k, prefix_v = self.prefix(batch)
-        prefix = prefix_k.shape[2]
-        scores = q @ torch.cat((prefix_k, read_k, k), 2).mT * q.shape[-1] ** -0.5
-        causal = torch.ones(length, length, dtype=torch.bool, device=q.device).tril()
-        mask = torch.cat((causal.new_ones(length, prefix), causal, causal), 1)
+        length = read.shape[1]
+        keys_values = F.linear(read, self.qkv.weight[read.shape[2] :])
+        k, v = keys_values.unflatten(-1, (2 * self.heads, -1)).transpose(1, 2).chunk(2, 1)
+        cos, sin = known.rotation
+        k = rotate(F.rms_norm(k, k.shape[-1:]), (cos[:length], sin[:length]))
+        prefix_k, prefix_v = known.prefix
+        scores = known.q @ torch.cat((prefix_k, k, known.k), 2).mT * k.shape[-1] ** -0.5
+        causal = torch.ones(length, length, dtype=torch.bool, device=k.device).tril()
+        mask = torch.cat((causal.new_ones(length, prefix_k.shape[2]), causal, causal), 1)
         share = scores.masked_fill(~mask, float("-inf")).softmax(-1)
-        out = (share @ torch.cat((prefix_v, read_v, v), 2)).transpose(1, 2).flatten(2)
-        parts = share.detach().split((prefix, length, length), -1)
-        names = ("share_persistent", "share_memory", "share_segment")
-        return out, {name: part.sum(-1) for name, part in zip(names, parts, strict=True)}
+        return (share @ torch.cat((prefix_v, v, known.v), 2)).transpose(1, 2).flatten(2), share
 
 
 def rotary(position: int, length: int, width: int, like: Tensor) -> tuple[Tensor, Tensor]:

@@ -129,7 +129,7 @@ class MemoryLayer(nn.Module):
         mixed = taps[0] * padded[:, :length]
         for tap in range(1, self.taps):
             mixed = torch.addcmul(mixed, taps[tap], padded[:, tap : tap + length])
-        return F.silu(mixed), padded[:, length:]
+        return F.silu(mixed), padded[:, length:].contiguous()  # alone, not with all it is cut from
 
     def _split(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)

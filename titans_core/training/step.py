@@ -10,7 +10,8 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.nn import functional as F
 
-from titans_core.model import Model
+from titans_core.layers.memory import MemoryState
+from titans_core.model import Model, ModelState
 from titans_core.tasks import Role
 from titans_core.training.batches import Batch
 from titans_core.training.optimizer import Optimizers
@@ -39,9 +40,10 @@ class TrainStep:
         self.static = Batch(*(torch.zeros_like(x, device=model.device) for x in batch))
         self.losses: Losses = weighted
         self.write_cost = write_cost if model.config.has_memory else 0.0
+        self.compiled = compiled and model.device.type == "cuda"
         self._replay = self._eager
         if model.device.type == "cuda":
-            self._capture(compiled)
+            self._capture()
 
     def __call__(self, batch: Batch, fraction: float) -> Tensor:
         """fraction: of the peak learning rates."""
@@ -70,7 +72,8 @@ class TrainStep:
         """Loss and gradients of the batch in `static`, before any exchange between processes."""
         ids, role, weight = self.static
         with torch.autocast(self.model.device.type, torch.bfloat16, cache_enabled=False):
-            logits, _, gates = self.model(ids[:, :-1].long(), signals="gates" if self.write_cost else False)
+            start = _with_gradients(self.model.start(len(ids))) if self.compiled else None
+            logits, _, gates = self.model(ids[:, :-1].long(), start, signals="gates" if self.write_cost else False)
         loss, stats = self.losses(logits, ids[:, 1:].long(), role, weight * self.world)
         if gates is not None:
             loss = loss + self.write_cost * lasting_writes(gates)
@@ -95,9 +98,9 @@ class TrainStep:
         for grad, part in zip(grads, flat.split([g.numel() for g in grads]), strict=True):
             grad.copy_(part.view_as(grad))
 
-    def _capture(self, compiled: bool) -> None:
-        _compile_blocks(self.model, compiled)
-        if compiled:
+    def _capture(self) -> None:
+        _compile_blocks(self.model, self.compiled)
+        if self.compiled:
             self.losses = torch.compile(weighted)
         kept = {name: t.clone() for name, t in self.optimizers.tensors().items()}
         self.optimizers.set_rates(0.0)
@@ -145,6 +148,15 @@ def lasting_writes(gates: dict[str, Tensor]) -> Tensor:
     kept = (LASTING * torch.log1p(-gates["alpha"].detach()).mean(-1, keepdim=True)).exp()
     whole = gates["theta"] / (1 - gates["eta"])
     return (whole / (whole + SMALL) * kept).mean((1, 3)).sum()
+
+
+def _with_gradients(start: ModelState) -> ModelState:
+    """The same, so that mac's first segment is compiled like those after it: their state comes with gradients."""
+    for layer in start.layers:
+        if isinstance(layer, MemoryState):
+            for t in (*layer.weights, *layer.momentum, layer.tail):
+                t.requires_grad_()
+    return start
 
 
 def _compile_blocks(model: Model, compiled: bool) -> None:

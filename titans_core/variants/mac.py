@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from titans_core.config import ModelConfig
-from titans_core.layers.attention import SegmentAttention
+from titans_core.layers.attention import Known, SegmentAttention
 from titans_core.layers.feed_forward import FeedForward
 from titans_core.layers.memory import Combine, HeadNorm, MemoryLayer, MemoryState
 from titans_core.variants.block import Signals, Step
@@ -32,10 +32,10 @@ class MacBlock(nn.Module):
         return self.memory.start(batch)
 
     def forward(self, x: Tensor, state: MemoryState, step: Step) -> tuple[Tensor, MemoryState, Signals]:
-        *parts, query_tail = self.before(x, state.query_tail)
+        known, asked, query_tail = self.before(x, state.query_tail)
         ys, ms, named = [], [], []
-        for q, k, v, asked in zip(*(part.split(self.segment, 2) for part in parts), strict=True):
-            y, m, state, signals = self.through(q, k, v, asked, state, step)
+        for of_segment, questions in zip(known.segments(self.segment), asked.split(self.segment, 2), strict=True):
+            y, m, state, signals = self.through(of_segment, questions, state, step)
             ys.append(y)
             ms.append(m)
             named.append(signals)
@@ -43,21 +43,30 @@ class MacBlock(nn.Module):
         joined = {name: torch.cat([n[name] for n in named], 2) for name in named[0]} if step.signals else {}
         return x, state._replace(query_tail=query_tail), joined
 
-    def before(self, x: Tensor, query_tail: Tensor) -> tuple[Tensor, ...]:
+    def before(self, x: Tensor, query_tail: Tensor) -> tuple[Known, Tensor, Tensor]:
         """What depends on the tokens alone: attention's q, k, v, the questions to the past, and their last inputs."""
         h = self.norm(x)
-        return *self.attention.split(h), *self.memory.queries(h, query_tail)
+        return self.attention.known(h), *self.memory.queries(h, query_tail)
 
     def through(
-        self, q: Tensor, k: Tensor, v: Tensor, asked: Tensor, state: MemoryState, step: Step
+        self, known: Known, asked: Tensor, state: MemoryState, step: Step
     ) -> tuple[Tensor, Tensor, MemoryState, Signals]:
         """One segment: what attention made of it, what the memory says to that after its write, and the state."""
         read = self.memory.recall(asked, state, step.settings)  # eq. 21: h = M_{t-1}(q)
-        y, shares = self.attention(q, k, v, self.read_norm(read) + self.read_mark)  # eqs. 22-23
+        y, share = self.attention(known, self.read_norm(read) + self.read_mark)  # eqs. 22-23
         y = self.write_norm(self.mix(y))
         m, state, signals = self.memory(y, state, step.settings, step.signals)  # eq. 24: write y, then read
-        return y, m, state, {**signals, **shares} if step.signals else {}
+        if step.signals is True:
+            signals |= _shares(share.detach(), asked.shape[2])
+        return y, m, state, signals
 
     def after(self, x: Tensor, y: Tensor, m: Tensor) -> Tensor:
         """eq. 25, o = y (x) M_t(y), and the feed-forward layer."""
         return self.feed_forward(x + self.combine(y, m)[0])
+
+
+def _shares(share: Tensor, length: int) -> Signals:
+    """The attention mass (B, H, C) on each part of [persistent | read | segment]."""
+    parts = share.split((share.shape[-1] - 2 * length, length, length), -1)
+    names = ("share_persistent", "share_memory", "share_segment")
+    return {name: part.sum(-1) for name, part in zip(names, parts, strict=True)}
