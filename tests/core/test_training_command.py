@@ -165,6 +165,8 @@ def test_what_cannot_be_trained_is_refused_in_one_line(tmp_path: Path, data: Pat
         (arguments(tmp_path, data, out, "--resume"), "no training to resume in"),
         (arguments(tmp_path, data, out, "--variant", "mega"), "recall.toml: unknown variant 'mega'"),
         (arguments(tmp_path, data, out, "--steps", 0), "recall.toml: steps 0"),
+        (arguments(tmp_path, data, out, "--set", "heads=7"), "must split into 7 heads"),
+        (arguments(tmp_path, data, out, "--set", "momentun=false"), "unknown model settings: momentun"),
         (arguments(tmp_path, data, tmp_path / "recall.toml"), "is a file"),
         (arguments(tmp_path, tmp_path / "nowhere", out), "nowhere does not exist; give a JSONL file"),
         (arguments(tmp_path, data, out, "--device", "tpu"), "unknown device 'tpu'"),

@@ -11,7 +11,7 @@ import pytest
 from titans_core import assets
 from titans_core.config import ModelConfig
 from titans_core.errors import ConfigError
-from titans_core.training.recipe import Recipe, read_recipe
+from titans_core.training.recipe import Recipe, parse_settings, read_recipe
 
 GOOD = """
 [model]
@@ -103,6 +103,15 @@ def test_a_variant_has_its_own_values(file: Path) -> None:
     assert read_recipe(file, variant="mac")[0].window == 128
     assert read_recipe(file, variant="mal")[0].window == 64
     assert read_recipe(file, variant="mac", window=32)[0].window == 32, "what is asked for wins"
+
+
+def test_any_value_can_be_set(file: Path) -> None:
+    changes = parse_settings(["momentum=false", "write_cost = 0.2", "stages=[[1.0, 64]]"])
+    model, recipe = read_recipe(file, **changes)
+    assert (model.momentum, recipe.write_cost, recipe.stages) == (False, 0.2, ((1.0, 64),))
+    for wrong in ("momentum", "momentum=no", "dim=16\nheads=1"):
+        with pytest.raises(ConfigError, match="NAME=VALUE"):
+            parse_settings([wrong])
 
 
 @pytest.mark.parametrize("name", assets.checkpoint_names())

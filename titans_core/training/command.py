@@ -20,7 +20,7 @@ from titans_core.tokenizer import Tokenizer
 from titans_core.training.batches import Part
 from titans_core.training.guard import Diverged
 from titans_core.training.loop import Training
-from titans_core.training.recipe import Recipe, read_recipe
+from titans_core.training.recipe import Recipe, parse_settings, read_recipe
 from titans_core.training.state import NAME
 
 WORDS_FROM = 4_000_000  # tokens of the corpus whose words serve as keys and values too
@@ -46,6 +46,13 @@ WORDS_FROM = 4_000_000  # tokens of the corpus whose words serve as keys and val
     type=float,
     help=f"slow down and stop by then  [default: what CONFIG says, or {Recipe.max_minutes:g}]",
 )
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="any other value of [model] or [training] instead of the one in CONFIG, such as momentum=false; repeatable",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda")
 @click.option("--workers", default=0, show_default=True, help="processes that make batches; 0: the training itself")
 @click.option("--resume", is_flag=True, help="go on from the state in --out, with the same CONFIG and options")
@@ -58,6 +65,7 @@ def train_command(
     steps: int | None,
     seed: int | None,
     max_minutes: float | None,
+    settings: tuple[str, ...],
     device: str,
     workers: int,
     resume: bool,
@@ -68,7 +76,8 @@ def train_command(
 
     SIGTERM and Ctrl-C save and end; --resume goes on from there to the same result as without a stop.
     """
-    settings, recipe = read_recipe(config, variant=variant, steps=steps, seed=seed, max_minutes=max_minutes)
+    named = {"variant": variant, "steps": steps, "seed": seed, "max_minutes": max_minutes}
+    shape, recipe = read_recipe(config, **{**parse_settings(settings), **named})
     if os.environ.get("RANK", "0") == "0":  # of torchrun's processes, the one that writes
         click.get_current_context().with_resource(output_folder(out))
     if (out / NAME).exists() and not resume:
@@ -83,7 +92,7 @@ def train_command(
     if part.rank == 0:
         click.echo(f"{len(stream):,} tokens of text", err=True)
     torch.manual_seed(recipe.seed)
-    model = Model(settings).to(target)
+    model = Model(shape).to(target)
     model.tokenizer = tokenizer
     training = Training(
         model,

@@ -6,6 +6,7 @@ import dataclasses
 import math
 import operator
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,18 @@ def read_recipe(path: Path, **changes: Any) -> tuple[ModelConfig, Recipe]:
         return ModelConfig.from_dict(model), Recipe(**_frozen(training))
     except (TypeError, ConfigError) as error:
         raise ConfigError(f"{path}: {error}") from None
+
+
+def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
+    """NAME=VALUE, the value as in TOML, as the `changes` of read_recipe. Raises ConfigError for anything else."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, _, value = pair.partition("=")
+        try:
+            (found[name.strip()],) = tomllib.loads(f"value = {value}").values()
+        except ValueError:
+            raise ConfigError(f"{pair!r} is not NAME=VALUE with a value as in TOML, such as momentum=false") from None
+    return found
 
 
 def _model_table(tables: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
