@@ -49,8 +49,15 @@ def linear_scan(
 
     Returns reads (B, H, N*C, D), weights and momentum after the last token, and the signals if asked for.
     """
+    fused = triton.usable(parts[0], parts[2])
+    if fused and not signals:
+        q, k, v, *gates = parts
+        reads, weights, momentum, _ = triton.blocks(
+            Prepared(q, k, v, *triton.prepare(q, k, *gates)), weights, momentum, states=False
+        )
+        return reads.flatten(2, 3), weights, momentum, None
     decays, prepared, inverse = _prepare(*parts)
-    if triton.usable(prepared.q, prepared.v):
+    if fused:
         reads, weights, momentum, starts = triton.blocks(prepared, weights, momentum, states=signals)
     else:
         reads, weights, momentum, starts = _blocks(prepared, weights, momentum, states=signals)

@@ -1,7 +1,7 @@
-"""The block recurrence of `linear.py` as one kernel for CUDA, forward and backward.
+"""The memory of `linear.py` as four kernels for CUDA: what its blocks need, the recurrence, and the gradients of both.
 
-One program owns one memory's columns D_out [j, j + COLUMNS) and keeps their W and S in registers over all blocks of a
-text: columns never meet in the recurrence, only in the gradients of what they share, which are added up afterwards.
+In the recurrence one program owns one memory's columns D_out [j, j + COLUMNS) and keeps their W and S in registers over
+all blocks of a text: columns never meet in it, only in the gradients of what they share, which are added up afterwards.
 The forward pass leaves W and S at the start of every block, from which the backward pass recomputes the rest.
 
 `TITANSCOPE_TRITON=0` in the environment turns it off. Shapes: R = B*H rows, N blocks, C tokens per block, D width.
@@ -10,6 +10,7 @@ The forward pass leaves W and S at the start of every block, from which the back
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,62 @@ def usable(q: Tensor, v: Tensor) -> bool:
     size, block = q.shape[-1], q.shape[-2]
     fits = q.is_cuda and q.dtype == torch.float32 and size == v.shape[-1] and size in WIDTHS
     return _ALLOWED and fits and block >= 16 and block & (block - 1) == 0
+
+
+def prepare(q: Tensor, k: Tensor, theta: Tensor, eta: Tensor, alpha: Tensor) -> list[Tensor]:
+    """All of `linear.Prepared` after v. q, k: (B, H, N, C, D); theta, eta, alpha: (B, H, N, C)."""
+    return _prepare([x.contiguous() for x in (q, k, theta, eta, alpha)])[:-1]
+
+
+@torch.library.custom_op("titanscope::prepare", mutates_args=())
+def _prepare(given: list[Tensor]) -> list[Tensor]:
+    from titans_core.memory.triton_prepare import forward_kernel  # noqa: PLC0415 (needs the triton library)
+
+    results = _prepared(given)
+    batch, heads, count, block, width = given[0].shape
+    forward_kernel[(batch * heads * count,)](*given, *results, block, width, _precision(), num_warps=4)
+    return results
+
+
+@_prepare.register_fake
+def _prepared(given: list[Tensor]) -> list[Tensor]:
+    """solve, attend, six of (..., C), carry (...) and the inverse, not filled in."""
+    q, theta = given[0], given[2]
+    square = (*q.shape[:-1], q.shape[-2])
+    return [
+        q.new_empty(square),
+        q.new_empty(square),
+        *(torch.empty_like(theta) for _ in range(6)),
+        q.new_empty(q.shape[:3]),
+        q.new_empty(square),
+    ]
+
+
+@torch.library.custom_op("titanscope::prepare_backward", mutates_args=())
+def _prepare_backward(saved: list[Tensor], wanted: list[Tensor]) -> list[Tensor]:
+    """saved: what the forward was given, and the inverse. wanted: gradients of all else it returned."""
+    from titans_core.memory.triton_prepare import backward_kernel  # noqa: PLC0415 (needs the triton library)
+
+    results = _prepare_gradients(saved, wanted)
+    batch, heads, count, block, width = saved[0].shape
+    backward_kernel[(batch * heads * count,)](*saved, *wanted, *results, block, width, _precision(), num_warps=4)
+    return results
+
+
+@_prepare_backward.register_fake
+def _prepare_gradients(saved: list[Tensor], wanted: list[Tensor]) -> list[Tensor]:
+    return [torch.empty_like(x) for x in saved[:-1]]
+
+
+def _remember_prepared(ctx: Any, inputs: tuple[list[Tensor]], output: list[Tensor]) -> None:
+    ctx.save_for_backward(*inputs[0], output[-1])
+
+
+def _differentiate_prepared(ctx: Any, grads: list[Tensor]) -> list[Tensor]:
+    return _prepare_backward(list(ctx.saved_tensors), [g.contiguous() for g in grads[:-1]])  # none for the inverse
+
+
+_prepare.register_autograd(_differentiate_prepared, setup_context=_remember_prepared)
 
 
 def blocks(
@@ -64,29 +121,30 @@ def _results(given: list[Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor, Tenso
 
 @torch.library.custom_op("titanscope::blocks_backward", mutates_args=())
 def _backward(saved: list[Tensor], wanted: list[Tensor]) -> list[Tensor]:
-    """saved: what the forward was given but W and S, and its W and S per block. wanted: gradients of reads, W, S."""
+    """saved: what the forward was given but W and S, and its W and S per block. wanted: gradients of reads, W, S.
+
+    Returns the gradients of all that the columns share, one after the other in one tensor, and those of v, W and S.
+    """
     from titans_core.memory.triton_kernels import backward_kernel  # noqa: PLC0415 (needs the triton library)
 
-    q, v = saved[0], saved[2]
-    batch, heads, count, block, width = q.shape
+    batch, heads, count, block, width = saved[0].shape
     columns = _columns(batch * heads, width)
     parts = width // columns
-    # what all columns share is written once per program and added up
-    shared = [q.new_empty(parts, *x.shape) for i, x in enumerate(saved[:-2]) if i != 2]
-    own = [torch.empty_like(v), *(q.new_empty(batch, heads, width, width) for _ in range(2))]
-    ends = [q.new_empty(parts, batch, heads, count) for _ in range(2)]  # of keep and carried at a block's last token
+    shared, *own = _gradients(saved, wanted)
+    every = shared.new_empty(parts, *shared.shape)  # what all columns share is written once per program and added up
+    of_each = [x for i, x in enumerate(saved[:-2]) if i != 2]
+    places = every[0].split([x.numel() for x in of_each])
     backward_kernel[(batch * heads, parts)](
-        *saved, *wanted, *shared, *own, *ends, batch * heads, count, block, width, columns, _precision(), num_warps=4
-    )
-    dq, dk, solve, attend, keep, carried, *others = (x.sum(0) for x in shared)
-    keep[..., -1] += ends[0].sum(0)
-    carried[..., -1] += ends[1].sum(0)
-    return [dq, dk, own[0], solve, attend, keep, carried, *others, *own[1:]]
+        *saved, *wanted, *places, *own,
+        len(shared), count, block, width, columns, _precision(), num_warps=4,
+    )  # fmt: skip
+    return [every.sum(0), *own]
 
 
 @_backward.register_fake
 def _gradients(saved: list[Tensor], wanted: list[Tensor]) -> list[Tensor]:
-    return [torch.empty_like(x) for x in (*saved[:-2], wanted[1], wanted[2])]
+    size = sum(math.prod(x.shape) for i, x in enumerate(saved[:-2]) if i != 2)
+    return [saved[0].new_empty(size), *(torch.empty_like(x) for x in (saved[2], *wanted[1:]))]
 
 
 def _remember(ctx: Any, inputs: tuple[list[Tensor]], output: tuple[Tensor, ...]) -> None:
@@ -95,7 +153,13 @@ def _remember(ctx: Any, inputs: tuple[list[Tensor]], output: tuple[Tensor, ...])
 
 def _differentiate(ctx: Any, *grads: Tensor) -> list[Tensor]:
     # the states per block are for signals, which nothing is trained by
-    return _backward(list(ctx.saved_tensors), [g.contiguous() for g in grads[:3]])
+    saved = list(ctx.saved_tensors)
+    shared, dv, dw, ds = _backward(saved, [g.contiguous() for g in grads[:3]])
+    of_each = [x for i, x in enumerate(saved[:-2]) if i != 2]
+    dq, dk, *others = (
+        part.view(x.shape) for part, x in zip(shared.split([x.numel() for x in of_each]), of_each, strict=True)
+    )
+    return [dq, dk, dv, *others, dw, ds]
 
 
 _forward.register_autograd(_differentiate, setup_context=_remember)

@@ -52,17 +52,17 @@ def backward_kernel(
     q_, k_, v_, solve_, attend_, keep_, carried_, keep_before_, carried_before_, into_w_, into_s_, carry_,
     all_w_, all_s_, dreads_, dw_end_, ds_end_,
     dq_, dk_, dsolve_, dattend_, dkeep_, dcarried_, dkeep_before_, dcarried_before_, dinto_w_, dinto_s_, dcarry_,
-    dv_, dw_, ds_, dkeep_end_, dcarried_end_,
-    R, N, C: tl.constexpr, D: tl.constexpr, V: tl.constexpr, PRECISION: tl.constexpr,
+    dv_, dw_, ds_,
+    SHARED, N, C: tl.constexpr, D: tl.constexpr, V: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
     row, part = tl.program_id(0).to(tl.int64), tl.program_id(1)
     t, d, j = tl.arange(0, C), tl.arange(0, D), part * V + tl.arange(0, V)
     td, tj, tt, dj = t[:, None] * D + d, t[:, None] * D + j, t[:, None] * C + t, d[:, None] * D + j
     dw = tl.load(dw_end_ + row * D * D + dj)
     ds = tl.load(ds_end_ + row * D * D + dj)
+    share = part.to(tl.int64) * SHARED  # where this program's part of what the columns have in common begins
     for back in range(N):
         at = row * N + N - 1 - back
-        out = part * R * N + at  # this program's share of what columns have in common
         w, s = tl.load(all_w_ + at * D * D + dj), tl.load(all_s_ + at * D * D + dj)
         k, q = tl.load(k_ + at * C * D + td), tl.load(q_ + at * C * D + td)
         v, dy = tl.load(v_ + at * C * D + tj), tl.load(dreads_ + at * C * D + tj)
@@ -77,33 +77,34 @@ def backward_kernel(
         dz = -tl.dot(tl.trans(attend), dy, input_precision=PRECISION)
         dz -= into_w[:, None] * tl.dot(k, dw, input_precision=PRECISION)
         dz -= into_s[:, None] * tl.dot(k, ds, input_precision=PRECISION)
-        tl.store(dattend_ + out * C * C + tt, -tl.dot(dy, tl.trans(z), input_precision=PRECISION))
+        tl.store(dattend_ + share + at * C * C + tt, -tl.dot(dy, tl.trans(z), input_precision=PRECISION))
         to_w = -tl.dot(z, tl.trans(dw), input_precision=PRECISION)  # gradient of the row into_w * k
         to_s = -tl.dot(z, tl.trans(ds), input_precision=PRECISION)
         dk = into_w[:, None] * to_w + into_s[:, None] * to_s
-        tl.store(dinto_w_ + out * C + t, tl.sum(k * to_w, 1))
-        tl.store(dinto_s_ + out * C + t, tl.sum(k * to_s, 1))
+        tl.store(dinto_w_ + share + at * C + t, tl.sum(k * to_w, 1))
+        tl.store(dinto_s_ + share + at * C + t, tl.sum(k * to_s, 1))
 
         dright = tl.dot(tl.trans(solve), dz, input_precision=PRECISION)
-        tl.store(dsolve_ + out * C * C + tt, tl.dot(dz, tl.trans(right), input_precision=PRECISION))
+        tl.store(dsolve_ + share + at * C * C + tt, tl.dot(dz, tl.trans(right), input_precision=PRECISION))
         tl.store(dv_ + at * C * D + tj, -dright)
         from_w = tl.dot(dright, tl.trans(w), input_precision=PRECISION)
         from_s = tl.dot(dright, tl.trans(s), input_precision=PRECISION)
         dk += keep_before[:, None] * from_w + carried_before[:, None] * from_s
-        tl.store(dkeep_before_ + out * C + t, tl.sum(k * from_w, 1))
-        tl.store(dcarried_before_ + out * C + t, tl.sum(k * from_s, 1))
-        tl.store(dk_ + out * C * D + td, dk)
+        tl.store(dkeep_before_ + share + at * C + t, tl.sum(k * from_w, 1))
+        tl.store(dcarried_before_ + share + at * C + t, tl.sum(k * from_s, 1))
+        tl.store(dk_ + share + at * C * D + td, dk)
         read_w = tl.dot(dy, tl.trans(w), input_precision=PRECISION)
         read_s = tl.dot(dy, tl.trans(s), input_precision=PRECISION)
-        tl.store(dkeep_ + out * C + t, tl.sum(q * read_w, 1))
-        tl.store(dcarried_ + out * C + t, tl.sum(q * read_s, 1))
-        tl.store(dq_ + out * C * D + td, keep[:, None] * read_w + carried[:, None] * read_s)
+        ends = t == C - 1  # the last token's also decide what is left of W and S
+        dkeep = tl.sum(q * read_w, 1) + tl.where(ends, tl.sum(tl.sum(dw * w, 1), 0), 0.0)
+        dcarried = tl.sum(q * read_s, 1) + tl.where(ends, tl.sum(tl.sum(dw * s, 1), 0), 0.0)
+        tl.store(dkeep_ + share + at * C + t, dkeep)
+        tl.store(dcarried_ + share + at * C + t, dcarried)
+        tl.store(dq_ + share + at * C * D + td, keep[:, None] * read_w + carried[:, None] * read_s)
 
         keep_end, carried_end = tl.load(keep_ + at * C + C - 1), tl.load(carried_ + at * C + C - 1)
         carry = tl.load(carry_ + at)
-        tl.store(dkeep_end_ + out, tl.sum(tl.sum(dw * w, 1), 0))
-        tl.store(dcarried_end_ + out, tl.sum(tl.sum(dw * s, 1), 0))
-        tl.store(dcarry_ + out, tl.sum(tl.sum(ds * s, 1), 0))
+        tl.store(dcarry_ + share + at, tl.sum(tl.sum(ds * s, 1), 0))
         qt, kt = tl.trans(q), tl.trans(k)
         ds = carried_end * dw + carry * ds
         ds += tl.dot(kt, carried_before[:, None] * dright, input_precision=PRECISION)

@@ -1,0 +1,133 @@
+"""The kernels that make `linear.Prepared` of keys, queries and gates, and its gradients: one program per block.
+
+Only imported where the triton library is there. Names follow `linear.py` and `decay.py`: E, B and A are matrices of
+(t, s) over a block's tokens, H is carry, `before` is the row above, and d* are gradients.
+"""
+
+# Kernels are compiled from this source: pointers have no types, and a function's length is the length of its program.
+# mypy: ignore-errors
+
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def _times(a, b):
+    return a * b
+
+
+@triton.jit
+def _decay(gate, row, column):
+    """L[t, s] = prod of gate[s+1..t] for s <= t, else 0."""
+    factors = tl.where(row > column, gate[:, None], 1.0)
+    return tl.where(row >= column, tl.associative_scan(factors, 0, _times), 0.0)
+
+
+@triton.jit
+def _above(x, row, column):
+    """x with every row moved down by one; exact, since each product is with 0 or 1."""
+    return tl.dot(tl.where(row == column + 1, 1.0, 0.0), x, input_precision="ieee")
+
+
+@triton.jit
+def forward_kernel(
+    q_, k_, theta_, eta_, alpha_,
+    solve_, attend_, keep_, carried_, keep_before_, carried_before_, into_w_, into_s_, carry_, inverse_,
+    C: tl.constexpr, D: tl.constexpr, PRECISION: tl.constexpr,
+):  # fmt: skip
+    at = tl.program_id(0).to(tl.int64)
+    t, d = tl.arange(0, C), tl.arange(0, D)
+    row, column = t[:, None], t[None, :]
+    td, tt = row * D + d, row * C + column
+    step, eta = 2 * tl.load(theta_ + at * C + t), tl.load(eta_ + at * C + t)
+    kept = 1 - tl.load(alpha_ + at * C + t)
+    E, B = _decay(eta, row, column), _decay(kept, row, column)
+    A = tl.dot(B, E, input_precision=PRECISION)
+    carry = tl.sum(tl.where(column == 0, E, 0.0), 1) * tl.sum(tl.where(t == 0, eta, 0.0), 0)
+    keep = tl.sum(tl.where(column == 0, B, 0.0), 1) * tl.sum(tl.where(t == 0, kept, 0.0), 0)
+    carried = tl.sum(B * carry[None, :], 1)
+    tl.store(keep_ + at * C + t, keep)
+    tl.store(carried_ + at * C + t, carried)
+    tl.store(keep_before_ + at * C + t + 1, keep, mask=t < C - 1)
+    tl.store(keep_before_ + at * C, 1.0)
+    tl.store(carried_before_ + at * C + t + 1, carried, mask=t < C - 1)
+    tl.store(carried_before_ + at * C, 0.0)
+    last = row == C - 1
+    tl.store(into_w_ + at * C + t, tl.sum(tl.where(last, A, 0.0), 0))
+    tl.store(into_s_ + at * C + t, tl.sum(tl.where(last, E, 0.0), 0))
+    tl.store(carry_ + at, tl.sum(tl.where(t == C - 1, carry, 0.0), 0))
+
+    k, q = tl.load(k_ + at * C * D + td), tl.load(q_ + at * C * D + td)
+    kt = tl.trans(k)
+    tl.store(attend_ + at * C * C + tt, tl.dot(q, kt, input_precision=PRECISION) * A)
+    minus = -tl.dot(k, kt, input_precision=PRECISION) * _above(A, row, column) * step[None, :]  # -L
+    inverse = minus
+    for i in range(1, C):  # row by row: X_i = -L_i - sum_{j<i} L_ij X_j, and (I + L)^-1 = I + X
+        found = tl.sum(tl.where(row == i, minus, 0.0), 0)
+        found += tl.sum(found[:, None] * inverse, 0)
+        inverse = tl.where(row == i, found[None, :], inverse)
+    inverse += tl.where(row == column, 1.0, 0.0)
+    tl.store(inverse_ + at * C * C + tt, inverse)
+    tl.store(solve_ + at * C * C + tt, step[:, None] * inverse)
+
+
+@triton.jit
+def backward_kernel(
+    q_, k_, theta_, eta_, alpha_, inverse_,
+    dsolve_, dattend_, dkeep_, dcarried_, dkeep_before_, dcarried_before_, dinto_w_, dinto_s_, dcarry_,
+    dq_, dk_, dtheta_, deta_, dalpha_,
+    C: tl.constexpr, D: tl.constexpr, PRECISION: tl.constexpr,
+):  # fmt: skip
+    at = tl.program_id(0).to(tl.int64)
+    t, d = tl.arange(0, C), tl.arange(0, D)
+    row, column = t[:, None], t[None, :]
+    td, tt = row * D + d, row * C + column
+    step, eta = 2 * tl.load(theta_ + at * C + t), tl.load(eta_ + at * C + t)
+    kept = 1 - tl.load(alpha_ + at * C + t)
+    first_eta, first_kept = tl.sum(tl.where(t == 0, eta, 0.0), 0), tl.sum(tl.where(t == 0, kept, 0.0), 0)
+    E, B = _decay(eta, row, column), _decay(kept, row, column)
+    A = tl.dot(B, E, input_precision=PRECISION)
+    A_before = _above(A, row, column)
+    E_first, B_first = tl.sum(tl.where(column == 0, E, 0.0), 1), tl.sum(tl.where(column == 0, B, 0.0), 1)
+    carry = E_first * first_eta
+    k, q = tl.load(k_ + at * C * D + td), tl.load(q_ + at * C * D + td)
+    kt = tl.trans(k)
+
+    inverse, dsolve = tl.load(inverse_ + at * C * C + tt), tl.load(dsolve_ + at * C * C + tt)
+    dstep = tl.sum(dsolve * inverse, 1)
+    turned = tl.trans(inverse)
+    dL = tl.dot(turned, step[:, None] * dsolve, input_precision=PRECISION)
+    dL = tl.where(row > column, -tl.dot(dL, turned, input_precision=PRECISION), 0.0)
+    kk = tl.dot(k, kt, input_precision=PRECISION)
+    dstep += tl.sum(dL * kk * A_before, 0)
+    dL = dL * step[None, :]
+    dkk = dL * A_before
+    dattend = tl.load(dattend_ + at * C * C + tt)
+    dqk = dattend * A
+    tl.store(dq_ + at * C * D + td, tl.dot(dqk, k, input_precision=PRECISION))
+    dk = tl.dot(dkk + tl.trans(dkk), k, input_precision=PRECISION)
+    dk += tl.dot(tl.trans(dqk), q, input_precision=PRECISION)
+    tl.store(dk_ + at * C * D + td, dk)
+    tl.store(dtheta_ + at * C + t, 2 * dstep)
+
+    up = tl.where(column == row + 1, 1.0, 0.0)
+    dA = dattend * tl.dot(q, kt, input_precision=PRECISION) + tl.dot(up, dL * kk, input_precision="ieee")
+    last = row == C - 1
+    dA += tl.where(last, tl.load(dinto_w_ + at * C + t)[None, :], 0.0)
+    later = t < C - 1
+    dkeep = tl.load(dkeep_ + at * C + t) + tl.load(dkeep_before_ + at * C + t + 1, mask=later, other=0.0)
+    dcarried = tl.load(dcarried_ + at * C + t) + tl.load(dcarried_before_ + at * C + t + 1, mask=later, other=0.0)
+    dcarry = tl.sum(B * dcarried[:, None], 0) + tl.where(t == C - 1, tl.load(dcarry_ + at), 0.0)
+    dB = tl.dot(dA, tl.trans(E), input_precision=PRECISION) + dcarried[:, None] * carry[None, :]
+    dB += tl.where(column == 0, (dkeep * first_kept)[:, None], 0.0)
+    dE = tl.dot(tl.trans(B), dA, input_precision=PRECISION)
+    dE += tl.where(last, tl.load(dinto_s_ + at * C + t)[None, :], 0.0)
+    dE += tl.where(column == 0, (dcarry * first_eta)[:, None], 0.0)
+    # of a decay matrix L: dgate[j] = sum_s (L^T dL)[j, s] L[j-1, s]
+    inside = row >= column
+    deta = tl.dot(tl.trans(E), tl.where(inside, dE, 0.0), input_precision=PRECISION)
+    deta = tl.sum(deta * _above(E, row, column), 1) + tl.where(t == 0, tl.sum(dcarry * E_first, 0), 0.0)
+    dkept = tl.dot(tl.trans(B), tl.where(inside, dB, 0.0), input_precision=PRECISION)
+    dkept = tl.sum(dkept * _above(B, row, column), 1) + tl.where(t == 0, tl.sum(dkeep * B_first, 0), 0.0)
+    tl.store(deta_ + at * C + t, deta)
+    tl.store(dalpha_ + at * C + t, -dkept)
