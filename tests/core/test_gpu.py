@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from titans_core.config import VARIANTS, ModelConfig
-from titans_core.memory import linear, triton
 from titans_core.model import Model
 from titans_core.training.batches import Batch
 from titans_core.training.optimizer import Optimizers
@@ -54,31 +53,3 @@ def test_replayed_steps_train_as_eager_ones_on_the_cpu(variant: str) -> None:
         curves.append([step(batch, 1.0)[0].item() for batch in batches])
     assert curves[0][0] != pytest.approx(curves[0][2], rel=1e-4), "it learns something"
     assert curves[1] == pytest.approx(curves[0], rel=2e-2)
-
-
-@pytest.mark.parametrize("ends", [False, True])
-@pytest.mark.parametrize(("rows", "block"), [(2, 16), (2, 32), (32, 32)])  # few rows: narrow programs
-def test_the_kernels_equal_the_plain_form_in_float64(rows: int, block: int, ends: bool) -> None:
-    torch.set_float32_matmul_precision("highest")
-    random = torch.Generator("cuda").manual_seed(block)
-
-    def draw(*shape: int) -> torch.Tensor:
-        return torch.randn(*shape, generator=random, device="cuda", dtype=torch.float64)
-
-    lead = (rows, 3, 5, block)
-    qkv = [torch.nn.functional.normalize(draw(*lead, 64), dim=-1) for _ in range(3)]
-    gates = [scale * draw(*lead).sigmoid() for scale in (0.4, 0.9, 0.1)]
-    for token, (gate, value) in enumerate([(0, 0.0), (1, 0.0), (2, 0.0), (2, 1.0)] if ends else []):
-        gates[gate][..., 3 * token + 1] = value
-    given = [*qkv, *gates, 0.3 * draw(rows, 3, 64, 64), 0.1 * draw(rows, 3, 64, 64)]
-    results = []
-    for fused, dtype in ((False, torch.float64), (True, torch.float32)):
-        leaves = [x.to(dtype, copy=True).requires_grad_() for x in given]
-        q, k, v, *steps = leaves[:6]
-        made = triton.prepare(q, k, *steps) if fused else linear._prepare(*leaves[:6])[1][3:]
-        form = triton.blocks if fused else linear._blocks
-        *outputs, states = form(linear.Prepared(q, k, v, *made), *leaves[6:], states=True)
-        sum((x * torch.arange(x.numel(), device="cuda").view_as(x).cos()).sum() for x in outputs).backward()
-        results.append([*made, *outputs, *states, *(x.grad for x in leaves)])
-    for wanted, found in zip(*results, strict=True):
-        assert (found - wanted).norm().item() < 2e-6 * max(wanted.norm().item(), 1e-3)

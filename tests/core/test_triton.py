@@ -1,0 +1,45 @@
+"""The kernels against the plain form: on a GPU, or else in Triton's interpreter where the triton library is there."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+import torch
+
+from titans_core.memory import linear, triton
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+if DEVICE == "cpu":
+    os.environ["TRITON_INTERPRET"] = "1"  # read when the kernels are first imported
+pytest.importorskip("triton", reason="the triton library is not installed; it comes with CUDA builds of torch")
+pytestmark = pytest.mark.filterwarnings("ignore")
+SIZES = [(2, 16), (2, 32), (32, 32)] if DEVICE == "cuda" else [(1, 16), (1, 32)]  # few rows: narrow programs
+
+
+@pytest.mark.parametrize("ends", [False, True])
+@pytest.mark.parametrize(("rows", "block"), SIZES)
+def test_the_kernels_equal_the_plain_form_in_float64(rows: int, block: int, ends: bool) -> None:
+    torch.set_float32_matmul_precision("highest")
+    random = torch.Generator(DEVICE).manual_seed(block)
+
+    def draw(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=random, device=DEVICE, dtype=torch.float64)
+
+    lead = (rows, 3, 3, block)
+    qkv = [torch.nn.functional.normalize(draw(*lead, 64), dim=-1) for _ in range(3)]
+    gates = [scale * draw(*lead).sigmoid() for scale in (0.4, 0.9, 0.1)]
+    for token, (gate, value) in enumerate([(0, 0.0), (1, 0.0), (2, 0.0), (2, 1.0)] if ends else []):
+        gates[gate][..., 3 * token + 1] = value
+    given = [*qkv, *gates, 0.3 * draw(rows, 3, 64, 64), 0.1 * draw(rows, 3, 64, 64)]
+    results = []
+    for fused, dtype in ((False, torch.float64), (True, torch.float32)):
+        leaves = [x.to(dtype, copy=True).requires_grad_() for x in given]
+        q, k, v, *steps = leaves[:6]
+        made = triton.prepare(q, k, *steps) if fused else linear._prepare(*leaves[:6])[1][3:]
+        form = triton.blocks if fused else linear._blocks
+        *outputs, states = form(linear.Prepared(q, k, v, *made), *leaves[6:], states=True)
+        sum((x * torch.arange(x.numel(), device=DEVICE).view_as(x).cos()).sum() for x in outputs).backward()
+        results.append([*made, *outputs, *states, *(x.grad for x in leaves)])
+    for wanted, found in zip(*results, strict=True):
+        assert (found - wanted).norm().item() < 2e-6 * max(wanted.norm().item(), 1e-3)
