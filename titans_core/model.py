@@ -52,7 +52,8 @@ class Model(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.embed = nn.Embedding(config.vocab, config.dim)
+        # its own first draw of numbers would load torch's compiler where a model is built without storage
+        self.embed = nn.Embedding(config.vocab, config.dim, _weight=torch.empty(config.vocab, config.dim))
         self.blocks = nn.ModuleList(build_block(config, i) for i in range(config.layers))
         self.norm = nn.RMSNorm(config.dim)
         self.apply(_initialise)

@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -83,6 +85,12 @@ def test_a_loaded_model_is_ready_to_run(folder, tokenizer) -> None:
     assert not model.training
     assert not any(p.requires_grad for p in model.parameters())
     assert model.device == torch.device("cpu")
+
+
+def test_loading_does_not_load_the_compiler(folder) -> None:
+    code = f"import sys, titans_core; titans_core.load({str(folder)!r}, 'cpu'); print('torch._dynamo' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False", "it takes more than a second"
 
 
 def test_config_tells_how_the_model_was_made(folder) -> None:

@@ -71,7 +71,7 @@ def test_the_loss_falls_on_a_stream_that_repeats(variant: str, fresh: Fresh, tmp
     assert [row["step"] for row in curve] == [20, 40]
     assert [row["window"] for row in curve] == [16, 32]
     assert [row["tokens"] for row in curve] == [20 * 256, 40 * 256]
-    assert curve[1]["loss"] < 1 < curve[0]["loss"] < math.log(48), "knowing the frequencies alone gives log(48)"
+    assert curve[1]["loss"] < 1.2 < curve[0]["loss"] < math.log(48), "knowing the frequencies alone gives log(48)"
     unchanged = [name for name, p in model.named_parameters() if torch.equal(p, before[name])]
     assert not unchanged, "these parameters were not trained"
     assert (record["step"], record["tokens"], record["device"]) == (40, 40 * 256, "cpu")
