@@ -48,6 +48,7 @@ def file(tmp_path: Path) -> Path:
         ({"tasks": (("word", 1.0),)}, "task_share is 0"),
         ({"batch_tokens": 8}, "batch_tokens 8 cannot hold"),
         ({"stages": ()}, "stages"),
+        ({"stages": ((1.0, 100),)}, "is not a multiple of every window"),
         ({"stages": ((1.0, 0),)}, "stages"),
         ({"stages": ((-0.5, 16), (1.5, 16))}, "stages"),
         ({"stages": ((0.5, 16), (0.6, 16))}, "stages .* must add up to 1"),

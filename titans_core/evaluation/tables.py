@@ -16,7 +16,7 @@ def markdown(report: Report) -> str:
     babi = [cell for cell in cells if cell.task in BABI]
     parts = [
         _grid("Needles: exact answers in percent, Wilson's 95 % interval, number of texts", needles),
-        _grid("bAbI questions with their facts scattered in prose", babi),
+        _grid("bAbI questions with their facts scattered in prose (0K: facts alone)", babi),
         _absent([cell for cell in cells if cell.invented is not None]),
         _baselines([cell for cell in babi if cell.control == "live"]),
         _words([cell for cell in cells if cell.task == "lambada"]),
