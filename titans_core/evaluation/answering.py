@@ -46,7 +46,7 @@ class Batching(NamedTuple):
 
     @classmethod
     def of(cls, device: torch.device) -> Batching:
-        return cls(256, 65_536) if device.type == "cuda" else cls(32, 4096)
+        return cls(256, 262_144) if device.type == "cuda" else cls(32, 4096)
 
 
 def device_name(device: torch.device) -> str:
