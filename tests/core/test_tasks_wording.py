@@ -105,7 +105,7 @@ def test_training_pairs_keys_with_their_values(tokenizer, train) -> None:
                     assert found[3] == value
                     assert at < found.start()
                     seen += 1
-    assert seen > 200
+    assert seen > 150
 
 
 @pytest.mark.parametrize("task", ["passkey", "number", "recall"])

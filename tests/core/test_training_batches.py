@@ -97,8 +97,9 @@ def test_the_stream_is_used_up_to_a_window_from_its_end_and_never_passed() -> No
 
 @pytest.mark.parametrize("length", [17, 32, 100])
 def test_every_batch_is_full_on_a_stream_of_hardly_more_than_a_batch(length: int) -> None:
-    many = recipe(batch_tokens=100, stages=((1.0, length),))
-    batches = StageBatches(NUMBERS[: 100 + 2], None, many, 0)
+    size = 100 // length * length
+    many = recipe(batch_tokens=size, stages=((1.0, length),))
+    batches = StageBatches(NUMBERS[: size + 2], None, many, 0)
     for i in range(30):
         ids = batches[i].ids
         assert ids.shape == (100 // length, length + 1)
@@ -148,7 +149,7 @@ def test_tasks_come_in_the_share_and_by_the_weights_asked_for(
         texts += [tokenizer.decode(row) for row in batches[i].ids[6:].numpy()]
     passkeys = sum("The grass is green" in text or "Here we go" in text for text in texts)
     assert 0.13 < passkeys / len(texts) < 0.38, "one in four"
-    plain = StageBatches(stream, None, with_tasks(task_share=0.0), 0)[0]
+    plain = StageBatches(stream, None, with_tasks(task_share=0.0, tasks=()), 0)[0]
     assert not plain.role.any()
     everything = StageBatches(stream, source, with_tasks(task_share=1.0), 0)[0]
     assert (everything.role == Role.ANSWER).any(1).all()
