@@ -1,0 +1,1 @@
+"""Questions put to a trace or a model, with the uncertainty of each answer."""
