@@ -27,6 +27,8 @@ CORE_LEVELS = [
     {"titans_core.variants"},
     {"titans_core.model"},
     {"titans_core.checkpoint", "titans_core.signals"},
+    {"titans_core.storage"},
+    {"titans_core.pyramid"},
     {"titans_core.record"},
     {"titans_core.tracing"},
     {"titans_core.passages"},

@@ -11,8 +11,6 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,12 +19,15 @@ import numpy as np
 import xarray as xr
 import zarr
 
+from titans_core import pyramid
 from titans_core.errors import StoreError
+from titans_core.pyramid import layout
 from titans_core.signals import OUTPUTS, SIGNALS, Arrays
+from titans_core.storage import READ_ERRORS, check_name, create, writing
 
 CHUNK = 16_384  # tokens per stored chunk
 FORMAT = 1
-LONGEST_NAME = 200  # leaves room for the temporary name
+LEVELS = "pyramid_tokens_per_bin"  # the attribute of stores that have one; older ones lack it
 
 
 @dataclass
@@ -47,20 +48,15 @@ class Recording:
     _waiting: int = 0
     _written: int = 0
     _folder: Path | None = None
+    _pyramid: pyramid.PyramidWriter | None = None
 
     def __post_init__(self) -> None:
         if self.store is None:
             return
-        try:
-            exists = self.store.exists()
-        except OSError as error:
-            raise StoreError(f"{str(self.store)[:80]!r} cannot name a trace store: {error.strerror}") from error
-        if "\0" in str(self.store):
-            raise StoreError(f"{str(self.store)[:80]!r} cannot name a trace store: it holds a NUL character")
-        if exists or len(self.store.name) > LONGEST_NAME:
-            why = "exists already" if exists else f"has a name of over {LONGEST_NAME} characters"
-            raise StoreError(f"{str(self.store)[:200]} {why}; choose another name{' or remove it' * exists}")
+        check_name(self.store)
         self._folder = self.store.with_name(f".{self.store.name}.{secrets.token_hex(4)}.partial")
+        if len(self.ids) >= layout.LONG:
+            self._pyramid = pyramid.PyramidWriter(self._folder, len(self.ids))
 
     def add(self, arrays: Arrays) -> None:
         """The next tokens: name -> (layer, [head,] t) or (t,)."""
@@ -74,17 +70,10 @@ class Recording:
         if self._folder is None or self.store is None:
             return self._dataset(_concatenate(self._parts), attrs)
         self._flush(1)
-        with self._writing():
+        with writing(self.store):
             self._write_once(attrs)
             os.replace(self._folder, self.store)
         return open_trace(self.store)
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise StoreError(f"cannot write the trace store {self.store}: {error.strerror or error}") from error
 
     def abandon(self) -> None:
         """Remove what was written of a run that will not finish."""
@@ -102,12 +91,14 @@ class Recording:
             return
         arrays = _concatenate(self._parts)
         size = self._waiting if at_least == 1 else self._waiting - self._waiting % CHUNK
-        with self._writing():
+        with writing(self.store):
             group = self._group(arrays)
             for name, values in arrays.items():
                 target = group[name]
                 assert isinstance(target, zarr.Array)  # noqa: S101 (tells the type checker)
                 target[..., self._written : self._written + size] = values[..., :size]
+            if self._pyramid is not None:
+                self._pyramid.add({name: values[..., :size] for name, values in arrays.items()})
         self._parts = [{name: values[..., size:] for name, values in arrays.items()}]
         self._waiting -= size
         self._written += size
@@ -119,20 +110,19 @@ class Recording:
         group = zarr.create_group(folder)
         for name, values in arrays.items():
             shape = (*values.shape[:-1], len(self.ids))
-            _create(group, name, shape, values.dtype, _dims(name, values), _labels(name))
+            create(group, name, shape, values.dtype, _dims(name, values), chunk=CHUNK, labels=_labels(name))
         return group
 
     def _write_once(self, attrs: dict[str, Any]) -> None:
         group = zarr.open_group(self._folder, mode="r+")
         for name, values in (("id", self.ids.astype(np.int32)), ("start", self.start), ("end", self.end)):
-            _create(group, name, values.shape, values.dtype, ("token",), _labels(name))[:] = values
-        for name, data in (
-            ("text_utf8", self.text.encode()),
-            ("vocabulary_json", json.dumps(self.pieces).encode()),
-        ):
-            _create(group, name, (len(data),), np.dtype(np.uint8), (name,), {})[:] = np.frombuffer(data, np.uint8)
+            create(group, name, values.shape, values.dtype, ("token",), chunk=CHUNK, labels=_labels(name))[:] = values
+        for name, text in (("text_utf8", self.text), ("vocabulary_json", json.dumps(self.pieces))):
+            data = np.frombuffer(text.encode(), np.uint8)
+            create(group, name, data.shape, data.dtype, (name,), chunk=CHUNK)[:] = data
         digest = _digest(self.text, self.ids, self.start, self.end)
-        group.attrs.update({**attrs, "tokens_sha256": digest, "trace_format": FORMAT})
+        levels = {LEVELS: self._pyramid.sizes} if self._pyramid is not None else {}
+        group.attrs.update({**attrs, **levels, "tokens_sha256": digest, "trace_format": FORMAT})
 
 
 def open_trace(path: str | Path) -> xr.Dataset:
@@ -145,16 +135,19 @@ def open_trace(path: str | Path) -> xr.Dataset:
         found = stored.attrs.pop("trace_format", None)
         if found != FORMAT:
             raise StoreError(f"the trace store {path.name} has format {found!r}; this version reads format {FORMAT}")
+        levels = stored.attrs.pop(LEVELS, [])
         text = stored["text_utf8"].values.tobytes().decode()
         pieces = json.loads(stored["vocabulary_json"].values.tobytes())
         start, end = stored["start"].values, stored["end"].values
         if _digest(text, stored["id"].values, start, end) != stored.attrs.pop("tokens_sha256"):
             raise StoreError(f"the trace store {path.name} is damaged: its text or tokens have changed")
         kept = stored.drop_vars(["text_utf8", "vocabulary_json", "start", "end"])
-        return _with_coordinates(kept, pieces, start, end, {**stored.attrs, "text": text})
+        dataset = _with_coordinates(kept, pieces, start, end, {**stored.attrs, "text": text})
+        pyramid.attach(dataset, path, levels)
+        return dataset
     except StoreError:
         raise
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:  # what zarr and its codecs raise
+    except READ_ERRORS as error:
         raise StoreError(f"the trace store {path.name} is damaged or not a trace: {error}") from error
 
 
@@ -207,24 +200,3 @@ def _dims(name: str, values: np.ndarray) -> tuple[str, ...]:
 def _labels(name: str) -> dict[str, str]:
     signal = SIGNALS.get(name) or OUTPUTS.get(name)
     return signal.attrs() if signal else {}
-
-
-def _create(
-    group: zarr.Group,
-    name: str,
-    shape: tuple[int, ...],
-    dtype: np.dtype[Any],
-    dims: tuple[str, ...],
-    labels: dict[str, str],
-) -> Any:
-    chunks = (*(max(1, n) for n in shape[:-1]), min(CHUNK, shape[-1]) or 1)
-    fill = np.nan if dtype.kind == "f" else 0
-    return group.create_array(
-        name,
-        shape=shape,
-        chunks=chunks,
-        dtype=dtype,
-        dimension_names=dims,
-        attributes=dict(labels),
-        fill_value=fill,
-    )

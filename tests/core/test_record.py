@@ -14,6 +14,7 @@ import zarr
 from titans_core import record, tracing
 from titans_core.config import VARIANTS
 from titans_core.errors import StoreError
+from titans_core.pyramid import layout
 from titans_core.signals import OUTPUTS, SIGNALS
 
 SHORT = "  Två ord\r\n\tand a 🚀, a NUL \0 and\u00a0spaces at the end.  \n "
@@ -166,6 +167,14 @@ def test_a_place_that_cannot_be_written_is_refused(tiny_model) -> None:
 @pytest.mark.parametrize("place", ["nll", "text_utf8", "run.zarr"])
 def test_a_disk_that_fills_up_is_a_store_error(place, tiny_model, tmp_path, monkeypatch) -> None:
     fill_the_disk_at(place, monkeypatch)
+    with pytest.raises(StoreError, match="No space left on device"):
+        tracing.trace(tiny_model("transformer"), SHORT, store=tmp_path / "run.zarr")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_disk_that_fills_up_at_the_pyramid_is_a_store_error(tiny_model, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(layout, "LONG", 1)
+    fill_the_disk_at("pyramid", monkeypatch)
     with pytest.raises(StoreError, match="No space left on device"):
         tracing.trace(tiny_model("transformer"), SHORT, store=tmp_path / "run.zarr")
     assert os.listdir(tmp_path) == []

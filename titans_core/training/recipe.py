@@ -57,8 +57,8 @@ class Recipe:
             )
         if any(self.batch_tokens % length for _, length in self.stages):
             raise ConfigError(
-                f"batch_tokens {self.batch_tokens} is not a multiple of every window of stages {self.stages}; a batch is "
-                "whole windows"
+                f"batch_tokens {self.batch_tokens} is not a multiple of every window of stages {self.stages}; a batch "
+                "is whole windows"
             )
         if not 0 <= self.task_share <= 1:
             raise ConfigError(f"task_share is {self.task_share}; it must be between 0 and 1")

@@ -1,0 +1,62 @@
+"""What everything written to a trace store shares: its name, its arrays and its errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+
+from titans_core.errors import StoreError
+
+LONGEST_NAME = 200  # leaves room for the temporary name
+READ_ERRORS = (OSError, KeyError, ValueError, TypeError, RuntimeError)  # what zarr and its codecs raise
+
+
+def check_name(store: Path) -> None:
+    """Raises StoreError if `store` exists or cannot be the name of a folder."""
+    try:
+        exists = store.exists()
+    except OSError as error:
+        raise StoreError(f"{str(store)[:80]!r} cannot name a trace store: {error.strerror}") from error
+    if "\0" in str(store):
+        raise StoreError(f"{str(store)[:80]!r} cannot name a trace store: it holds a NUL character")
+    if exists or len(store.name) > LONGEST_NAME:
+        why = "exists already" if exists else f"has a name of over {LONGEST_NAME} characters"
+        raise StoreError(f"{str(store)[:200]} {why}; choose another name{' or remove it' * exists}")
+
+
+@contextmanager
+def writing(store: Path | None) -> Iterator[None]:
+    """Failures of the disk inside become StoreErrors that name `store`."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"cannot write the trace store {store}: {error.strerror or error}") from error
+
+
+def create(
+    group: zarr.Group,
+    name: str,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    dims: tuple[str, ...],
+    *,
+    chunk: int,
+    labels: dict[str, str] | None = None,
+    compressors: Any = "auto",
+) -> Any:
+    """A new array, stored in chunks of `chunk` along its last axis and whole along the others."""
+    return group.create_array(
+        name,
+        shape=shape,
+        chunks=(*(max(1, n) for n in shape[:-1]), min(chunk, shape[-1]) or 1),
+        dtype=dtype,
+        dimension_names=dims,
+        attributes=dict(labels or {}),
+        fill_value=np.nan if dtype.kind == "f" else 0,
+        compressors=compressors,
+    )
