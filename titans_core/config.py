@@ -35,6 +35,7 @@ class ModelConfig:
     conv: int = 4  # taps of the causal depthwise convolution on q, k and v
     writes_from: float = 0.05  # where the sigmoid of theta is under this, nothing is written
     forgets_from: float = 1e-3  # where the sigmoid of alpha is under this, nothing is forgotten
+    half_life: int = 7000  # tokens a write takes to lose half, at the start, in all heads of a memory but the last
     momentum: bool = True  # False: eta is 0, an ablation
     forgetting: bool = True  # False: alpha is 0, an ablation
 

@@ -7,6 +7,7 @@ is one token (chunk 1), up to rounding.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -141,7 +142,9 @@ def _initialise(module: nn.Module) -> None:
             theta, eta, alpha = module.gates.bias.view(3, -1).unbind()
             theta.fill_(-1.5)  # a lone write takes away 0.28 of the error
             eta.fill_(-1.0)  # carries 0.27 of the momentum to the next token
-            alpha.fill_(-6.81)  # 1e-4: half of a write is left after 7,000 tokens
+            forgotten = 1 - 0.5 ** (1 / module.half_life)
+            chance = module.forgets_from + (1 - module.forgets_from) * forgotten  # what the floor turns into that
+            alpha.fill_(math.log(chance / (1 - chance)))
             alpha[-1] = -9.0  # the last head forgets nothing at first
             module.conv.zero_()
             queries, keys, values = module.conv.chunk(3, 1)

@@ -25,7 +25,7 @@ from titans_core.training.batches import Batch
 from titans_core.training.loop import Training
 from titans_core.training.optimizer import Optimizers
 from titans_core.training.recipe import Recipe
-from titans_core.training.step import LASTING, SMALL, TrainStep, lasting_writes
+from titans_core.training.step import SMALL, TrainStep, lasting_writes
 
 # RMSNorm meets bfloat16 under autocast on a CPU: slower there, not wrong
 pytestmark = pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight:UserWarning")
@@ -172,16 +172,16 @@ def test_a_stream_shorter_than_a_batch_is_refused(size: int, fresh: Fresh, tmp_p
 def test_a_write_costs_what_lasts_of_it() -> None:
     shape = (2, 3, 4, 50)  # layers, B, H, T
     theta, eta = torch.rand(shape, dtype=torch.float64), torch.rand(shape, dtype=torch.float64)
-    alpha = torch.rand(shape, dtype=torch.float64) / LASTING
+    alpha = torch.rand(shape, dtype=torch.float64) / 1024
     alpha[0, 0, 0] = 0.0
     alpha[1, :, 1] = 1.0  # forgets everything
     alpha.requires_grad_()
     theta.requires_grad_()
     whole = theta / (1 - eta)
-    found = lasting_writes({"theta": theta, "eta": eta, "alpha": alpha})
+    found = lasting_writes({"theta": theta, "eta": eta, "alpha": alpha}, 1024)
     wanted = 0.0
     for layer, row, head in itertools.product(*map(range, shape[:3])):
-        kept = (1 - alpha[layer, row, head]).prod() ** (LASTING / 50)
+        kept = (1 - alpha[layer, row, head]).prod() ** (1024 / 50)
         wanted += kept * (whole / (whole + SMALL))[layer, row, head].sum() / (50 * 3)
     torch.testing.assert_close(found, wanted)
     found.backward()
@@ -197,5 +197,5 @@ def test_a_write_cost_makes_a_memory_write_less(fresh: Fresh, tmp_path: Path) ->
         model = fresh("mag")
         train(model, tmp_path / str(cost), write_cost=cost, stages=((1.0, 32),), steps=60)
         gates = model(torch.from_numpy(STREAM[:64].astype(np.int64))[None], signals="gates").signals
-        written[cost] = lasting_writes(gates).item()
+        written[cost] = lasting_writes(gates, 1024).item()
     assert written[1.0] < 0.5 * written[0.0]

@@ -251,3 +251,10 @@ def test_a_state_of_another_batch_is_refused() -> None:
 def test_no_tokens_is_refused() -> None:
     with pytest.raises(ConfigError, match="at least one token"):
         build("mag")(torch.empty(1, 0, dtype=torch.long))
+
+
+def test_the_half_life_at_the_start_is_the_config_s() -> None:
+    layer = Model(ModelConfig(variant="lmm", half_life=50)).blocks[0].memory
+    alpha = layer.gate(torch.zeros(1, 1, 192)).alpha[0, :, 0]
+    torch.testing.assert_close((1 - alpha[:-1]) ** 50, torch.full((2,), 0.5))
+    assert alpha[-1] == 0

@@ -45,7 +45,7 @@ class MemoryLayer(nn.Module):
         self.conv = nn.Parameter(torch.empty(config.conv, 3 * config.dim))
         self.gates = nn.Linear(config.dim, 3 * config.heads)
         self.writes_from, self.forgets_from = config.writes_from, config.forgets_from
-        self.momentum, self.forgetting = config.momentum, config.forgetting
+        self.momentum, self.forgetting, self.half_life = config.momentum, config.forgetting, config.half_life
         widths = [config.head_dim, *[config.memory_hidden] * (config.memory_depth - 1), config.head_dim]
         self.widths = list(pairwise(widths))
         self.initial = nn.ParameterList(torch.empty(config.heads, a, b) for a, b in self.widths[:-1])

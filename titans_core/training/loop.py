@@ -95,7 +95,14 @@ class Training:
                 compiled = stage.steps - begin >= COMPILE_FROM
                 longest = max(length for length, _ in self.recipe.plan())
                 cost = self.recipe.write_cost * (stage.length / longest) ** 2
-                train = TrainStep(self.model, self.optimizers, batch, write_cost=cost, compiled=compiled)
+                train = TrainStep(
+                    self.model,
+                    self.optimizers,
+                    batch,
+                    write_cost=cost,
+                    lasting=self.recipe.lasting,
+                    compiled=compiled,
+                )
             fraction = schedule(self._done())
             stats = train(batch, fraction)
             self._rates.append(fraction)

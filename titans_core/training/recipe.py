@@ -24,7 +24,8 @@ class Recipe:
     are generated tasks, drawn by the weights in `tasks`; the rest are windows of the corpus. A target token counts by
     its role: text 1, facts and questions (which nobody can predict) fact_weight, answers answer_weight.
     write_cost: what a whole write that lasts adds to its token's loss in the longest windows (see step.py); in shorter
-    ones less, as the square of their length: there are fewer writes, and fewer reads that they could disturb.
+    ones less, as the square of their length: there are fewer writes, and fewer reads that they could disturb. A write
+    lasts as far as its head keeps it for `lasting` tokens.
     A run that would take longer than max_minutes is stopped then, with its learning rate brought down in time.
 
     Raises ConfigError, naming the value, where no training can be run so.
@@ -42,6 +43,7 @@ class Recipe:
     answer_weight: float = 1.0
     fact_weight: float = 1.0
     write_cost: float = 0.0
+    lasting: int = 1024
 
     def __post_init__(self) -> None:
         self._check_numbers()

@@ -17,7 +17,6 @@ from titans_core.training.batches import Batch
 from titans_core.training.optimizer import Optimizers
 from titans_core.variants.mac import MacBlock
 
-LASTING = 1024  # tokens
 SMALL = 0.01  # a write of this size counts half
 
 Losses = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -27,19 +26,27 @@ class TrainStep:
     """Callable on batches of one shape; updates the model in place.
 
     compiled: worth about a minute on CUDA where thousands of steps follow. write_cost: weight of `lasting_writes` in
-    what is trained. Returns (5,) on the model's device, of this
+    what is trained; lasting: its tokens. Returns (5,) on the model's device, of this
     process's rows: the weighted loss that is trained, and the loss in nats of all tokens of plain text, how many they
     are, and the same of answers. `figures` makes means of them.
     """
 
     def __init__(
-        self, model: Model, optimizers: Optimizers, batch: Batch, *, write_cost: float = 0.0, compiled: bool = True
+        self,
+        model: Model,
+        optimizers: Optimizers,
+        batch: Batch,
+        *,
+        write_cost: float = 0.0,
+        lasting: int = 1024,
+        compiled: bool = True,
     ) -> None:
         self.model, self.optimizers = model, optimizers
         self.world = dist.get_world_size() if dist.is_initialized() else 1
         self.static = Batch(*(torch.zeros_like(x, device=model.device) for x in batch))
         self.losses: Losses = weighted
         self.write_cost = write_cost if model.config.has_memory else 0.0
+        self.lasting = lasting
         self.compiled = compiled and model.device.type == "cuda"
         self._replay = self._eager
         if model.device.type == "cuda":
@@ -76,7 +83,7 @@ class TrainStep:
             logits, _, gates = self.model(ids[:, :-1].long(), start, signals="gates" if self.write_cost else False)
         loss, stats = self.losses(logits, ids[:, 1:].long(), role, weight * self.world)
         if gates is not None:
-            loss = loss + self.write_cost * lasting_writes(gates)
+            loss = loss + self.write_cost * lasting_writes(gates, self.lasting)
         loss.backward()
         return stats
 
@@ -137,15 +144,15 @@ def weighted(logits: Tensor, target: Tensor, role: Tensor, weight: Tensor) -> tu
     return loss, torch.stack((loss, *sums)).detach()
 
 
-def lasting_writes(gates: dict[str, Tensor]) -> Tensor:
+def lasting_writes(gates: dict[str, Tensor], lasting: int) -> Tensor:
     """How many of a token's writes last: for each head t / (t + SMALL) of the whole write t = theta / (1 - eta), times
-    what the head would keep of it for LASTING tokens; summed over heads and layers, mean over tokens.
+    what the head would keep of it for `lasting` tokens; summed over heads and layers, mean over tokens.
 
     gates: theta, eta, alpha, each (layers, B, H, T). The loss of windows of a few thousand tokens does not see what
     many small writes do to a memory that never forgets. A cost in proportion to t would only shrink all writes, which
     changes nothing: reads are normalised.
     """
-    kept = (LASTING * torch.log1p(-gates["alpha"].detach()).mean(-1, keepdim=True)).exp()
+    kept = (lasting * torch.log1p(-gates["alpha"].detach()).mean(-1, keepdim=True)).exp()
     whole = gates["theta"] / (1 - gates["eta"])
     return (whole / (whole + SMALL) * kept).mean((1, 3)).sum()
 
