@@ -29,7 +29,8 @@ A {variant} model of {parameters:,} parameters: {layers} blocks of width {dim}, 
 
 ## Evaluation
 Held-out documents, words, numbers and texts that training never drew from, seed {eval_seed}, on {devices} in float32:
-`titans eval {name} --data DATA --eval-data EVAL --out FILE`. Every figure is in [evaluation.json](evaluation.json).
+`titans eval {name} --data DATA --eval-data EVAL --out FILE`. Every figure is in [evaluation.json](evaluation.json);
+cells of that command which are not shown were not run.
 Memory: live; or zeroed, which still writes but reads zeros; the difference is what the model gets from its memory.
 
 {tables}
