@@ -56,6 +56,13 @@ def keeper(model: Model, text: str) -> Iterator[str]:
         values = signal(ds, name)
         ratio = values[SETTLED:][where[SETTLED:]].mean() / np.median(values[SETTLED:])
         yield f"{name} {label} ({model.config.window} tokens a segment or window): {ratio:.2f} times the median"
+    heads = tc.trace(model, text, heads=True)
+    for layer, head in np.ndindex(heads.sizes["layer"], heads.sizes["head"]):
+        one = heads.sel(layer=layer, head=head)
+        yield (
+            f"layer {layer}, head {head}: writes on {100 * float((one['theta'] > 0).mean()):.1f} % of the tokens, "
+            f"median alpha {float(one['alpha'].median()):.3f}"
+        )
     surprise, surprisal = (signal(ds, name)[SETTLED:] for name in ("surprise", "nll"))
     yield f"correlation of surprise and surprisal: {np.corrcoef(surprise, surprisal)[0, 1]:.2f}"
 

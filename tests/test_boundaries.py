@@ -18,7 +18,7 @@ SOURCES = {
 # Each level may import the levels below it, never one above. The longest matching name counts.
 CORE_LEVELS = [
     {"titans_core.errors", "titans_core.assets"},
-    {"titans_core.config", "titans_core.documents"},
+    {"titans_core.config", "titans_core.documents", "titans_core.outputs"},
     {"titans_core.tokenizer"},
     {"titans_core.corpus"},
     {"titans_core.tasks"},

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from titans_core.assets import checkpoint_names
 from titans_core.documents import check_text, read_text
 from titans_core.errors import StoreError, TitansError
-from titans_core.evaluation.outputs import output_folder
+from titans_core.outputs import output_folder
 from titans_core.passages import inside_segments, passages
 from titans_core.signals import sum_layers
 

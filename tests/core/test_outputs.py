@@ -11,7 +11,7 @@ from titans_core import checkpoint, corpus
 from titans_core.checkpoint import save
 from titans_core.cli import main
 from titans_core.errors import ConfigError
-from titans_core.evaluation.outputs import output_file, output_folder
+from titans_core.outputs import output_file, output_folder
 
 
 def run(*arguments: object) -> Result:

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from titans_core.assets import ROOT, checkpoint_names
 from titans_core.errors import ConfigError
-from titans_core.evaluation.outputs import output_file
+from titans_core.outputs import output_file
 
 if TYPE_CHECKING:
     from titans_core.evaluation.cells import Job

@@ -13,8 +13,8 @@ import torch.distributed as dist
 from titans_core.checkpoint import pick_device
 from titans_core.corpus import training_stream
 from titans_core.errors import ConfigError, TitansError
-from titans_core.evaluation.outputs import output_folder
 from titans_core.model import Model
+from titans_core.outputs import output_folder
 from titans_core.tasks import Prose, TaskSource, frequent_words
 from titans_core.tokenizer import Tokenizer
 from titans_core.training.batches import Part
