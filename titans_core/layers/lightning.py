@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from titans_core.config import ModelConfig
-from titans_core.layers.memory import HeadNorm
+from titans_core.layers.combine import HeadNorm
 
 BLOCK = 64  # tokens that meet in one matrix of scores; changes the speed, not the result
 

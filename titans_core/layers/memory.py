@@ -113,14 +113,24 @@ class MemoryLayer(nn.Module):
         and a memory can hold for ever.
         """
         theta, eta, alpha = self.gates(x).sigmoid().mT.chunk(3, 1)
-        theta = _above(theta, self.writes_from)
-        theta = theta + (theta.clamp_min(0) - theta).detach()  # what is not written yet can still learn to be
+        theta = _above(theta, self.writes_from).clamp_min(0)
+        if theta.requires_grad:
+            theta = theta + self._unwritten(x)
         alpha = _above(alpha, self.forgets_from).clamp_min(0)  # a head that never forgets has nothing to learn from
         if not self.momentum:
             eta = torch.zeros_like(eta)
         if not self.forgetting:
             alpha = torch.zeros_like(alpha)
         return Gates(theta * (1 - eta) / (self.chunk * self.curvature), eta, alpha)
+
+    def _unwritten(self, x: Tensor) -> Tensor:
+        """0 everywhere, with theta's gradient where theta is cut to 0: what is not written yet can still learn to be.
+
+        It ends at the gates' own parameters. Through x it would go round mac's segments, growing each time.
+        """
+        logits = F.linear(x.detach(), self.gates.weight[: self.heads], self.gates.bias[: self.heads])
+        below = _above(logits.sigmoid().mT, self.writes_from).clamp_max(0)
+        return below - below.detach()
 
     def _convolve(self, x: Tensor, tail: Tensor, taps: Tensor) -> tuple[Tensor, Tensor]:
         """Causal depthwise convolution and SiLU; the newest token has the last tap."""
@@ -154,36 +164,3 @@ def _read_all(weights: Weights, x: Tensor) -> Tensor:
     for w in weights[:-1]:
         x = F.silu(x @ w)
     return x @ weights[-1]
-
-
-class HeadNorm(nn.Module):
-    """RMS norm of each head with a learned gain per channel. The epsilon keeps an almost empty memory quiet."""
-
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.heads = config.heads
-        self.weight = nn.Parameter(torch.ones(config.dim))
-
-    def forward(self, x: Tensor) -> Tensor:
-        split = x.unflatten(-1, (self.heads, -1))
-        return F.rms_norm(split, split.shape[-1:], eps=1e-4).flatten(-2) * self.weight
-
-
-class Combine(nn.Module):
-    """The gate between attention y and memory m (eqs. 25, 28): both normalised, mixed per channel, projected.
-
-    g = sigmoid(a*y + b*m + c) with learned vectors; out = W (g*m + (1-g)*y).
-    """
-
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.attention_norm, self.memory_norm = HeadNorm(config), HeadNorm(config)
-        self.weight = nn.Parameter(torch.zeros(2, config.dim))
-        self.bias = nn.Parameter(torch.zeros(config.dim))
-        self.out = nn.Linear(config.dim, config.dim, bias=False)
-
-    def forward(self, y: Tensor, m: Tensor) -> tuple[Tensor, Tensor]:
-        """y, m: (B, T, dim). Returns the output and the memory's share g, (B, T, dim)."""
-        y, m = self.attention_norm(y), self.memory_norm(m)
-        gate = torch.sigmoid(self.weight[0] * y + self.weight[1] * m + self.bias)
-        return self.out(torch.lerp(y, m, gate)), gate

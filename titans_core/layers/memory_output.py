@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from titans_core.config import ModelConfig
-from titans_core.layers.memory import HeadNorm
+from titans_core.layers.combine import HeadNorm
 
 
 class MemoryOutput(nn.Module):

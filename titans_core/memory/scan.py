@@ -140,4 +140,5 @@ def _largest_step(weights: Weights, inputs: list[Tensor], before: list[Tensor], 
         if layer:
             rows = weights[layer].square().sum(-1, keepdim=True)
             slope = slope * (_silu_slope(before[layer - 1]).square() @ rows).squeeze(-1)
-    return cap * 2 * (1 - eta) / curvature
+    # a key of zeros has none and writes nothing, but its gradient would be NaN
+    return cap * 2 * (1 - eta) / curvature.clamp_min(1e-6)

@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from titans_core.config import ModelConfig
 from titans_core.layers.attention import Known, SegmentAttention
+from titans_core.layers.combine import Combine, HeadNorm
 from titans_core.layers.feed_forward import FeedForward
-from titans_core.layers.memory import Combine, HeadNorm, MemoryLayer, MemoryState
+from titans_core.layers.memory import MemoryLayer, MemoryState
 from titans_core.variants.block import Signals, Step
 
 

@@ -6,8 +6,9 @@ from torch import Tensor, nn
 
 from titans_core.config import ModelConfig
 from titans_core.layers.attention import Cache, WindowAttention
+from titans_core.layers.combine import Combine
 from titans_core.layers.feed_forward import FeedForward
-from titans_core.layers.memory import Combine, MemoryLayer, MemoryState
+from titans_core.layers.memory import MemoryLayer, MemoryState
 from titans_core.variants.block import Signals, Step
 
 MagState = tuple[Cache | None, MemoryState]
