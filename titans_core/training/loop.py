@@ -30,6 +30,7 @@ from titans_core.training.step import TrainStep
 LOOK = 20  # steps between looks at the loss: each look waits for the GPU
 SAVE = 60.0  # seconds
 COMPILE_FROM = 1200  # steps of a stage: compiling takes as long as it saves on about so many
+COMPILE_MAC_FROM = 600  # of its many small segments it saves more
 
 
 class Training:
@@ -92,7 +93,8 @@ class Training:
         train: TrainStep | None = None
         for batch in stage.loader(begin, self.workers):
             if train is None:
-                compiled = stage.steps - begin >= COMPILE_FROM
+                least = COMPILE_MAC_FROM if self.model.config.variant == "mac" else COMPILE_FROM
+                compiled = stage.steps - begin >= least
                 longest = max(length for length, _ in self.recipe.plan())
                 cost = self.recipe.write_cost * (stage.length / longest) ** 2
                 train = TrainStep(
