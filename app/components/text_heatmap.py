@@ -16,7 +16,12 @@ from app.theme import DARK, LIGHT, SIGNALS, VARIANTS, Variant
 KEY = "text_heatmap"
 
 _HERE = Path(__file__).parent / "heatmap"
-_SCRIPTS = ("data.js", "layout.js", "paint.js", "panel.js", "parts.js", "surface.js", "view.js", "main.js")
+_SCRIPTS = (
+    *("data.js", "words.js", "segments.js", "cells.js", "layout.js", "units.js", "scale.js", "fold.js"),
+    *("colour.js", "paint.js", "marks.js", "strip.js", "panel.js"),
+    *("toolbar.js", "search.js", "range.js", "legend.js", "card.js"),
+    *("source.js", "sheet.js", "surface.js", "keys.js", "view.js", "main.js"),
+)
 
 _component = st.components.v2.component(
     "titanscope.text_heatmap",
@@ -35,18 +40,24 @@ def text_heatmap(
     selected: int | None,
     nonce: int,
     on_change: Callable[[str], Callable[[], None]],
+    range_: tuple[int, int] | None = None,
+    zoom: tuple[int, int] | None = None,
 ) -> None:
     """Draw runs (id, trace) of one text. The browser fetches their values itself (app.routes).
 
-    signal, layer and selected say what to show first; after that the browser owns them, reports changes through
-    session state under KEY ("signal", "layer", "token", "theme"), and takes `selected` again when `nonce` changes.
-    on_change gives the callback for each of these names.
+    signal, layer, selected and range_ (tokens, its end exclusive) say what to show first; after that the browser owns
+    them, reports changes through session state under KEY ("signal", "layer", "token", "theme", "range"), and takes
+    `selected` and `range_` again when `nonce` changes. on_change gives the callback for each of these names. "range"
+    is [from, to, time in ms], with -1 for both ends when it was cleared. zoom: the tokens that the figures draw, if not
+    all.
     """
     data = facts(shown) | {
         "theme": "dark" if dark else "light",
         "signal": signal,
         "layer": layer,
         "selected": selected,
+        "range": list(range_) if range_ else None,
+        "zoom": list(zoom) if zoom else None,
         "nonce": nonce,
     }
     _component(
@@ -55,6 +66,7 @@ def text_heatmap(
         on_signal_change=on_change("signal"),
         on_layer_change=on_change("layer"),
         on_token_change=on_change("token"),
+        on_range_change=on_change("range"),
         on_theme_change=on_change("theme"),
     )
 
@@ -66,6 +78,7 @@ def facts(shown: list[tuple[str, xr.Dataset]]) -> dict[str, Any]:
         "key": " ".join(run for run, _ in shown),
         "runs": [_run(run, str(ds.attrs["checkpoint"])) for run, ds in shown],
         "signals": [_signal(name, shown) for name in names],
+        "settling": aggregate.settling(shown[0][1]),
         "layers": max(ds.sizes.get("layer", 0) for _, ds in shown),
         "palettes": {"light": asdict(LIGHT), "dark": asdict(DARK)},
     }

@@ -1,54 +1,4 @@
-// From tokens to cells (what is drawn as one) and from cells to rows of a given width.
-
-const JOINING = /\p{M}|\u200d|\p{RI}|\p{Emoji_Modifier}|\ufe0f/u; // characters that join the one before
-const BEYOND_LATIN = /[\u0300-\uffff]+/g;
-const RTL = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]|[\ud802\ud803\ud83a]/;
-const LTR = /[A-Za-z0-9\u00c0-\u02b8\u0370-\u058f\u0900-\u1fff\u2c00-\ufaff]/;
-const CJK = /[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]|[\ud840-\ud88d]/;
-const NEWLINE = /[\n\u2028\u2029]/;
-// Drawn as nothing: they would turn the text around or hide it. The token card shows their code points.
-const HIDDEN = /[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\r]/g;
-const CONTROL = /[\u0000-\u0008\u000b-\u001f]/g;
-
-function visible(text) {
-  return text
-    .replace(HIDDEN, "")
-    .replace(/\t/g, "    ")
-    .replace(CONTROL, (c) => String.fromCharCode(0x2400 + c.charCodeAt(0)));
-}
-
-// Tokens that share a character, or a cluster of characters that is drawn as one, make one cell.
-function buildCells({ text, start, end }) {
-  const inside = insideClusters(text);
-  const count = start.length;
-  const first = new Uint32Array(count + 1);
-  const cellOf = new Uint32Array(count);
-  let cells = 0;
-  let reach = 0;
-  for (let token = 0; token < count; token++) {
-    const joined = token > 0 && (start[token] < reach || (inside !== null && inside[start[token]]));
-    if (!joined) first[cells++] = token;
-    cellOf[token] = cells - 1;
-    reach = Math.max(reach, end[token]);
-  }
-  first[cells] = count;
-  return { first: first.subarray(0, cells + 1), cellOf, cells };
-}
-
-// Marks the offsets that lie inside a grapheme cluster; null where no text needs it.
-function insideClusters(text) {
-  if (!JOINING.test(text) || typeof Intl.Segmenter !== "function") return null;
-  const segmenter = new Intl.Segmenter(undefined, { granularity: "grapheme" });
-  const inside = new Uint8Array(text.length + 1);
-  for (const match of text.matchAll(BEYOND_LATIN)) {
-    if (!JOINING.test(match[0])) continue;
-    const from = Math.max(0, match.index - 1); // the letter that a mark belongs to
-    const part = text.slice(from, match.index + match[0].length);
-    inside.fill(1, from + 1, from + part.length);
-    for (const { index } of segmenter.segment(part)) inside[from + index] = 0;
-  }
-  return inside;
-}
+// From cells to rows of a given width.
 
 class Layout {
   // Rows of fragments; a fragment is a cell or, where a newline splits a cell, a part of one.
@@ -184,16 +134,17 @@ class Layout {
     }
   }
 
-  // Letters join in these scripts, so a token's width is what it adds to the run before it.
+  // Letters join in these scripts, so a token's width is what it adds to the run before it. The joiner gives the last
+  // letter the form that it has within the run.
   measureRun(run) {
     const start = this.from[run[0]];
-    let last = 0;
-    for (const f of run) {
-      if (this.kind[f] & 1) continue;
-      const width = this.measure(visible(this.doc.text.slice(start, this.to[f])));
-      this.w[f] = Math.max(3, width - last);
-      last = Math.max(last, width);
-    }
+    const parts = run.filter((f) => !(this.kind[f] & 1));
+    const reach = parts.map((f, k) => {
+      const text = visible(this.doc.text.slice(start, this.to[f]));
+      return this.measure(k + 1 < parts.length ? `${text}\u200d` : text);
+    });
+    for (let k = reach.length - 2; k >= 0; k--) reach[k] = Math.min(reach[k], reach[k + 1]);
+    parts.forEach((f, k) => (this.w[f] = reach[k] - (k ? reach[k - 1] : 0)));
   }
 
   rowOf(fragment) {
@@ -205,6 +156,12 @@ class Layout {
       else high = middle - 1;
     }
     return low;
+  }
+
+  // The tokens [low, high) of a fragment's cell.
+  tokensOf(fragment) {
+    const cell = this.cell[fragment];
+    return [this.cells.first[cell], this.cells.first[cell + 1]];
   }
 
   endOf(row) {

@@ -1,10 +1,13 @@
 // One variant's text: a scroll box that holds a canvas as large as what can be seen.
 
+const MOST_POOLS = 8; // 8 MB each at a million tokens
+
 class Panel {
   constructor(view, run) {
     this.view = view;
     this.run = run;
     this.columns = {}; // signal -> Float32Array (T,)
+    this.pools = new Map(); // "signal unit rule" -> see pool()
     this.box = element("section", "panel");
     if (view.data.runs.length > 1) {
       const head = element("div", "head");
@@ -15,7 +18,7 @@ class Panel {
     this.scroll = element("div", "scroll");
     this.scroll.tabIndex = 0;
     this.scroll.setAttribute("role", "application");
-    this.scroll.setAttribute("aria-label", `Text coloured by signal, ${run.label}. Arrow keys move over tokens.`);
+    this.scroll.setAttribute("aria-label", `Text coloured by signal, ${run.label}. Arrow keys move over tokens, with Shift they make a range; slash searches.`);
     this.spacer = element("div", "spacer");
     this.canvas = element("canvas", "text");
     this.canvas.setAttribute("aria-hidden", "true");
@@ -23,15 +26,35 @@ class Panel {
     this.scroll.append(this.spacer);
     this.box.append(this.scroll);
     this.scroll.addEventListener("scroll", () => view.scrolled(this), { passive: true });
-    this.scroll.addEventListener("keydown", (event) => view.key(event));
+    this.scroll.addEventListener("keydown", (event) => pressed(view, event));
     // A finger selects; only a mouse (or pen) hovers.
     this.canvas.addEventListener("pointermove", (event) => event.pointerType !== "touch" && view.hover(this, event));
     this.canvas.addEventListener("pointerleave", () => view.hover(this, null));
-    this.canvas.addEventListener("click", (event) => view.select(this.tokenAt(event), true));
+    this.canvas.addEventListener("click", (event) => {
+      if (event.shiftKey) view.extend(this.tokenAt(event));
+      else view.select(this.tokenAt(event), true);
+    });
   }
 
   get fill() {
-    return this.columns[this.view.signal];
+    return this.shown(this.view.signal);
+  }
+
+  // A signal as it is drawn, (T,): every token has the value of its unit.
+  shown(name) {
+    return this.view.units ? this.pool(name)?.tokens : this.columns[name];
+  }
+
+  pool(name) {
+    const { units, unit, rule } = this.view;
+    const column = this.columns[name];
+    const key = `${name} ${unit} ${rule}`;
+    const kept = this.pools.get(key);
+    if (!column || kept?.column === column) return column && kept;
+    if (this.pools.size >= MOST_POOLS) this.pools.delete(this.pools.keys().next().value);
+    const made = pool(column, units, rule);
+    this.pools.set(key, made);
+    return made;
   }
 
   // The highest value of each of `bins` equal parts of the text; kept until the column or the width changes.
@@ -65,11 +88,4 @@ class Panel {
     const { width, height } = fitCanvas(this.canvas);
     paintText(this.canvas.getContext("2d"), view, this, this.scroll.scrollTop, width, height);
   }
-}
-
-function element(tag, className, text) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  if (text !== undefined) node.textContent = text; // never as HTML: text may come from people
-  return node;
 }

@@ -10,12 +10,16 @@ class View extends Surface {
     });
     this.stripCanvas.addEventListener("pointermove", drag);
     this.watch = setInterval(() => this.followTheme(), 400);
+    this.slash = (event) => slashKey(this, event);
+    document.addEventListener("keydown", this.slash);
   }
 
   // Streamlit does not tell that its theme was switched, and Python, which draws the charts, hears it late.
   followTheme() {
-    if (!this.root.isConnected) clearInterval(this.watch);
-    else if (this.data && !getComputedStyle(this.root).colorScheme.includes(this.scheme)) {
+    if (!this.root.isConnected) {
+      clearInterval(this.watch);
+      document.removeEventListener("keydown", this.slash);
+    } else if (this.data && !getComputedStyle(this.root).colorScheme.includes(this.scheme)) {
       this.dress();
       this.toolbar();
       this.paint();
@@ -25,6 +29,7 @@ class View extends Surface {
 
   async choose(changes) {
     Object.assign(this, changes);
+    this.lineColours = lineColours(this);
     if ("layer" in changes) this.panels.forEach((panel) => (panel.columns = {}));
     this.table = null;
     this.toolbar();
@@ -35,14 +40,33 @@ class View extends Surface {
       this.failed(error);
       return;
     }
-    this.scale = this.scales[this.signal];
     this.peaks = null;
     this.paint();
     if ("signal" in changes) this.send("signal", this.signal);
     if ("layer" in changes) this.send("layer", this.layer);
   }
 
-  // -- pointer and keys ------------------------------------------------------------------------------------------
+  // The units of the whole text are found first, in slices; until then the old ones stay.
+  async chooseUnit(unit, rule) {
+    const { doc } = this;
+    if (!doc) return;
+    this.wanted = unit;
+    const units = unit === "token" ? null : (doc.units[unit] ??= new Units(doc, unit));
+    while (units && !units.done) {
+      units.advance(12);
+      if (units.done) break;
+      this.finding = unit;
+      this.toolbar();
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      if (this.doc !== doc || this.wanted !== unit) return;
+    }
+    Object.assign(this, { unit, rule, units, finding: null, peaks: null });
+    this.toolbar();
+    this.paint();
+    if (this.selected !== null) this.announce(this.selected);
+  }
+
+  // -- pointer ------------------------------------------------------------------------------------------
   scrolled(source) {
     for (const panel of this.panels) {
       if (panel !== source && panel.scroll.scrollTop !== source.scroll.scrollTop) {
@@ -59,16 +83,10 @@ class View extends Surface {
     this.scrollTo(Math.max(0, Math.min(this.doc.start.length - 1, token)), true);
   }
 
-  scrollTo(token, centre) {
-    const { rowHeight, pad } = this.metrics;
-    const top = this.layout.rowOf(this.layout.fragmentOf[this.cells.cellOf[token]]) * rowHeight + pad;
-    const { scroll } = this.panels[0];
-    if (!centre && top >= scroll.scrollTop && top + rowHeight <= scroll.scrollTop + scroll.clientHeight) return;
-    scroll.scrollTop = top - scroll.clientHeight / 2;
-  }
-
+  // Bring the selected token, or the range where none is selected, into view.
   reveal() {
-    if (this.selected !== null && this.layout) this.scrollTo(this.selected, false);
+    const token = this.head ?? this.selected ?? (this.range ? this.range[0] : null);
+    if (token !== null && this.layout) this.scrollTo(token, false);
     this.paint();
   }
 
@@ -91,6 +109,7 @@ class View extends Surface {
   select(token, tell) {
     if (token < 0) return;
     this.selected = token;
+    this.head = null;
     this.paint();
     this.announce(token);
     clearTimeout(this.telling);
@@ -98,63 +117,34 @@ class View extends Surface {
     this.telling = setTimeout(() => this.send("token", [token, Date.now()]), tell ? 0 : 180);
   }
 
+  // From the selected token, which stays, to another.
+  extend(token) {
+    if (token < 0) return;
+    if (this.selected === null) {
+      this.select(token, true);
+      return;
+    }
+    this.head = token;
+    this.setRange([Math.min(this.selected, token), Math.max(this.selected, token) + 1], true);
+    this.live.textContent = rangeWords(this.range);
+  }
+
+  setRange(range, tell) {
+    this.range = range;
+    if (!range) this.head = null;
+    this.rangeLine.draw();
+    this.paint();
+    clearTimeout(this.tellingRange);
+    const [from, to] = range ?? [-1, -1];
+    if (tell) this.tellingRange = setTimeout(() => this.send("range", [from, to, Date.now()]), 250);
+  }
+
   announce(token) {
     const { fill } = this.panels[0];
     const facts = this.signalFacts(this.signal);
     const value = fill ? number(fill[token]) : "";
-    this.live.textContent =
-      `token ${token + 1} of ${this.doc.start.length}, ${pieceOf(this, token)}, ${facts.label} ${value}`;
-  }
-
-  key(event) {
-    if (!this.layout || event.ctrlKey || event.metaKey || event.altKey) return;
-    const last = this.doc.start.length - 1;
-    const at = this.selected;
-    const steps = {
-      ArrowRight: () => (at === null ? 0 : at + 1),
-      ArrowLeft: () => (at === null ? 0 : at - 1),
-      ArrowDown: () => this.rowStep(1),
-      ArrowUp: () => this.rowStep(-1),
-      Home: () => 0,
-      End: () => last,
-      "]": () => this.peak(1),
-      "[": () => this.peak(-1),
-    };
-    if (event.key === "Escape") {
-      this.selected = null;
-      this.card.hidden = true;
-      this.paint();
-      this.send("token", [-1, Date.now()]);
-    } else if (steps[event.key]) {
-      this.select(Math.max(0, Math.min(last, steps[event.key]())), false);
-      this.reveal();
-    } else return;
-    event.preventDefault();
-    event.stopPropagation();
-  }
-
-  rowStep(by) {
-    if (this.selected === null) return 0;
-    const f = this.layout.fragmentOf[this.cells.cellOf[this.selected]];
-    const row = Math.max(0, Math.min(this.layout.rows - 1, this.layout.rowOf(f) + by));
-    const token = this.layout.tokenAt(row, this.layout.x[f] + 1);
-    return token >= 0 ? token : this.layout.firstToken(row);
-  }
-
-  // The next token, either way, that is a local peak within the top 5 % of the fill.
-  peak(way) {
-    const { fill } = this.panels[0];
-    if (!fill) return this.selected ?? 0;
-    if (!this.peaks) {
-      const sorted = Float32Array.from(fill).filter((v) => !Number.isNaN(v)).sort();
-      const bar = sorted[Math.floor(0.95 * (sorted.length - 1))];
-      this.peaks = [];
-      for (let t = 0; t < fill.length; t++) {
-        if (fill[t] >= bar && !(fill[t - 1] > fill[t]) && !(fill[t + 1] >= fill[t])) this.peaks.push(t);
-      }
-    }
-    const at = this.selected ?? -1;
-    const next = way > 0 ? this.peaks.find((t) => t > at) : this.peaks.findLast((t) => t < at);
-    return next ?? this.selected ?? 0;
+    const unit = this.units ? `, ${this.rule} of ${this.unit} ${this.unitText(token, 40)}` : "";
+    const place = `token ${token + 1} of ${this.doc.start.length}, ${pieceOf(this, token)}`;
+    this.live.textContent = `${place}, ${facts.label}${unit} ${value}`;
   }
 }

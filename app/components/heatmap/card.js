@@ -1,0 +1,74 @@
+// The hover card: every signal of the token, and the value of the unit that colours it.
+
+const LONGEST_TITLE = 60; // characters of a unit that the card shows
+
+async function showCard(view, token) {
+  const { data } = view;
+  const base = Math.floor(token / BLOCK) * BLOCK;
+  const names = data.signals.map((signal) => signal.name);
+  fillCard(view, token, (k, name) => view.panels[k].columns[name]?.[token]);
+  try {
+    const { sections } = await loadValues(view.runs, names, view.layer, base, base + BLOCK);
+    if (view.hovered === token || view.selected === token) {
+      fillCard(view, token, (k, name) => sections[`${k}/${name}`]?.[token - base]);
+    }
+  } catch (error) {
+    view.failed(error);
+  }
+}
+
+function fillCard(view, token, value) {
+  const { data, card } = view;
+  const head = element("div", "cardHead");
+  head.append(element("span", "piece", pieceOf(view, token)), element("span", "soft", `token ${whole(token + 1)}`));
+  const table = element("table");
+  if (data.runs.length > 1) {
+    const row = element("tr");
+    row.append(element("th"), ...data.runs.map((run) => element("th", "", run.label)));
+    table.append(row);
+  }
+  if (view.units) table.append(unitRow(view, token));
+  for (const { name, label, symbol } of data.signals) {
+    const values = data.runs.map((_, k) => value(k, name));
+    if (values.every((v) => v === undefined)) continue;
+    const on = name === view.signal && !view.units;
+    table.append(valueRow(on, label, symbol, values));
+  }
+  card.replaceChildren(...(view.units ? [unitHead(view, token)] : []), head, table);
+}
+
+function valueRow(on, label, note, values) {
+  const row = element("tr", on ? "on" : "");
+  const title = element("td");
+  title.append(element("span", "", label), element("span", "soft", ` ${note}`));
+  row.append(title, ...values.map((v) => element("td", "value", v === undefined ? "" : exact(v))));
+  return row;
+}
+
+function unitRow(view, token) {
+  const { label } = view.signalFacts(view.signal);
+  const values = view.panels.map((panel) => panel.fill?.[token]);
+  return valueRow(true, `${label}, ${view.rule} of the ${view.unit}`, "", values);
+}
+
+function unitHead(view, token) {
+  const [from, to] = view.unitSpan(token);
+  const head = element("div", "cardHead");
+  const many = to - from === 1 ? "1 token" : `${whole(to - from)} tokens`;
+  head.append(element("span", "unitPiece", view.unitText(token, LONGEST_TITLE)), element("span", "soft", `${view.unit}, ${many}`));
+  return head;
+}
+
+function placeCard(view, event) {
+  const { card, root } = view;
+  card.hidden = false;
+  const box = root.getBoundingClientRect();
+  const x = event.clientX - box.left;
+  const y = event.clientY - box.top;
+  const left = x + 18 + card.offsetWidth > box.width ? Math.max(0, x - card.offsetWidth - 14) : x + 18;
+  card.style.left = `${left}px`;
+  // Below the pointer where the window has room, else above what fits.
+  const room = window.innerHeight - event.clientY;
+  const top = room > card.offsetHeight + 24 ? y + 18 : y - card.offsetHeight - 12;
+  card.style.top = `${Math.max(-box.top + 4, top)}px`;
+}

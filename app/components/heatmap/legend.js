@@ -1,0 +1,75 @@
+// What colours and lines mean, and which part of the text is shown.
+
+function drawLegend(view) {
+  const facts = view.signalFacts(view.signal);
+  const { scale } = view;
+  const keys = element("span", "soft keys", "← → ↑ ↓ token   shift range   [ ] peak   / search   esc");
+  const lines = view.underlines.map((name, k) => underlineWords(view, name, k)).filter(Boolean);
+  view.legend.replaceChildren(...selectedLine(view, facts), fillWords(view, facts), ...lines, keys);
+  view.legend.setAttribute("aria-label", `Colours from ${number(scale.low)} to ${number(scale.high)}`);
+  const [from, to] = view.shownTokens();
+  const shown = `tokens ${whole(from + 1)}–${whole(to)} of ${whole(view.doc.start.length)} below`;
+  const what = `${facts.label.toLowerCase()}${view.units ? `, ${view.rule} of each ${view.unit}` : ""}`;
+  view.stripTitle.replaceChildren(
+    element("b", "", "Whole text"),
+    element("span", "soft", `${what}, highest of each bin · ${shown}`),
+  );
+}
+
+function fillWords(view, facts) {
+  const { scale, palette } = view;
+  const line = element("div", "line");
+  const bar = element("span", "ramp");
+  const stops = facts.kind === "cosine" ? palette.diverging : palette.ramp;
+  bar.style.background = `linear-gradient(90deg, ${stops.join(",")})`;
+  line.append(
+    element("b", "", facts.symbol),
+    element("span", "", number(scale.low)),
+    bar,
+    element("span", "", number(scale.high)),
+    element("span", "soft", scaleWords(view, facts)),
+  );
+  return line;
+}
+
+function underlineWords(view, name, place) {
+  const scale = view.scaleOf(name);
+  if (!scale) return null;
+  const facts = view.signalFacts(name);
+  const line = element("div", "line");
+  const key = element("span", "under", facts.symbol);
+  key.style.borderColor = view.lineColours[name];
+  const which = view.underlines.length > 1 ? ["upper line", "lower line"][place] : "line";
+  line.append(
+    key,
+    element("span", "soft", `${which}, faint to strong`),
+    element("span", "", `${number(scale.low)}–${number(scale.high)}`),
+    element("span", "soft", scale.rule),
+  );
+  return line;
+}
+
+// On a narrow screen the token's card is further down, so its value stands here.
+function selectedLine(view, facts) {
+  const token = view.selected;
+  if (token === null || !view.root.classList.contains("narrow")) return [];
+  const line = element("div", "status", "");
+  line.append(element("span", "piece", pieceOf(view, token)), element("span", "soft", ` token ${whole(token + 1)} `));
+  for (const panel of view.panels) {
+    const value = panel.fill ? number(panel.fill[token]) : "–";
+    line.append(element("b", "", view.panels.length > 1 ? `${panel.run.label} ${value} ` : `${facts.symbol} ${value}`));
+  }
+  if (view.units) line.append(element("span", "soft", ` ${view.rule} of its ${view.unit}`));
+  return [line];
+}
+
+function scaleWords(view, facts) {
+  const { scale, data, units } = view;
+  const parts = [];
+  if (facts.over) parts.push(view.layer === null ? facts.over : `layer ${view.layer + 1}`);
+  if (facts.granularity !== "token") parts.push(`one value per ${facts.granularity}`);
+  parts.push(units ? `${view.rule} of each ${view.unit}` : facts.granularity === "token" ? "per token" : "");
+  parts.push(data.runs.length > 1 ? `one scale for all, ${scale.rule}` : scale.rule);
+  if (scale.above) parts.push(`${whole(scale.above)} above`);
+  return parts.filter(Boolean).join(" · ");
+}

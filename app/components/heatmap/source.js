@@ -1,0 +1,67 @@
+// What is known: the runs and their values, in the chosen layer and units, and the scales they are drawn on.
+
+class Source {
+  constructor() {
+    this.underlines = [];
+    this.range = null; // [from, to) in tokens
+    this.unit = "token";
+    this.rule = "mean";
+    this.units = null; // of this.unit; null for tokens
+    this.scales = {};
+    this.pooledScales = new Map();
+  }
+
+  get runs() {
+    return this.data.runs.map((run) => run.id);
+  }
+
+  signalFacts(name) {
+    return this.data.signals.find((signal) => signal.name === name);
+  }
+
+  async fetchColumns(names) {
+    const { key, layer } = { key: this.data.key, layer: this.layer };
+    for (const name of names) {
+      const { header, sections } = await loadValues(this.runs, [name], layer);
+      if (key !== this.data.key || layer !== this.layer) return;
+      this.scales[name] = header.scales[name];
+      this.panels.forEach((panel, k) => (panel.columns[name] = sections[`${k}/${name}`]));
+    }
+    this.pooledScales.clear();
+    this.peaks = null;
+  }
+
+  get scale() {
+    return this.scaleOf(this.signal);
+  }
+
+  // The scale of a signal in the units that are drawn.
+  scaleOf(name) {
+    const scale = this.scales[name];
+    if (!scale || !this.units) return scale;
+    const key = `${name} ${this.unit} ${this.rule}`;
+    if (!this.pooledScales.has(key)) {
+      const pools = this.panels.map((panel) => panel.pool(name)).filter(Boolean);
+      if (!pools.length) return scale;
+      const { kind } = this.signalFacts(name);
+      this.pooledScales.set(key, pooledScale(scale, kind, pools, this.units, this.data.settling, this.unit));
+    }
+    return this.pooledScales.get(key);
+  }
+
+  // The tokens [from, to) of a token's unit.
+  unitSpan(token) {
+    if (!this.units) return [token, token + 1];
+    const unit = this.units.of(token);
+    return [this.units.first[unit], this.units.first[unit + 1]];
+  }
+
+  // The text of a token's unit, at most so many characters of it.
+  unitText(token, most) {
+    const [from, to] = this.unitSpan(token);
+    const { text, start, end } = this.doc;
+    const all = text.slice(start[from], Math.min(end[to - 1], start[from] + 4 * most)).trim();
+    const letters = Array.from(all);
+    return letters.length > most ? `${letters.slice(0, most - 1).join("")}…` : all;
+  }
+}
