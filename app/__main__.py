@@ -1,4 +1,7 @@
-"""`python -m app`: serve the dashboard with the settings of streamlit_config.toml."""
+"""`python -m app`: serve the dashboard with the settings of streamlit_config.toml.
+
+`python -m app RUN.zarr` opens runs of `titans trace` in it.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,20 @@ import logging
 import os
 import secrets
 import tomllib
+import urllib.error
+import urllib.request
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import streamlit as st
 from streamlit import config as streamlit_config
 
 from app import runs
+from app.jobs import imports
 from app.routes import ROUTES
+from titans_core.errors import StoreError
 
 HOME = Path(__file__).absolute().parent
 log = logging.getLogger("titanscope.page")
@@ -72,12 +80,37 @@ app = st.App(HOME / "main.py", routes=ROUTES, lifespan=_lifespan, on_script_erro
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m app", description="Serve the Titanscope dashboard.")
     parser.add_argument("--port", type=int, help="port to listen on (default: the one in streamlit_config.toml)")
-    asked = parser.parse_args().port
-    chosen = settings() | ({"server.port": asked} if asked else {})
+    parser.add_argument(
+        "runs",
+        nargs="*",
+        type=Path,
+        metavar="RUN",
+        help="a run to open: RUN.zarr as `titans trace` writes it, a folder of such, or a .zip of one",
+    )
+    asked = parser.parse_args()
+    chosen = settings() | ({"server.port": asked.port} if asked.port else {})
+    try:
+        opened = [imports.add(store) for path in asked.runs for store in imports.stores(path)]
+    except StoreError as error:
+        parser.error(str(error))
+    address = f"http://{chosen['server.address']}:{chosen['server.port']}"
+    page = f"{address}/?{urlencode([('run', run) for run in opened])}" if opened else address
+    print(f"Titanscope: {page}", flush=True)
+    if opened and _serves(address, opened[0]):
+        print("A Titanscope that serves this run is up already: open the address.", flush=True)
+        return
     # Streamlit reads its configuration twice here and warns that the second reading differs from the first.
     logging.getLogger("streamlit.config").addFilter(lambda record: "config option section" not in record.msg)
-    print(f"Titanscope: http://{chosen['server.address']}:{chosen['server.port']}", flush=True)
     app.run(config=chosen)
+
+
+def _serves(address: str, run: str) -> bool:
+    """Whether a server of this app, with the same folder of runs, answers there."""
+    try:
+        with urllib.request.urlopen(f"{address}/titanscope/text?run={run}", timeout=5) as reply:  # noqa: S310
+            return bool(reply.status == 200 and reply.headers.get_content_type() == "application/octet-stream")
+    except (urllib.error.URLError, OSError, ValueError):
+        return False
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Taking results away: pure functions, trace in, bytes or text out. No streamlit, no torch. routes.py serves them."""

@@ -1,0 +1,138 @@
+"""The code and the commands that make the shown runs again and look at the same values."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+import titans_core as tc
+from app import samples
+from app.exports.names import Finished, View, stem, text_stem
+from app.figures.aggregate import layer_words
+from app.theme import SIGNALS, label
+
+MARK = "\ufeff"  # at the start of a file it is a mark of its encoding; a text that begins with one needs two
+
+
+def text_file(run: Finished) -> tuple[str, bool]:
+    """(path of the text, whether it is a sample of the repository; else it is to be saved under this name)."""
+    found = next((s for s in samples.samples() if s.text == run.ds.attrs["text"]), None)
+    return (f"assets/samples/{found.file}", True) if found else (f"{text_stem(run.title)}.txt", False)
+
+
+def text_bytes(run: Finished) -> bytes:
+    """The text as a file that `titans trace` and the code below read back exactly."""
+    text = str(run.ds.attrs["text"])
+    return (MARK * text.startswith(MARK) + text).encode()
+
+
+def python(runs: Sequence[Finished], view: View) -> str:
+    """Python that runs the text through the same memories and picks the values that were looked at."""
+    path, _ = text_file(runs[0])
+    first = runs[0].ds
+    lines = [
+        "from pathlib import Path",
+        "",
+        "import torch",
+        "",
+        "import titans_core as tc",
+        *(["from titans_core.signals import sum_layers"] if _over_layers(runs, view) else []),
+        "",
+        "torch.set_num_threads(1)  # as in the app: other numbers of threads may change the last digits",
+        _where(runs[0]),
+        f'text = Path({_literal(path)}).read_bytes().decode("utf-8-sig")',
+        *(line for k, run in enumerate(runs) for line in _run(run, _name(k, runs))),
+        f'assert {_name(0, runs)}.attrs["text_sha256"] == {_literal(first.attrs["text_sha256"])}, "another text"',
+        "",
+        *(line for k, run in enumerate(runs) for line in _picked(run, _name(k, runs), view)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def command(runs: Sequence[Finished]) -> str:
+    """The lines of a shell that make the same runs and open them in this page."""
+    path, _ = text_file(runs[0])
+    names = list(dict.fromkeys(_checkpoint(run) for run in runs))
+    device = _device(runs[0])
+    out = f"runs/{stem(runs)[: -len(runs[0].id[:6]) - 1]}"
+    chosen = " ".join(f"--checkpoint {shlex.quote(name)}" for name in names)
+    notes = [_where(runs[0])]
+    if any(_settings(run) for run in runs):
+        notes.append("# these runs had settings of their own, which only Python can give; see there")
+    lines = [f"titans trace {path} {chosen} --device {shlex.quote(device)} --out {out}", f"python -m app {out}"]
+    return "\n".join([*notes, *lines]) + "\n"
+
+
+def _literal(text: str) -> str:
+    """A Python string: JSON's escapes are Python's too."""
+    return json.dumps(str(text), ensure_ascii=False)
+
+
+def _name(k: int, runs: Sequence[Finished]) -> str:
+    """A variable of Python: ds, or ds_mac, ds_mag; with a number where two runs would share it."""
+    if len(runs) == 1:
+        return "ds"
+    own = [_identifier(run) for run in runs]
+    return own[k] if own.count(own[k]) == 1 else f"{own[k]}_{k + 1}"
+
+
+def _identifier(run: Finished) -> str:
+    known = str(run.ds.attrs["checkpoint"])
+    return "ds_" + "".join(c if c.isascii() and c.isalnum() else "_" for c in known.lower())[:24]
+
+
+def _where(run: Finished) -> str:
+    path, shipped = text_file(run)
+    if shipped:
+        return "# in the folder of the repository, which has the samples"
+    return f"# save the text of the run as {path} (Export, Text) and start in its folder"
+
+
+def _run(run: Finished, name: str) -> list[str]:
+    settings = _settings(run)
+    given = f", settings=tc.Settings({', '.join(f'{k}={v!r}' for k, v in settings.items())})" if settings else ""
+    return [f"{name} = tc.trace(tc.load({_literal(_checkpoint(run))}, device={_literal(_device(run))}), text{given})"]
+
+
+def _checkpoint(run: Finished) -> str:
+    """A shipped name, or where the own checkpoint of that name is to be found."""
+    known = str(run.ds.attrs["checkpoint"])
+    return known if known in tc.checkpoints() else f"PATH/TO/{known}"
+
+
+def _device(run: Finished) -> str:
+    return str(run.ds.attrs["device"]).partition(":")[0]
+
+
+def _settings(run: Finished) -> dict[str, Any]:
+    """What differs from the usual settings: those are all off."""
+    stored = json.loads(str(run.ds.attrs["settings"]))
+    return {str(name): value for name, value in stored.items() if str(name).isidentifier() and value}
+
+
+def _over_layers(runs: Sequence[Finished], view: View) -> bool:
+    return view.layer is None and any(view.signal in run.ds and "layer" in run.ds[view.signal].dims for run in runs)
+
+
+def _picked(run: Finished, ds: str, view: View) -> list[str]:
+    """values of one run: what the text is coloured by, and the one at the selected token."""
+    if view.signal not in run.ds:
+        return [f"# {ds} has no {view.signal}"]
+    name = ds.replace("ds", view.signal, 1)
+    rule = layer_words(run.ds, view.signal, view.layer)
+    if "layer" not in run.ds[view.signal].dims:
+        value = f'{ds}["{view.signal}"].values'
+    elif view.layer is None:
+        value = f'sum_layers("{view.signal}", {ds}["{view.signal}"].values)'
+    else:
+        value, rule = f'{ds}["{view.signal}"].sel(layer={view.layer}).values', f"{rule} on the page"
+    said = f"{label(str(run.ds.attrs['checkpoint']))}: {SIGNALS[view.signal].label.lower()}, {rule}"
+    lines = [f"{name} = {value}  # {' '.join(said.split())}"]
+    if view.token is not None:
+        lines.append(f"print({name}[{view.token}])  # token {view.token + 1} on the page")
+    if view.range is not None:
+        low, high = view.range
+        lines.append(f"print({name}[{low}:{high}])  # tokens {low + 1} to {high} on the page")
+    return lines

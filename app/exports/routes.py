@@ -1,0 +1,89 @@
+"""Exports over HTTP, as downloads in pieces.
+
+titanscope/export/{csv,parquet,zarr,text}?run=ID
+titanscope/export/report?run=ID[&run=ID...]&signal=S[&layer=0][&token=0]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from app import runs
+from app.exports import archive, recipe, signals
+from app.exports.names import View, stem, text_stem
+from app.exports.report import POLICY, report
+from app.theme import SIGNALS
+from titans_core.errors import StoreError
+
+_TYPES = {
+    "csv": "text/csv; charset=utf-8",
+    "parquet": "application/vnd.apache.parquet",
+    "zarr": "application/zip",
+    "text": "text/plain; charset=utf-8",
+}
+
+
+def one(request: Request) -> Response:
+    """What one run holds: its signals, its store or its text."""
+    kind = request.path_params["kind"]
+    run = _opened(request.query_params.get("run", ""))
+    store = runs.engine().result(run.id) if run is not None else None
+    if run is None or store is None or kind not in _TYPES:
+        return _gone()
+    if kind == "csv":
+        return _download(signals.csv(run), _TYPES[kind], f"{stem([run])}.csv")
+    if kind == "parquet":
+        return _download(signals.parquet(run), _TYPES[kind], f"{stem([run])}.parquet")
+    if kind == "zarr":
+        return _download(archive.archive(run, store), _TYPES[kind], f"{stem([run])}.zarr.zip")
+    return _download([recipe.text_bytes(run)], _TYPES[kind], f"{text_stem(run.title)}.txt")
+
+
+def whole(request: Request) -> Response:
+    """The report on several runs of one text."""
+    query = request.query_params
+    opened = [_opened(name) for name in query.getlist("run")[:8]]
+    shown = [run for run in opened if run is not None]
+    if not shown or len(shown) < len(opened):
+        return _gone()
+    if len({run.ds.attrs["text_sha256"] for run in shown}) > 1:
+        return PlainTextResponse("a report is of runs of one text", status_code=400)
+    try:
+        layer, token = (int(query[name]) if name in query else None for name in ("layer", "token"))
+        view = View(query.get("signal", "surprise"), layer, token)
+        if view.signal not in SIGNALS or min(layer or 0, token or 0) < 0:
+            raise KeyError(view.signal)
+        having = [run for run in shown if view.signal in run.ds]
+        found = {run.id: runs.found(run.id, view.signal, view.layer) for run in having}
+        data = report(shown, view, found).encode()
+    except (KeyError, ValueError, IndexError):
+        return PlainTextResponse("signal, layer and token must be within the run", status_code=400)
+    return _download([data], "text/html; charset=utf-8", f"{stem(shown)}.html")
+
+
+def _opened(name: str) -> runs.Run | None:
+    try:
+        return runs.opened(name)
+    except StoreError:
+        return None
+
+
+def _download(parts: Iterable[bytes], kind: str, name: str) -> Response:
+    headers = {
+        "Content-Disposition": f'attachment; filename="{name}"',
+        "Cache-Control": "private, no-store",
+        "Content-Security-Policy": POLICY,
+        "X-Content-Type-Options": "nosniff",
+    }
+    return StreamingResponse(parts, media_type=kind, headers=headers)
+
+
+def _gone() -> Response:
+    return PlainTextResponse("no such run, or it has expired", status_code=404)
+
+
+ROUTES = [Route("/titanscope/export/report", whole), Route("/titanscope/export/{kind}", one)]

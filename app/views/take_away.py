@@ -1,0 +1,55 @@
+"""Take it away: files of the shown runs, images of the figures, and the code that makes both again."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from app import state, theme
+from app.components.download import Row, download
+from app.exports import names, recipe
+from app.runs import Run
+
+FIGURES = {"timelines": "Through time", "layer_map": "Layer × token", "moves": "What moved the memory"}
+
+
+def take_away(shown: list[Run], look: state.Look) -> None:
+    """A button that opens what can be saved of these runs. Draw it where `look` is followed."""
+    view = names.View(look.signal, look.layer, look.token, look.range)
+    with st.popover("Export", icon=":material/download:", key="export"):
+        download(
+            _rows(shown, view),
+            figures=FIGURES,
+            file=names.stem(shown),
+            ground=state.palette().panel,
+        )
+        st.caption("The shown runs and values again, in Python:")
+        st.code(recipe.python(shown, view), language="python", height=150)
+        st.caption("The shown runs again, on the command line, and opened in this page:")
+        st.code(recipe.command(shown), language="bash")
+
+
+def _rows(shown: list[Run], view: names.View) -> list[Row]:
+    rows = [_signals(run, len(shown) > 1) for run in shown]
+    picks = [("signal", view.signal), ("layer", view.layer), ("token", view.token)]
+    query = [*(("run", run.id) for run in shown), *((name, value) for name, value in picks if value is not None)]
+    report: Row = {
+        "label": "Report",
+        "note": "one page to read without a server",
+        "files": {"HTML": f"titanscope/export/report?{urlencode(query)}"},
+    }
+    return [*rows, report, {"label": "Text", "note": "", "files": {"TXT": _address("text", shown[0])}}]
+
+
+def _signals(run: Run, several: bool) -> Row:
+    size = f"{run.ds.sizes['token']:,} tokens"
+    return {
+        "label": f"{theme.label(run.checkpoint)} signals" if several else "Signals",
+        "note": f"{size}, every layer",
+        "files": {name: _address(name.lower(), run) for name in ("CSV", "Parquet", "Zarr")},
+    }
+
+
+def _address(kind: str, run: Run) -> str:
+    return f"titanscope/export/{kind}?{urlencode({'run': run.id})}"
