@@ -1,10 +1,11 @@
-"""Where runs execute: outside the page, behind four calls that any engine can offer."""
+"""Where runs execute: outside the page, behind a few calls that any engine can offer."""
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 LIVE = ("queued", "loading", "running")
 
@@ -20,10 +21,27 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Progress:
-    """Where a run is.
+class SanityCheck:
+    """Another kind of job: how far the surprise of the finished run `of` is just surprisal, rarity or position.
 
-    state: "queued", "loading", "running", "done", "failed" or "cancelled". done, total: tokens. ahead: runs that
+    Its id follows from the run's: as hard to guess, and found again by everybody who has the run.
+    """
+
+    of: str
+    checkpoint: str
+    title: str
+    device: str = "cpu"
+
+    @property
+    def id(self) -> str:
+        return hashlib.sha256(f"sanity check 1 of {self.of}".encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a job is.
+
+    state: "queued", "loading", "running", "done", "failed" or "cancelled". done, total: tokens. ahead: jobs that
     wait before it. seconds_left: estimate while running. message: why it failed, in plain words.
     """
 
@@ -42,19 +60,22 @@ class Progress:
 
 
 class Engine(Protocol):
-    """A place where runs execute: a worker process on this machine, or a cluster."""
+    """A place where jobs execute: a worker process on this machine, or a cluster."""
 
-    def submit(self, job: Job) -> str:
-        """Queue a run; the id cannot be guessed."""
+    def submit(self, job: Job | SanityCheck) -> str:
+        """Queue a job; its id cannot be guessed. A check that is going or done is not begun again."""
 
     def progress(self, run: str) -> Progress | None:
-        """Where the run is, or None for an id that is unknown or expired."""
+        """Where the job is, or None for an id that is unknown or expired."""
 
     def cancel(self, run: str) -> None:
-        """Stop a run at its next chunk. Does nothing to one that has ended."""
+        """Stop a job at its next chunk. Does nothing to one that has ended."""
 
     def result(self, run: str) -> Path | None:
         """The trace store of a finished run, else None."""
 
+    def answer(self, check: str) -> dict[str, Any] | None:
+        """What a finished check found: titans_core.probes.controls.Comparison as plain values. Else None."""
+
     def devices(self) -> list[str]:
-        """Devices that runs can use; ["cpu"] until the engine knows better."""
+        """Devices that jobs can use; ["cpu"] until the engine knows better."""

@@ -5,48 +5,30 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import secrets
-import subprocess
-import sys
 import threading
 import time
 from collections import deque
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from app.jobs import Job, Progress, store
+from app.jobs import Job, Progress, SanityCheck, store
+from app.jobs.child import Child, spawn
 
-HOME = Path(__file__).absolute().parents[2]  # the folder that holds the package `app`
 REPRESENTATIVE = 500  # tokens; the fixed costs of a shorter run say nothing about the next
 KEPT = 50  # ended runs remembered in memory, and protected from eviction
 DIED = "The worker process ended unexpectedly during this run. Run it again: a new worker has been started."
+DO = {Job: "run", SanityCheck: "sanity"}
 
 log = logging.getLogger("titanscope.jobs")
 
 
 @dataclass
 class _Run:
-    job: Job
+    job: Job | SanityCheck
     progress: Progress
     started: float = 0.0
-
-
-@dataclass
-class _Worker:
-    """A child process and the ids it has been given and not yet finished, oldest first."""
-
-    process: subprocess.Popen[str]
-    pending: list[str] = field(default_factory=list)
-    listener: threading.Thread | None = None
-
-    @property
-    def pipes(self) -> tuple[IO[str], IO[str]]:
-        """Its stdin and stdout."""
-        assert self.process.stdin is not None  # noqa: S101 (made as pipes)
-        assert self.process.stdout is not None  # noqa: S101
-        return self.process.stdin, self.process.stdout
 
 
 class LocalEngine:
@@ -55,7 +37,8 @@ class LocalEngine:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._runs: dict[str, _Run] = {}
-        self._workers: dict[str, _Worker] = {}
+        self._attempts: dict[str, str] = {}  # id of a sanity check -> the id under which it was last begun
+        self._workers: dict[str, Child] = {}
         self._devices = ["cpu"]
         self._times: dict[tuple[str, str], deque[tuple[int, float]]] = {}  # (tokens, seconds) of the latest runs
         self.weight: dict[str, float] = {}  # checkpoint -> stored bytes a token
@@ -66,33 +49,40 @@ class LocalEngine:
         with self._lock:
             worker = self._workers.get(device)
             if worker is None or worker.process.poll() is not None:
-                worker = self._workers[device] = _Worker(_spawn(device))
+                worker = self._workers[device] = spawn(device)
                 worker.listener = threading.Thread(target=self._listen, args=(device, worker), daemon=True)
                 worker.listener.start()
             return worker.process.pid
 
-    def submit(self, job: Job) -> str:
+    def submit(self, job: Job | SanityCheck) -> str:
         run = secrets.token_hex(16)
         with self._lock:
+            name = job.id if isinstance(job, SanityCheck) else run
+            if (at := self.progress(name)) is not None and (at.live or at.state == "done"):
+                return name
             self._forget()
+            if name != run:
+                self._attempts[name] = run
             self._runs[run] = _Run(job, Progress("queued", job.checkpoint, job.title))
             self.start(job.device)
             worker = self._workers[job.device]
             worker.pending.append(run)
-            _send(worker, do="run", id=run, **asdict(job))
-        return run
+            worker.send(do=DO[type(job)], id=run, name=name, **asdict(job))
+        return name
 
     def _forget(self) -> None:
         """Keep only the latest ended runs in memory; those that finished are known from disk."""
         ended = [run for run, known in self._runs.items() if not known.progress.live]
         for run in ended[:-KEPT]:
             del self._runs[run]
+        self._attempts = {name: run for name, run in self._attempts.items() if run in self._runs}
 
     def progress(self, run: str) -> Progress | None:
         with self._lock:
-            known = self._runs.get(run)
+            begun = self._attempts.get(run, run)
+            known = self._runs.get(begun)
             if known is not None and known.progress.state != "done":
-                return self._where(run, known)
+                return self._where(begun, known)
         facts = store.facts(run)
         if facts is None:
             return None
@@ -111,16 +101,20 @@ class LocalEngine:
 
     def cancel(self, run: str) -> None:
         with self._lock:
-            known = self._runs.get(run)
+            begun = self._attempts.get(run, run)
+            known = self._runs.get(begun)
             if known is None or not known.progress.live:
                 return
             worker = self._workers[known.job.device]
-            _send(worker, do="cancel", id=run)
-            if worker.pending and worker.pending[0] != run:  # not begun: it is over at once
+            worker.send(do="cancel", id=begun)
+            if worker.pending and worker.pending[0] != begun:  # not begun: it is over at once
                 known.progress = replace(known.progress, state="cancelled")
 
     def result(self, run: str) -> Path | None:
         return store.trace(run)
+
+    def answer(self, check: str) -> dict[str, Any] | None:
+        return store.answer(check)
 
     def devices(self) -> list[str]:
         return list(self._devices)
@@ -134,7 +128,7 @@ class LocalEngine:
             if worker.listener is not None:
                 worker.listener.join(10)
 
-    def _listen(self, device: str, worker: _Worker) -> None:
+    def _listen(self, device: str, worker: Child) -> None:
         """Take the worker's events until it ends; what it had not finished has then failed."""
         stdin, stdout = worker.pipes
         with stdout:
@@ -153,7 +147,7 @@ class LocalEngine:
                 store.discard(run)
             worker.pending.clear()
 
-    def _take(self, worker: _Worker, event: dict[str, Any]) -> None:
+    def _take(self, worker: Child, event: dict[str, Any]) -> None:
         kind = event.pop("event")
         if kind == "ready":
             self._devices = event["devices"]
@@ -169,12 +163,14 @@ class LocalEngine:
                 )
             return
         worker.pending.remove(run)
-        known.job = replace(known.job, text="")  # the text is in the trace now, or not wanted any more
+        if isinstance(known.job, Job):
+            known.job = replace(known.job, text="")  # the text is in the trace now, or not wanted any more
         if known.progress.state != "cancelled":
             known.progress = replace(known.progress, state=kind, message=event.get("message", ""))
         if kind == "done":
-            self._learn(event)
-            store.sweep(keep=frozenset(list(self._runs)[-KEPT:]))
+            if isinstance(known.job, Job):  # a check stores next to nothing and reads three times
+                self._learn(event)
+            store.sweep(keep=frozenset([*list(self._runs)[-KEPT:], *self._attempts]))
 
     def _learn(self, facts: dict[str, Any]) -> None:
         """Remember how fast and how large a run was, for the cost line of the next one."""
@@ -189,24 +185,3 @@ class LocalEngine:
         with self._lock:
             latest = list(self._times.get((checkpoint, device), ()))
         return sum(t for t, _ in latest) / sum(s for _, s in latest) if latest else None
-
-
-def _send(worker: _Worker, **message: Any) -> None:
-    """Write one line to the worker. That a worker has died is noticed by _listen, which fails its runs."""
-    stdin, _ = worker.pipes
-    try:
-        stdin.write(json.dumps(message) + "\n")
-        stdin.flush()
-    except (OSError, ValueError):  # a broken or already closed pipe
-        log.warning("worker %d no longer listens", worker.process.pid)
-
-
-def _spawn(device: str) -> subprocess.Popen[str]:
-    paths = [str(HOME), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return subprocess.Popen(  # noqa: S603 (fixed command)
-        [sys.executable, "-m", "app.jobs.worker", "--device", device],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        encoding="utf-8",
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
-    )

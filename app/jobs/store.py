@@ -2,7 +2,8 @@
 
 RUNS/<id>/trace.zarr   the trace
 RUNS/<id>/run.json     what was run: checkpoint, title, tokens, seconds, bytes
-RUNS/tmp-<id>/         a run that is being written
+RUNS/<check>/run.json  of a sanity check, whose id follows from that of its run: the same facts and what it found
+RUNS/tmp-<id>/         a job that is being written
 """
 
 from __future__ import annotations
@@ -54,14 +55,19 @@ def discard(run: str) -> None:
     shutil.rmtree(root() / f"tmp-{run}", ignore_errors=True)
 
 
-def publish(run: str, facts: dict[str, Any]) -> dict[str, Any]:
-    """Make the draft of `run` final and return its facts with `bytes` added: all of it is there, or nothing."""
-    folder = root() / f"tmp-{run}"
+def publish(run: str, facts: dict[str, Any], name: str = "") -> dict[str, Any]:
+    """Make the draft of `run` final and return its facts with `bytes` added: all of it is there, or nothing.
+
+    name: the id to publish it under, if another. What is there already, as another server left it, gives way.
+    """
+    folder, target = root() / f"tmp-{run}", root() / (name or run)
     facts = facts | {"bytes": size(folder)}
     (folder / "run.json").write_text(json.dumps(facts), encoding="utf-8")
     for path in [*folder.rglob("*"), folder]:
         _sync(path)
-    folder.rename(root() / run)
+    if target.exists():
+        shutil.rmtree(target)
+    folder.rename(target)
     _sync(root())
     return facts
 
@@ -91,8 +97,21 @@ def facts(run: str) -> dict[str, Any] | None:
     return values
 
 
+def by_origin(origin: str) -> str | None:
+    """The run that was imported from a store of this digest, if it is still there."""
+    listed = (path.name for path in root().iterdir())
+    return next((run for run in listed if (facts(run) or {}).get("origin") == origin), None)
+
+
 def trace(run: str) -> Path | None:
-    return root() / run / "trace.zarr" if facts(run) is not None else None
+    """The trace of a finished run, or None where there is no such run."""
+    known = facts(run)
+    return None if known is None or "answer" in known else root() / run / "trace.zarr"
+
+
+def answer(check: str) -> dict[str, Any] | None:
+    """What a finished check found, or None where there is no such check."""
+    return (facts(check) or {}).get("answer")
 
 
 def sweep(keep: frozenset[str] = frozenset()) -> None:

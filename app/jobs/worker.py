@@ -1,7 +1,9 @@
 """The process that holds torch: reads jobs as JSON lines on stdin, answers with JSON lines on stdout.
 
-in   {"do": "run", "id", "checkpoint", "text", "title"}   {"do": "cancel", "id"}
+in   {"do": "run", "id", "name", "checkpoint", "text", "title"}   {"do": "sanity", "id", "name", "of", "title"}
+     {"do": "cancel", "id"}
 out  {"event": "ready", "devices"}   {"event": "loading" | "running" | "done" | "failed" | "cancelled", "id", ...}
+id: of this attempt. name: under which its result is published. of: the finished run to check.
 """
 
 from __future__ import annotations
@@ -14,9 +16,11 @@ import queue
 import secrets
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any, TextIO
 
-from app.jobs import store
+from app.jobs import sanity, store
 
 THREADS = 1  # the other core serves the page; on a busy machine two threads were measured 4 to 8 times slower
 PROGRESS_EVERY = 0.1  # seconds between two progress lines
@@ -69,8 +73,8 @@ class Worker:
 
         run = job["id"]
         try:
-            facts = self._trace(job)
-            self.say(event="done", id=run, **store.publish(run, facts))
+            facts = self._sanity(job) if job["do"] == "sanity" else self._trace(job)
+            self.say(event="done", id=run, **store.publish(run, facts, job["name"]))
         except Cancelled:
             self.say(event="cancelled", id=run)
         except TitansError as error:
@@ -85,39 +89,81 @@ class Worker:
 
     def _trace(self, job: dict[str, Any]) -> dict[str, Any]:
         import titans_core as tc  # noqa: PLC0415
-        from titans_core.errors import CheckpointError  # noqa: PLC0415
 
         run, name = job["id"], job["checkpoint"]
-        last = 0.0
+        model = self._model(run, name)
+        started = time.monotonic()
+        ds = tc.trace(model, job["text"], store=store.draft(run) / "trace.zarr", progress=self._progress(run))
+        self._stop(run)
+        return self._facts(job, name, ds.sizes["token"], started)
 
-        def check() -> None:
-            if run in self._cancelled:
-                raise Cancelled
+    def _sanity(self, job: dict[str, Any]) -> dict[str, Any]:
+        import titans_core as tc  # noqa: PLC0415
+        from titans_core.errors import CheckpointError, ConfigError, StoreError  # noqa: PLC0415
+        from titans_core.probes.controls import compare  # noqa: PLC0415
 
-        def progress(done: int, total: int) -> None:
-            nonlocal last
-            check()
-            now = time.monotonic()
-            if now - last >= PROGRESS_EVERY:
-                last = now
-                self.say(event="running", id=run, done=int(done), total=int(total))
+        run, path = job["id"], store.trace(job["of"])
+        if path is None:
+            raise StoreError("the run is not stored here any more; choose its text and run it again")
+        ds = tc.open_trace(path)
+        problem = sanity.refusal(ds)
+        if problem:
+            raise ConfigError(problem)
+        name = str(ds.attrs["checkpoint"])
+        model = self._model(run, name)
+        if model.weights_sha256 != ds.attrs["weights_sha256"]:
+            raise CheckpointError(f"checkpoint {name!r} was replaced since it was loaded; start the app again")
+        started = time.monotonic()
+        found = compare(
+            model,
+            str(ds.attrs["text"]),
+            settings=sanity.settings(ds),
+            limit=sanity.LIMIT,
+            progress=self._progress(run),
+        )
+        self._stop(run)
+        store.draft(run)
+        return self._facts(job, name, found.tokens, started) | {"of": job["of"], "answer": asdict(found)}
 
-        check()
+    def _facts(self, job: dict[str, Any], checkpoint: str, tokens: int, started: float) -> dict[str, Any]:
+        return {
+            "checkpoint": checkpoint,
+            "title": job["title"],
+            "device": self.device,
+            "tokens": int(tokens),
+            "seconds": time.monotonic() - started,
+        }
+
+    def _model(self, run: str, name: str) -> Any:
+        """A shipped model, loaded once. Raises Cancelled, and CheckpointError for a name that does not ship."""
+        import titans_core as tc  # noqa: PLC0415
+        from titans_core.errors import CheckpointError  # noqa: PLC0415
+
+        self._stop(run)
         if name not in tc.checkpoints():  # tc.load would take any path; the page may only name what ships
             raise CheckpointError(f"unknown checkpoint {name!r}; there are {', '.join(tc.checkpoints())}")
         if name not in self._models:
             self.say(event="loading", id=run)
             self._models[name] = tc.load(name, device=self.device)
-        started = time.monotonic()
-        ds = tc.trace(self._models[name], job["text"], store=store.draft(run) / "trace.zarr", progress=progress)
-        check()
-        return {
-            "checkpoint": name,
-            "title": job["title"],
-            "device": self.device,
-            "tokens": int(ds.sizes["token"]),
-            "seconds": time.monotonic() - started,
-        }
+        return self._models[name]
+
+    def _stop(self, run: str) -> None:
+        if run in self._cancelled:
+            raise Cancelled
+
+    def _progress(self, run: str) -> Callable[[int, int], None]:
+        """Tells how many tokens are done, not too often; raises Cancelled where that was asked for."""
+        last = 0.0
+
+        def progress(done: int, total: int) -> None:
+            nonlocal last
+            self._stop(run)
+            now = time.monotonic()
+            if now - last >= PROGRESS_EVERY:
+                last = now
+                self.say(event="running", id=run, done=int(done), total=int(total))
+
+        return progress
 
 
 def plain(error: Exception, code: str) -> str:

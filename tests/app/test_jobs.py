@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app import runs, samples
-from app.jobs import Job, Progress, store
+from app.jobs import Job, Progress, SanityCheck, store
 from app.jobs.local import LocalEngine
 from titans_core.documents import check_text
 
@@ -90,6 +90,79 @@ def test_cancel_leaves_nothing_and_the_next_run_works(finish: Finish, store: Pat
     assert finish(after).state == "done"
 
 
+def test_a_sanity_check_is_published_under_the_id_of_its_run(
+    finished: dict[str, str], finish: Finish, store: Path
+) -> None:
+    engine = runs.engine()
+    job = SanityCheck(finished["mac"], "mac", "A test text")
+    other = SanityCheck(finished["mag"], "mag", "A test text")
+    assert job.id not in (other.id, *finished.values())
+    assert engine.submit(job) == job.id
+    assert engine.submit(job) == job.id, "going: not begun again"
+    assert finish(job.id).state == "done"
+    facts = json.loads((store / job.id / "run.json").read_text())
+    assert facts["of"] == finished["mac"]
+    assert facts["answer"] == engine.answer(job.id)
+    assert [path.name for path in (store / job.id).iterdir()] == ["run.json"]
+    assert engine.result(job.id) is None, "it is no trace"
+    assert runs.opened(job.id) is None
+    assert engine.answer(finished["mac"]) is None
+    assert engine.answer(other.id) is None
+    written = (store / job.id / "run.json").stat().st_mtime_ns
+    assert engine.submit(job) == job.id
+    assert runs.progress(job.id).state == "done", "done: not begun again"  # type: ignore[union-attr]
+    assert (store / job.id / "run.json").stat().st_mtime_ns == written
+    assert not list(store.glob("tmp-*"))
+
+
+def test_a_sanity_check_says_nothing_of_the_speed_of_runs(engine: LocalEngine, finish: Finish) -> None:
+    run = runs.engine().submit(Job("mag", samples.samples()[0].text, "Long enough"))
+    assert finish(run).state == "done"
+    check = engine.submit(SanityCheck(run, "mag", "Long enough"))
+    wait_for(lambda: (at := engine.progress(check)) is not None and not at.live)
+    assert engine.answer(check) is not None
+    assert engine.speed("mag", "cpu") is None
+
+
+def test_a_cancelled_sanity_check_leaves_nothing_and_can_be_begun_again(
+    engine: LocalEngine, finished: dict[str, str], store: Path
+) -> None:
+    job = SanityCheck(finished["mal"], "mal", "A test text")
+    running = engine.submit(Job("mac", long_text(), "Long"))
+    check = engine.submit(job)
+    engine.cancel(check)
+    assert engine.progress(check).state == "cancelled"  # type: ignore[union-attr]
+    assert engine.submit(job) == check, "begun again while the worker has not heard of the first"
+    assert engine.progress(check).state == "queued"  # type: ignore[union-attr]
+    engine.cancel(running)
+    wait_for(lambda: (at := engine.progress(check)) is not None and at.state == "running")
+    engine.cancel(check)
+    wait_for(lambda: not engine.progress(check).live)  # type: ignore[union-attr]
+    assert engine.progress(check).state == "cancelled"  # type: ignore[union-attr]
+    assert engine.answer(check) is None
+    assert not (store / check).exists()
+    engine.submit(job)
+    wait_for(lambda: engine.progress(check).state == "done")  # type: ignore[union-attr]
+    assert engine.answer(check) is not None
+    assert not list(store.glob("tmp-*"))
+
+
+def test_a_killed_worker_fails_a_sanity_check_and_the_next_one_works(
+    engine: LocalEngine, finished: dict[str, str]
+) -> None:
+    job = SanityCheck(finished["mag"], "mag", "A test text")
+    engine.submit(Job("mac", long_text(), "Long"))
+    check = engine.submit(job)
+    os.kill(engine.start(), signal.SIGKILL)
+    wait_for(lambda: not engine.progress(check).live)  # type: ignore[union-attr]
+    at = engine.progress(check)
+    assert at is not None
+    assert at.state == "failed"
+    assert "ended unexpectedly" in at.message
+    engine.submit(job)
+    wait_for(lambda: engine.progress(check).state == "done")  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("name", ["nope", "../checkpoints/mac", "/etc"])
 def test_an_unknown_checkpoint_fails_with_its_reason(name: str, finish: Finish) -> None:
     at = finish(runs.engine().submit(Job(name, "Some text.", "t")))
@@ -143,3 +216,15 @@ def test_old_runs_and_abandoned_drafts_are_removed(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(store, "MAX_BYTES", 500)
     store.sweep()
     assert [path.name for path in tmp_path.iterdir()] == ["not-a-run"]
+
+
+def test_a_damaged_answer_gives_way_to_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TITANSCOPE_RUNS", str(tmp_path))
+    check = SanityCheck("a" * 32, "mac", "t").id
+    (tmp_path / check).mkdir()
+    (tmp_path / check / "run.json").write_text('{"answer": {"tok')
+    assert store.answer(check) is None
+    store.draft("b" * 32)
+    store.publish("b" * 32, {"answer": {"tokens": 3}}, check)
+    assert store.answer(check) == {"tokens": 3}
+    assert [path.name for path in tmp_path.iterdir()] == [check]

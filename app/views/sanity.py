@@ -1,0 +1,139 @@
+"""The sanity panel: is surprise just surprisal, rarity or position? Asked for by a button, computed by the worker."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import runs, state, theme
+from app.figures import frame, sanity_words
+from app.figures import sanity as figures
+from app.jobs import Progress, SanityCheck, sanity
+from app.runs import Run
+from app.state import Look
+from app.words import words
+
+ACROSS = 3  # answers side by side
+
+
+def sanity_panel(shown: list[Run], look: Look) -> None:
+    """One answer for each shown run that has one, progress of those that are going, a button for the others."""
+    with st.container(border=True, key="panel_sanity"):
+        _panel(shown, look.layer)
+
+
+@st.fragment
+def _panel(shown: list[Run], layer: int | None) -> None:
+    st.markdown("**Is it just surprisal, rarity or position?**")
+    refused = {run.id: sanity.refusal(run.ds) for run in shown}
+    if len(reasons := set(refused.values())) == 1 and "" not in reasons:
+        st.caption(state.plain(reasons.pop()))
+        return
+    checks = {run.id: _check(run) for run in shown if not refused[run.id]}
+    where = {run: runs.progress(check.id) for run, check in checks.items()}
+    answers = {run: found for run, check in checks.items() if (found := runs.engine().answer(check.id)) is not None}
+    live = [checks[run] for run, at in where.items() if at is not None and at.live]
+    open_ones = [run for run in shown if run.id in checks and run.id not in answers and checks[run.id] not in live]
+    _answers([(run, answers[run.id]) for run in shown if run.id in answers], layer, alone=len(shown) == 1)
+    for run in shown:
+        _problem(run, refused[run.id], where.get(run.id), alone=len(shown) == 1)
+    if live:
+        _progress([check.id for check in live])
+    if open_ones:
+        _button(open_ones, [checks[run.id] for run in open_ones])
+
+
+def _check(run: Run) -> SanityCheck:
+    device = str(run.ds.attrs["device"]).partition(":")[0]
+    return SanityCheck(run.id, run.checkpoint, run.title, device if device in runs.engine().devices() else "cpu")
+
+
+def _button(open_ones: list[Run], checks: list[SanityCheck]) -> None:
+    st.caption(words("sanity"))
+    tokens = [min(run.ds.sizes["token"], sanity.LIMIT) for run in open_ones]
+    expected = [
+        runs.cost(3 * count, (check.checkpoint,), check.device) for count, check in zip(tokens, checks, strict=True)
+    ]
+    seconds = sum(cost.seconds for cost in expected)
+    st.button(
+        f"Compare: takes about {f'{max(1, round(seconds))} s' if seconds < 100 else theme.duration(seconds)}",
+        key="sanity_start",
+        on_click=_start,
+        args=(checks,),
+        help="" if all(cost.measured for cost in expected) else "A first guess: no run was measured here yet.",
+    )
+    if any(run.ds.sizes["token"] > sanity.LIMIT for run in open_ones):
+        st.caption(f"Of {open_ones[0].ds.sizes['token']:,} tokens the first {sanity.LIMIT:,} are read.")
+
+
+def _start(checks: list[SanityCheck]) -> None:
+    for check in checks:
+        runs.engine().submit(check)
+
+
+def _problem(run: Run, refused: str, at: Progress | None, *, alone: bool) -> None:
+    """Why there is no answer for a run, if there is a reason to tell."""
+    name = "" if alone else f"{theme.label(run.checkpoint)}: "
+    if refused:
+        st.caption(state.plain(f"{name}{refused}"))
+    elif at is not None and at.state == "failed":
+        st.error(state.plain(f"{name}{at.message}"))
+    elif at is not None and at.state == "cancelled":
+        st.caption(state.plain(f"{name}The comparison was cancelled. Nothing of it is kept."))
+
+
+@st.fragment(run_every=0.3)
+def _progress(checks: list[str]) -> None:
+    """Bars of the comparisons that are going, and Cancel; the page is drawn anew whenever one of them ends."""
+    going = [(check, at) for check in checks if (at := runs.progress(check)) is not None and at.live]
+    if len(going) != len(checks):
+        st.rerun()
+    for _, at in going:
+        st.progress(at.done / at.total if at.total else 0.0, text=_at_words(at))
+    if st.button("Cancel", key="sanity_cancel"):
+        for check, _ in going:
+            runs.engine().cancel(check)
+
+
+def _at_words(at: Progress) -> str:
+    name = theme.label(at.checkpoint)
+    if at.state == "queued":
+        return f"{name}: waiting" + (f", {at.ahead} before it" if at.ahead else " for the worker")
+    if at.state == "loading" or not at.total:
+        return f"{name}: loading the model"
+    left = f", about {theme.duration(at.seconds_left)} left" if at.seconds_left else ""
+    return f"{name}: {at.done:,} of {at.total:,} tokens, all three readings{left}"
+
+
+def _answers(found: list[tuple[Run, figures.Answer]], layer: int | None, *, alone: bool) -> None:
+    for start in range(0, len(found), ACROSS):
+        part = found[start : start + ACROSS]
+        places = [st.container()] if alone else st.columns(min(ACROSS, len(found)))
+        for place, (run, answer) in zip(places, part, strict=False):
+            with place:
+                _answer(run, answer, layer)
+    if found:
+        with st.expander("How to read this"):
+            st.caption(words("sanity_note"))
+
+
+def _answer(run: Run, answer: figures.Answer, chosen: int | None) -> None:
+    palette = state.palette()
+    colour = palette.variant(run.checkpoint)
+    layer = figures.shown_layer(answer, chosen)
+    st.markdown(f":small[:gray[{theme.label(run.checkpoint)}, surprise in layer {layer + 1}, by token]]")
+    st.plotly_chart(
+        figures.figure(answer, layer, palette, colour),
+        config=frame.CHART,
+        theme=None,
+        key=f"sanity_{run.id}",
+        alt=sanity_words.summary(answer, layer),
+    )
+    st.html(figures.legend(palette, colour))
+    st.markdown(sanity_words.sentence(answer, layer, layer == chosen))
+    st.caption(sanity_words.read(answer, layer))
+    box = st.expander("Table", key=f"table_sanity_{run.id}", on_change="rerun")
+    if box.open:
+        note, rows = sanity_words.table(answer)
+        with box:
+            st.caption(note)
+            st.dataframe(rows, hide_index=True, height=260)
