@@ -6,12 +6,15 @@ titanscope/values?run=ID[&run=ID...]&signal=S[&signal=...][&layer=0][&from=0&to=
 
 from __future__ import annotations
 
+import numpy as np
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from app import runs
 from app.components import blob
+from app.exports import routes as exports
 from app.figures import aggregate
 from app.theme import SIGNALS
 from titans_core.errors import StoreError
@@ -33,14 +36,14 @@ def values(request: Request) -> Response:
         return _gone()
     try:
         layer = int(query["layer"]) if "layer" in query else None
-        span = slice(*(int(query[k]) if k in query else None for k in ("from", "to")))
+        span = _span(query, opened[0])
         columns = {
-            f"{k}/{signal}": runs.column(run.id, signal, layer)[span]
+            f"{k}/{signal}": _column(run, signal, layer, span)
             for k, run in enumerate(opened)
             for signal in signals
             if run is not None and signal in aggregate.signals(run.ds)
         }
-        scales = {} if span.stop is not None else {s: _scale(names, s, layer) for s in signals}
+        scales = {} if span is not None else {s: _scale(names, s, layer) for s in signals}
     except (ValueError, IndexError):
         return PlainTextResponse("layer, from and to must be numbers within the run", status_code=400)
     return _binary(blob.pack({"scales": scales}, columns))
@@ -51,6 +54,20 @@ def _opened(name: str) -> runs.Run | None:
         return runs.opened(name)
     except StoreError:
         return None
+
+
+def _span(query: QueryParams, run: runs.Run | None) -> tuple[int, int] | None:
+    """The tokens asked for, as far as the run has them; None for all. Raises ValueError."""
+    if run is None or "to" not in query:
+        return None
+    total = run.ds.sizes["token"]
+    low = max(0, min(total, int(query.get("from", "0"))))
+    return low, max(low, min(total, int(query["to"])))
+
+
+def _column(run: runs.Run, signal: str, layer: int | None, span: tuple[int, int] | None) -> np.ndarray:
+    """A part is read by itself: the hover card wants every signal of a few tokens, and never all of a long text."""
+    return runs.column(run.id, signal, layer) if span is None else aggregate.column(run.ds, signal, layer, span)
 
 
 def _scale(names: tuple[str, ...], signal: str, layer: int | None) -> dict[str, object]:
@@ -67,4 +84,4 @@ def _gone() -> Response:
     return PlainTextResponse("no such run, or it has expired", status_code=404)
 
 
-ROUTES = [Route("/titanscope/text", text), Route("/titanscope/values", values)]
+ROUTES = [Route("/titanscope/text", text), Route("/titanscope/values", values), *exports.ROUTES]

@@ -5,16 +5,22 @@ from __future__ import annotations
 import atexit
 import functools
 import hashlib
+import json
 import threading
 from dataclasses import dataclass
 
 import numpy as np
+import plotly.graph_objects as go
 import xarray as xr
 
 import titans_core as tc
-from app.figures import aggregate, scale
+from app.figures import aggregate, layers, scale, timelines
 from app.jobs import Engine, Job, Progress
 from app.jobs.local import LocalEngine
+from app.kept import Kept
+from app.link import Span
+from app.theme import DARK, LIGHT
+from titans_core import lineage, passages
 from titans_core.errors import TitansError
 from titans_core.tokenizer import Tokenizer
 
@@ -71,12 +77,15 @@ class Run:
         return str(self.ds.attrs["checkpoint"])
 
 
-@functools.lru_cache(maxsize=48)
-def _open(run: str) -> Run:
+def _from_disk(run: str) -> Run:
     at, path = engine().progress(run), engine().result(run)
     if at is None or path is None:
         raise KeyError(run)
     return Run(run, at.title, tc.open_trace(path))
+
+
+# Of an open run its text and its places are in memory: about 40 bytes a token.
+_open = Kept(160_000_000, _from_disk, lambda run: 100_000 + 40 * run.ds.sizes["token"])
 
 
 def opened(run: str) -> Run | None:
@@ -89,12 +98,19 @@ def opened(run: str) -> Run | None:
     return _open(run)
 
 
-@functools.lru_cache(maxsize=96)
-def column(run: str, signal: str, layer: int | None) -> np.ndarray:
-    """aggregate.column of a run; read-only float32 (T,). Raises KeyError for an unknown run or signal."""
+def _read(key: tuple[str, str, int | None]) -> np.ndarray:
+    run, signal, layer = key
     values = aggregate.column(_open(run).ds, signal, layer)
     values.flags.writeable = False
     return values
+
+
+_columns = Kept(64_000_000, _read, lambda values: values.nbytes)
+
+
+def column(run: str, signal: str, layer: int | None) -> np.ndarray:
+    """aggregate.column of a run; read-only float32 (T,). Raises KeyError for an unknown run or signal."""
+    return _columns((run, signal, layer))
 
 
 @functools.lru_cache(maxsize=96)
@@ -102,6 +118,56 @@ def shared_scale(runs: tuple[str, ...], signal: str, layer: int | None) -> scale
     """The colour scale of one signal over all of `runs` that have it."""
     columns = [column(run, signal, layer) for run in runs if signal in _open(run).ds]
     return scale.shared(columns, signal, skip=aggregate.settling(_open(runs[0]).ds))
+
+
+@functools.lru_cache(maxsize=96)
+def found(run: str, signal: str, layer: int | None) -> list[passages.Passage]:
+    """The passages where the signal is highest, for what they say rather than where a segment begins."""
+    ds = _open(run).ds
+    segment = int(json.loads(ds.attrs["config"])["window"]) if ds.attrs["variant"] == "mac" else None
+    values = passages.inside_segments(column(run, signal, layer), segment)
+    spans = ds["start"].values, ds["end"].values
+    return passages.passages(values, *spans, str(ds.attrs["text"]), skip=aggregate.settling(ds))
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure, what it draws in words, and the same for people who cannot see it. Copy the figure before a change."""
+
+    figure: go.Figure
+    note: str
+    summary: str
+
+
+@functools.lru_cache(maxsize=32)
+def through_time(runs: tuple[str, ...], layer: int | None, span: Span | None, dark: bool) -> Drawn:
+    traces = [_open(run).ds for run in runs]
+    read = aggregate.Reader()
+    figure = timelines.timelines(traces, DARK if dark else LIGHT, layer=layer, span=span, read=read)
+    note, summary = (words(traces, layer, span, read=read) for words in (timelines.note, timelines.summary))
+    return Drawn(figure, note, summary)
+
+
+@functools.lru_cache(maxsize=32)
+def layer_map(runs: tuple[str, ...], signal: str, span: Span | None, how: str, dark: bool) -> Drawn:
+    """Of runs that have the signal layer by layer."""
+    traces = [_open(run).ds for run in runs]
+    read = aggregate.Reader()
+    figure = layers.layer_map(traces, signal, DARK if dark else LIGHT, span=span, how=how, read=read)
+    note = layers.note(traces, signal, span, how, read=read)
+    return Drawn(figure, note, layers.summary(traces, signal, span, read=read))
+
+
+@functools.lru_cache(maxsize=256)
+def lineage_of(run: str, token: int, layer: int | None, most: int) -> lineage.Lineage:
+    """Raises ConfigError where the run diverged, or was stored without the gates of each head."""
+    return lineage.lineage(_open(run).ds, token, layer, most)
+
+
+@functools.lru_cache(maxsize=256)
+def fate_of(run: str, token: int, layer: int | None) -> lineage.Fate:
+    """Raises ConfigError as `lineage_of` does."""
+    return lineage.fate(_open(run).ds, token, layer)
 
 
 @functools.cache

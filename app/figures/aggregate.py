@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
-import itertools
 import json
+from collections.abc import Callable
 
 import numpy as np
 import xarray as xr
 
 from app.theme import SIGNALS
+from titans_core.pyramid import Bins, Layer, bins
 from titans_core.signals import sum_layers
+
+BINS = 1_000  # most bins of a line, or of a row of the layer map
+BLOCK = 16_384  # tokens read at once: one stored chunk
+SAMPLE = 4 * BLOCK  # a longer text is sampled where only all of its tokens would tell
+STORED = 128  # tokens of the smallest bins that a long trace stores
+
+
+class Reader:
+    """`pyramid.bins` that reads everything once: a figure, its note and its summary are of the same bins."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[object, ...], tuple[xr.Dataset, Bins]] = {}
+
+    def __call__(
+        self,
+        ds: xr.Dataset,
+        name: str,
+        *,
+        layer: Layer = None,
+        span: tuple[int, int] | None = None,
+        wanted: int = BINS,
+    ) -> Bins:
+        key = (id(ds), name, layer, span, wanted)
+        if key not in self._kept:
+            self._kept[key] = ds, bins(ds, name, layer=layer, span=span, wanted=wanted)
+        return self._kept[key][1]
+
+
+Read = Callable[..., Bins]
 
 LAYER_RULE = {
     "norm": "root of summed squares over {n} layers",
@@ -26,17 +56,27 @@ def signals(ds: xr.Dataset) -> list[str]:
     return [name for name in SIGNALS if name in ds.data_vars]
 
 
-def column(ds: xr.Dataset, signal: str, layer: int | None = None) -> np.ndarray:
-    """One signal as float32 (T,): of one layer, or of all (LAYER_RULE says how). NaN where undefined.
+def column(ds: xr.Dataset, signal: str, layer: int | None = None, span: tuple[int, int] | None = None) -> np.ndarray:
+    """One signal as float32 (T,), or of the tokens `span`: of one layer, or of all (LAYER_RULE says how).
 
+    NaN where undefined. Read block by block, so that a stored variable never stays in memory as a whole.
     Raises KeyError for a signal the trace lacks, IndexError for a layer it lacks.
     """
-    variable = ds[signal]
-    if "layer" not in variable.dims:
-        return np.asarray(variable.values, np.float32)
-    if layer is not None:
-        return np.asarray(variable.isel(layer=layer).values, np.float32)
-    return sum_layers(signal, np.asarray(variable.values))
+    variable = ds[signal].variable
+    low, high = span or (0, ds.sizes["token"])
+    values = np.empty(high - low, np.float32)
+    for start in range(low, high, BLOCK):
+        part = variable.isel(token=slice(start, min(high, start + BLOCK)))
+        if "layer" in part.dims:
+            part = part.isel(layer=layer) if layer is not None else part.transpose("layer", "token")
+        read = np.asarray(part.values)
+        values[start - low : start - low + read.shape[-1]] = sum_layers(signal, read) if read.ndim == 2 else read
+    return values
+
+
+def at(ds: xr.Dataset, signal: str, token: int, layer: int | None = None) -> float:
+    """`column` at one token, without reading the others."""
+    return float(column(ds, signal, layer, (token, token + 1))[0])
 
 
 def settling(ds: xr.Dataset) -> int:
@@ -57,31 +97,58 @@ def layer_words(ds: xr.Dataset, signal: str, layer: int | None) -> str:
     return LAYER_RULE[SIGNALS[signal].kind].format(n=ds.sizes["layer"])
 
 
-def min_max(values: np.ndarray, points: int) -> tuple[np.ndarray, np.ndarray]:
-    """At most about `points` (index, value) pairs that keep each bin's lowest and highest value, in order.
+def width(found: Bins) -> int:
+    """Tokens of one bin."""
+    return int(found.start[1] - found.start[0]) if len(found.start) > 1 else int(found.stop[0] - found.start[0])
 
-    Texts with no more tokens than `points` come back whole.
+
+def extent(found: Bins) -> tuple[int, int]:
+    """The tokens that the bins cover."""
+    return int(found.start[0]), int(found.stop[-1])
+
+
+def highest(ds: xr.Dataset, signal: str, layer: int | None, start: int = 0, read: Read = bins) -> float:
+    """The highest finite value from token `start` on; NaN where there is none."""
+    whole = read(ds, signal, layer=layer, wanted=BINS)
+    later = whole.start >= start
+    values = [whole.max[later]]
+    first = int(whole.start[later][0]) if later.any() else ds.sizes["token"]
+    if start < first:  # the rest of the bin that begins before `start`
+        values.append(column(ds, signal, layer, (start, first)))
+    every = np.concatenate(values)
+    every = every[np.isfinite(every)]
+    return float(every.max()) if len(every) else float("nan")
+
+
+def typical(ds: xr.Dataset, signal: str, size: int, how: str, read: Read = bins) -> tuple[np.ndarray, bool]:
+    """What bins of `size` tokens hold all over the text, (layers, n) or (1, n), and whether that is a sample.
+
+    how: "max" or "mean". The settling tokens are left out. Of a text of more than SAMPLE tokens, bins finer than the
+    stored ones are those of four stretches, spread evenly.
     """
-    count = len(values)
-    if count <= points:
-        return np.arange(count), values
-    edges = np.linspace(0, count, points // 2 + 1).astype(np.int64)
-    picks = []
-    for low, high in itertools.pairwise(edges):
-        part = values[low:high]
-        if np.isnan(part).all():
-            picks.append(np.array([low]))
-        else:
-            picks.append(np.unique([low + np.nanargmin(part), low + np.nanargmax(part)]))
-    index = np.unique(np.concatenate(picks))
-    return index, values[index]
+    total = ds.sizes["token"]
+    sampled = total > SAMPLE and size < STORED
+    firsts = np.linspace(0, total // BLOCK - 1, SAMPLE // BLOCK).astype(int) * BLOCK if sampled else [0]
+    parts = []
+    for first in firsts:
+        span = (int(first), int(first) + BLOCK) if sampled else (0, total)
+        found = read(ds, signal, layer="each", span=span, wanted=-(-(span[1] - span[0]) // size))
+        parts.append(getattr(found, how)[:, found.start >= settling(ds)])
+    return np.concatenate(parts, 1), sampled
 
 
-def block_max(values: np.ndarray, columns: int) -> tuple[np.ndarray, np.ndarray]:
-    """(L, T) -> (starts (C,), (L, C)) with C <= columns: the highest value of each block of equal length."""
-    count = values.shape[1]
-    width = -(-count // columns)
-    starts = np.arange(0, count, max(width, 1))
-    if width <= 1:
-        return starts, values
-    return starts, np.fmax.reduceat(values, starts, axis=1)
+def shown_words(found: Bins, total: int, each: str, kept: int) -> str:
+    """How much of the text is drawn: "showing 1,954 of 1,000,000 tokens, lowest and highest per bin of 1,024 tokens".
+
+    each: what is kept of a bin, `kept` values of it; kept 0: a mean, which is no token's value.
+    """
+    low, high = extent(found)
+    place = "" if (low, high) == (0, total) else f"tokens {low + 1:,} to {high:,} of {total:,}, "
+    left_out = int(np.atleast_2d(found.infinite).sum())
+    named = f" · {left_out:,} infinite values are not drawn" if left_out else ""
+    size = width(found)
+    if size == 1:
+        return f"{place}showing all {high - low:,} tokens{named}"
+    drawn = int(np.minimum(np.atleast_2d(found.finite).max(0), kept).sum())
+    some = f"showing {drawn:,} of {high - low:,} tokens, " if kept else f"from all {high - low:,} tokens, "
+    return f"{place}{some}{each} per bin of {size:,} tokens{named}"

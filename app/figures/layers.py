@@ -10,52 +10,85 @@ import xarray as xr
 from plotly.subplots import make_subplots
 
 from app.figures import aggregate, frame, scale
+from app.figures.aggregate import Read
 from app.theme import SIGNALS, Palette, label, number
+from titans_core.pyramid import Bins, bins
 
-COLUMNS = 1200
+HOW = {"max": "highest", "mean": "mean"}  # what is drawn of the tokens of a bin
+
+Span = tuple[int, int] | None
 
 
-def layer_map(traces: Sequence[xr.Dataset], signal: str, palette: Palette, *, columns: int = COLUMNS) -> go.Figure:
-    """One heatmap a run, all on one scale (cividis; blue to orange for signed signals)."""
-    shown = [ds for ds in traces if signal in ds.data_vars and "layer" in ds[signal].dims]
+def layer_map(
+    traces: Sequence[xr.Dataset],
+    signal: str,
+    palette: Palette,
+    *,
+    span: Span = None,
+    how: str = "max",
+    wanted: int = aggregate.BINS,
+    read: Read = bins,
+) -> go.Figure:
+    """One heatmap a run, all on one scale (cividis; blue to orange for signed signals).
+
+    span: the tokens drawn, None for all. Up to `wanted` tokens are drawn each; more as bins of equal width, by their
+    highest value or their mean (`how`), and the axis then covers whole bins.
+    """
+    shown = layered(traces, signal)
     gap = min(0.2, 0.9 / max(1, 4 * len(shown)))
     figure = make_subplots(rows=max(len(shown), 1), cols=1, shared_xaxes=True, vertical_spacing=gap)
-    limits = layer_scale(traces, signal)
-    for row, ds in enumerate(shown, start=1):
-        starts, values = aggregate.block_max(np.asarray(ds[signal].values, np.float32), columns)
-        names = [f"L{int(k) + 1}" for k in ds["layer"].values]
-        figure.add_trace(
-            go.Heatmap(
-                z=values,
-                x=(starts + 1).astype(np.int32),
-                y=names,
-                zmin=limits.low,
-                zmax=limits.high,
-                colorscale=_colours(signal, palette),
-                showscale=row == 1,
-                colorbar=_bar(palette),
-                hovertemplate="token %{x}, %{y}<br>" + SIGNALS[signal].label.lower() + " %{z:.4g}<extra></extra>",
-                ygap=1,
-            ),
-            row=row,
-            col=1,
-        )
+    cells = [read(ds, signal, layer="each", span=span, wanted=wanted) for ds in shown]
+    limits = layer_scale(shown, signal, aggregate.width(cells[0]) if cells else 1, how, read)
+    for row, (ds, found) in enumerate(zip(shown, cells, strict=True), start=1):
+        heat = _heat(ds, signal, found, how)
+        colours = {"zmin": limits.low, "zmax": limits.high, "colorscale": _colours(signal, palette)}
+        figure.add_trace(heat.update(**colours, showscale=row == 1, colorbar=_bar(palette)), row=row, col=1)
         if len(shown) > 1:
             frame.row_title(figure, row, label(str(ds.attrs["checkpoint"])), palette)
     layers = sum(ds.sizes["layer"] for ds in shown)
-    frame.framed(figure, palette, 24 * layers + 22 * len(shown) + 56)
-    figure.update_layout(margin_t=34)
-    last = max((ds.sizes["token"] for ds in shown), default=1)
-    figure.update_xaxes(range=[0.5, last + 0.5], showgrid=False)
+    frame.framed(figure, palette, 24 * layers + 22 * len(shown) + 60)
+    low, high = aggregate.extent(cells[0]) if cells else (0, 1)
+    figure.update_layout(margin={"t": 34, "b": 42}, uirevision=f"{low} {high}")
+    figure.update_xaxes(range=[low + 0.5, high + 0.5], showgrid=False, ticks="")
     figure.update_yaxes(showgrid=False, fixedrange=True)
-    figure.update_xaxes(title_text="token", title_standoff=4, row=max(len(shown), 1), col=1)
+    figure.update_xaxes(title_text="token", row=max(len(shown), 1), col=1)
     return figure
 
 
-def layer_scale(traces: Sequence[xr.Dataset], signal: str) -> scale.Scale:
-    """The scale over every layer of every run that has the signal."""
-    values = [np.asarray(ds[signal].values) for ds in traces if signal in ds.data_vars]
-    return scale.shared(values, signal, skip=aggregate.settling(traces[0]) if values else 0)
+def layered(traces: Sequence[xr.Dataset], signal: str) -> list[xr.Dataset]:
+    """Those that have the signal layer by layer."""
+    return [ds for ds in traces if signal in ds.data_vars and "layer" in ds[signal].dims]
+
+
+def _heat(ds: xr.Dataset, signal: str, found: Bins, how: str) -> go.Heatmap:
+    """The cells of one run; each knows the token of its highest value, which a click selects."""
+    size = aggregate.width(found)
+    value = SIGNALS[signal].label.lower() + " %{z:.4g}"
+    words = "token %{x:,d}, %{y}<br>" + value
+    if size > 1:
+        words = f"{size:,} tokens around %{{x:,d}}, %{{y}}<br>{HOW[how]} {value}<br>highest at token %{{customdata:,d}}"
+    return go.Heatmap(
+        z=getattr(found, how).astype(np.float32),
+        x0=float(found.start[0]) + (size + 1) / 2,
+        dx=size,
+        y=[f"L{int(k) + 1}" for k in ds["layer"].values],
+        customdata=(found.peak + 1).astype(np.int32) if size > 1 else None,
+        hovertemplate=words + "<extra></extra>",
+        ygap=1,
+    )
+
+
+def layer_scale(
+    traces: Sequence[xr.Dataset], signal: str, size: int = 1, how: str = "max", read: Read = bins
+) -> scale.Scale:
+    """The scale over every layer of every run that has the signal, for bins of `size` tokens all over the text."""
+    having = layered(traces, signal)
+    found = [aggregate.typical(ds, signal, size, how, read) for ds in having]
+    of = "" if size == 1 else f" of bins of {size:,} tokens"
+    if any(sampled for _, sampled in found):
+        of += f" of a sample of {aggregate.SAMPLE:,} tokens" if size == 1 else f" in a sample of {aggregate.SAMPLE:,}"
+    skip = aggregate.settling(having[0]) if having else 0
+    return scale.shared([values for values, _ in found], signal, of=of + (f", after token {skip}" if skip else ""))
 
 
 def _bar(palette: Palette) -> dict[str, object]:
@@ -72,25 +105,37 @@ def _colours(signal: str, palette: Palette) -> list[list[object]] | str:
     return [[k / (len(stops) - 1), colour] for k, colour in enumerate(stops)]
 
 
-def note(traces: Sequence[xr.Dataset], signal: str, columns: int = COLUMNS) -> str:
+def bin_size(traces: Sequence[xr.Dataset], span: Span = None, wanted: int = aggregate.BINS) -> int:
+    """About how many tokens a cell is of; exactly 1 where cells are single tokens."""
+    low, high = span or (0, traces[0].sizes["token"])
+    return -(-(high - low) // wanted)
+
+
+def note(
+    traces: Sequence[xr.Dataset],
+    signal: str,
+    span: Span = None,
+    how: str = "max",
+    wanted: int = aggregate.BINS,
+    read: Read = bins,
+) -> str:
     """What is drawn, in words: the scale, the granularity and how tokens were put together."""
-    limits = layer_scale(traces, signal)
-    ds = next(ds for ds in traces if signal in ds.data_vars)
-    count = ds.sizes["token"]
-    width = -(-count // columns)
-    blocks = f"highest of every {width} tokens" if width > 1 else f"all {count:,} tokens"
-    return (
-        f"{number(limits.low)}–{number(limits.high)}, {limits.rule} · "
-        f"per {ds[signal].attrs.get('granularity', 'token')} · {blocks}"
-    )
+    ds = layered(traces, signal)[0]
+    found = read(ds, signal, layer="each", span=span, wanted=wanted)
+    limits = layer_scale(traces, signal, aggregate.width(found), how, read)
+    shown = aggregate.shown_words(found, ds.sizes["token"], HOW[how], 1 if how == "max" else 0)
+    granularity = ds[signal].attrs.get("granularity", "token")
+    return f"{number(limits.low)}–{number(limits.high)}, {limits.rule} · per {granularity} · {shown}"
 
 
-def summary(traces: Sequence[xr.Dataset], signal: str) -> str:
+def summary(traces: Sequence[xr.Dataset], signal: str, span: Span = None, read: Read = bins) -> str:
     """The figure in one sentence, for people who cannot see it."""
     parts = []
-    for ds in traces:
-        if signal in ds.data_vars and "layer" in ds[signal].dims:
-            means = np.nanmean(ds[signal].values, axis=1)
-            listed = ", ".join(f"layer {k + 1} {number(float(m))}" for k, m in enumerate(means))
-            parts.append(f"{label(str(ds.attrs['checkpoint']))} mean {listed}")
-    return f"{SIGNALS[signal].label} by layer and token. " + "; ".join(parts) + "."
+    for ds in layered(traces, signal):
+        found = read(ds, signal, layer="each", span=span, wanted=aggregate.BINS)
+        weight = np.maximum(found.finite.sum(1), 1)
+        means = np.where(found.finite.any(1), np.nansum(found.mean * found.finite, 1) / weight, np.nan)
+        listed = ", ".join(f"layer {k + 1} {number(float(m))}" for k, m in enumerate(means))
+        parts.append(f"{label(str(ds.attrs['checkpoint']))} mean {listed}")
+    place = "" if span is None else f", tokens {span[0] + 1:,} to {span[1]:,}"
+    return f"{SIGNALS[signal].label} by layer and token{place}. " + "; ".join(parts) + "."

@@ -21,28 +21,32 @@ class Scale:
     rule: str
 
 
-def shared(columns: Sequence[np.ndarray], signal: str, skip: int = 0) -> Scale:
+def shared(columns: Sequence[np.ndarray], signal: str, skip: int = 0, of: str = "") -> Scale:
     """One scale for all columns (each (..., T)): robust for magnitudes, fixed for shares and cosines.
 
     Surprise is heavy-tailed: with the largest value at the top almost every token would look the same, so the
-    colours end at the 1st and 99th percentile over everything shown, the first `skip` tokens left out.
+    colours end at the 1st and 99th percentile over everything given, the first `skip` values of each left out.
+    of: what the values are of, for the rule: " of bins of 128 tokens".
     """
     kind = SIGNALS[signal].kind
-    values = np.concatenate([np.empty(0, np.float32), *(np.asarray(c, np.float32).ravel() for c in columns)])
-    values = values[np.isfinite(values)]
-    settled = np.concatenate([np.empty(0, np.float32), *(np.asarray(c)[..., skip:].ravel() for c in columns)])
-    settled = settled[np.isfinite(settled)]
     if kind == "cosine":
         return Scale(-1.0, 1.0, 0, 0, "fixed from −1 to 1")
+    values = _finite(columns)
+    settled = _finite([c[..., skip:] for c in columns]) if skip else values
     if not len(settled):
         return Scale(0.0, 1.0, 0, 0, "no value is defined")
     low, high = (float(q) for q in np.percentile(settled, [1, 99]))
     if kind == "share" or (kind == "gate" and high >= 0.1):
         return Scale(0.0, 1.0, 0, 0, "fixed from 0 to 1")
     if kind == "gate":
-        low, rule = 0.0, "from 0 to the 99th percentile, because it stays far below 1"
+        low, rule = 0.0, f"from 0 to the 99th percentile{of}, because it stays far below 1"
     else:
-        rule = "from the 1st to the 99th percentile" + (f" after token {skip}" if skip else "")
+        rule = f"from the 1st to the 99th percentile{of}" + (f" after token {skip}" if skip else "")
     if high <= low:
         high = low + max(abs(low), 1e-6)
     return Scale(low, high, int((values > high).sum()), int((values < low).sum()), rule)
+
+
+def _finite(columns: Sequence[np.ndarray]) -> np.ndarray:
+    values = np.concatenate([np.empty(0, np.float32), *(np.asarray(c, np.float32).ravel() for c in columns)])
+    return values[np.isfinite(values)]

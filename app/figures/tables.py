@@ -12,47 +12,68 @@ from app.figures import aggregate
 from app.figures import layers as layer_figure
 from app.figures import timelines as time_figure
 from app.theme import SIGNALS, label
+from titans_core.pyramid import Bins, bins
 
 MOST = 5000  # rows of one table
+
+Span = tuple[int, int] | None
 
 
 def tokens(
     traces: Sequence[xr.Dataset], signal: str, layer: int | None, selected: int | None
 ) -> tuple[str, pd.DataFrame]:
     """Token, piece and the shown signal of each run; of a long text the MOST rows around the selected token."""
-    ds = traces[0]
+    ds = next(ds for ds in traces if signal in ds.data_vars)
     count = ds.sizes["token"]
     low = max(0, min((selected or 0) - MOST // 2, count - MOST))
-    span = slice(low, min(count, low + MOST))
-    frame = pd.DataFrame({"token": np.arange(count)[span] + 1, "piece": ds["piece"].values[span].astype(str)})
+    high = min(count, low + MOST)
+    frame = pd.DataFrame({"token": np.arange(low, high) + 1, "piece": ds["piece"].values[low:high].astype(str)})
     for trace in traces:
         if signal in trace.data_vars:
-            frame[_name(trace, signal)] = aggregate.column(trace, signal, layer)[span]
+            frame[_name(trace, signal)] = aggregate.column(trace, signal, layer, (low, high))
     part = "" if len(frame) == count else ", around the selected token"
     return f"{len(frame):,} of {count:,} tokens{part} · {aggregate.layer_words(ds, signal, layer)}", frame
 
 
-def timelines(traces: Sequence[xr.Dataset], layer: int | None) -> tuple[str, pd.DataFrame]:
-    """The points that the timelines draw."""
-    parts = []
+def timelines(traces: Sequence[xr.Dataset], layer: int | None, span: Span = None) -> tuple[str, pd.DataFrame]:
+    """The points that the timelines draw, one row a token or a bin of tokens."""
+    columns: dict[str, np.ndarray] = {}
+    note = ""
     for ds in traces:
         for name in time_figure.drawn(traces):
-            if name in ds.data_vars:
-                index, values = aggregate.min_max(aggregate.column(ds, name, layer), time_figure.POINTS)
-                parts.append(pd.Series(values, index=index + 1, name=_name(ds, name)))
-    frame = pd.concat(parts, axis=1).sort_index().rename_axis("token").reset_index()
-    return f"{len(frame):,} drawn points of {traces[0].sizes['token']:,} tokens", frame
+            if name not in ds.data_vars:
+                continue
+            found = bins(ds, name, layer=layer, span=span, wanted=aggregate.BINS)
+            columns |= _places(found)
+            note = note or aggregate.shown_words(found, ds.sizes["token"], "lowest and highest", 2)
+            if aggregate.width(found) == 1:
+                columns[_name(ds, name)] = found.max.astype(np.float32)
+            else:
+                columns[f"{_name(ds, name)} lowest"] = found.min.astype(np.float32)
+                columns[f"{_name(ds, name)} highest"] = found.max.astype(np.float32)
+    return note, pd.DataFrame(columns)
 
 
-def layer_map(traces: Sequence[xr.Dataset], signal: str) -> tuple[str, pd.DataFrame]:
-    """The cells of the layer map, one row a block of tokens."""
+def layer_map(
+    traces: Sequence[xr.Dataset], signal: str, span: Span = None, how: str = "max"
+) -> tuple[str, pd.DataFrame]:
+    """The cells of the layer map, one row a token or a bin of tokens."""
     columns: dict[str, np.ndarray] = {}
-    for ds in traces:
-        starts, values = aggregate.block_max(np.asarray(ds[signal].values), layer_figure.COLUMNS)
-        columns["from token"] = starts + 1
-        for k, row in enumerate(values):
+    note = ""
+    for ds in layer_figure.layered(traces, signal):
+        found = bins(ds, signal, layer="each", span=span, wanted=aggregate.BINS)
+        columns |= _places(found)
+        shown = aggregate.shown_words(found, ds.sizes["token"], layer_figure.HOW[how], 1 if how == "max" else 0)
+        note = note or f"{SIGNALS[signal].label}, {shown}"
+        for k, row in enumerate(getattr(found, how).astype(np.float32)):
             columns[f"{label(str(ds.attrs['checkpoint']))} L{k + 1}"] = row
-    return f"{SIGNALS[signal].label}, highest of each block of tokens", pd.DataFrame(columns)
+    return note, pd.DataFrame(columns)
+
+
+def _places(found: Bins) -> dict[str, np.ndarray]:
+    if aggregate.width(found) == 1:
+        return {"token": found.start + 1}
+    return {"from token": found.start + 1, "to token": found.stop}
 
 
 def _name(ds: xr.Dataset, signal: str) -> str:

@@ -10,12 +10,15 @@ import xarray as xr
 from plotly.subplots import make_subplots
 
 from app.figures import aggregate, frame
+from app.figures.aggregate import Read
 from app.theme import SIGNALS, Palette, label, number
+from titans_core.pyramid import Bins, bins
 
 ROWS = ("surprise", "momentum", "forgotten")
-POINTS = 2000
 ROW_HEIGHT = 96
 OVER = 1.3  # a start this many times higher than all the rest is cut off, and the note says so
+
+Span = tuple[int, int] | None
 
 
 def timelines(
@@ -23,32 +26,45 @@ def timelines(
     palette: Palette,
     *,
     layer: int | None = None,
-    points: int = POINTS,
+    span: Span = None,
+    wanted: int = aggregate.BINS,
+    read: Read = bins,
 ) -> go.Figure:
-    """Stacked rows over a shared token axis; a row has one vertical scale for all runs, from zero."""
+    """Stacked rows over a shared token axis; a row has one vertical scale for all runs, from zero.
+
+    span: the tokens drawn, None for all. Up to `wanted` tokens are drawn each; more as the lowest and highest of bins,
+    and the axis then covers whole bins. The vertical scale is that of the whole text at any zoom.
+    """
     rows = drawn(traces)
     figure = make_subplots(rows=len(rows), cols=1, shared_xaxes=True, vertical_spacing=0.09)
+    found = None
     for row, name in enumerate(rows, start=1):
         for ds in traces:
             if name in ds.data_vars:
-                figure.add_trace(_line(ds, name, layer, points, palette, len(traces) == 1), row=row, col=1)
-        signal = SIGNALS[name]
+                found = read(ds, name, layer=layer, span=span, wanted=wanted)
+                for line in _lines(found, str(ds.attrs["checkpoint"]), palette, len(traces) == 1):
+                    figure.add_trace(line.update(showlegend=bool(line.name) and row == 1), row=row, col=1)
         figure.update_yaxes(rangemode="tozero", nticks=4, row=row, col=1)
-        top, highest = reach(traces, name, layer)
-        if highest > top:
+        top, highest = reach(traces, name, layer, read)
+        if highest > top or (span is not None and top > 0):
             figure.update_yaxes(range=[0, 1.05 * top], row=row, col=1)
-        frame.row_title(figure, row, f"{signal.label.lower()} {signal.symbol}", palette)
+        frame.row_title(figure, row, f"{SIGNALS[name].label.lower()} {SIGNALS[name].symbol}", palette)
     frame.framed(figure, palette, ROW_HEIGHT * len(rows) + 56, hovermode="x unified", hoversubplots="axis")
-    last = max((ds.sizes["token"] for ds in traces), default=1)
-    figure.update_xaxes(range=[0.5, last + 0.5], showgrid=False)
-    figure.update_xaxes(title_text="token", title_standoff=4, row=len(rows), col=1)
-    figure.update_xaxes(unifiedhovertitle={"text": "token %{x}"})
-    figure.update_yaxes(fixedrange=True)
+    _axes(figure, len(rows), found)
     if len(traces) > 1:
-        figure.update_traces(showlegend=True, row=1, col=1)
-        place = {"orientation": "h", "x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom"}
+        place = {"orientation": "h", "x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom", "traceorder": "normal"}
         figure.update_layout(showlegend=True, legend={**place, "itemclick": False, "itemdoubleclick": False})
     return figure
+
+
+def _axes(figure: go.Figure, rows: int, found: Bins | None) -> None:
+    low, high = aggregate.extent(found) if found is not None else (0, 1)
+    size = aggregate.width(found) if found is not None else 1
+    title = "token %{x:,d}" if size == 1 else f"{size:,} tokens around %{{x:,d}}, lowest to highest"
+    figure.update_xaxes(range=[low + 0.5, high + 0.5], showgrid=False, unifiedhovertitle={"text": title})
+    figure.update_xaxes(title_text="token", title_standoff=4, row=rows, col=1)
+    figure.update_yaxes(fixedrange=True)
+    figure.update_layout(uirevision=f"{low} {high}")  # what the browser zoomed to gives way to what was drawn for it
 
 
 def drawn(traces: Sequence[xr.Dataset]) -> list[str]:
@@ -56,75 +72,73 @@ def drawn(traces: Sequence[xr.Dataset]) -> list[str]:
     return [name for name in ROWS if any(name in ds.data_vars for ds in traces)] or ["nll", "entropy"]
 
 
-def reach(traces: Sequence[xr.Dataset], name: str, layer: int | None) -> tuple[float, float]:
+def reach(traces: Sequence[xr.Dataset], name: str, layer: int | None, read: Read = bins) -> tuple[float, float]:
     """(value the axis reaches, highest value). They differ where an empty memory would flatten all that follows."""
-    columns = [(aggregate.settling(ds), aggregate.column(ds, name, layer)) for ds in traces if name in ds.data_vars]
-    highest = max((float(np.nanmax(c)) for _, c in columns if np.isfinite(c).any()), default=0.0)
-    top = max((float(np.nanmax(c[skip:])) for skip, c in columns if np.isfinite(c[skip:]).any()), default=0.0)
+    having = [ds for ds in traces if name in ds.data_vars]
+    highest = max((v for ds in having if np.isfinite(v := aggregate.highest(ds, name, layer, read=read))), default=0.0)
+    later = [aggregate.highest(ds, name, layer, aggregate.settling(ds), read) for ds in having]
+    top = max((v for v in later if np.isfinite(v)), default=0.0)
     return (top, highest) if 0 < top < highest / OVER else (highest, highest)
 
 
-def _line(ds: xr.Dataset, name: str, layer: int | None, points: int, palette: Palette, alone: bool) -> go.Scatter:
-    checkpoint = str(ds.attrs["checkpoint"])
-    index, values = aggregate.min_max(aggregate.column(ds, name, layer), points)
+def _lines(found: Bins, checkpoint: str, palette: Palette, alone: bool) -> list[go.Scatter]:
+    """One line of single tokens; of bins their highest, and a band down to their lowest."""
     colour = palette.variant(checkpoint)
-    return go.Scatter(
-        x=(index + 1).astype(np.int32),
-        y=values,
-        mode="lines",
-        showlegend=False,
-        name=label(checkpoint),
-        line={"color": colour, "width": 1.3 if alone else 1},
-        fill="tozeroy" if alone else None,
-        fillcolor=_faint(colour),
-        hovertemplate="%{y:.4g}",
-    )
+    size = aggregate.width(found)
+    x = (found.start + (size + 1) / 2).astype(np.int32)
+    look = {"mode": "lines", "x": x, "line": {"color": colour, "width": 1.3 if alone else 1}}
+    high = found.max.astype(np.float32)
+    if size == 1:
+        fill = {"fill": "tozeroy" if alone else None, "fillcolor": _faint(colour, 0.14)}
+        return [go.Scatter(**look, **fill, y=high, name=label(checkpoint), hovertemplate="%{y:.4g}")]
+    low = found.min.astype(np.float32)
+    facts = np.stack([found.min, found.peak + 1], 1)
+    words = "%{customdata[0]:.4g} to %{y:.4g}, highest at token %{customdata[1]:,d}"
+    fill = {"fill": "tonexty", "fillcolor": _faint(colour, 0.3 if alone else 0.14)}
+    under = go.Scatter(**look, y=low, hoverinfo="skip").update(line_width=0)
+    return [under, go.Scatter(**look, **fill, y=high, name=label(checkpoint), customdata=facts, hovertemplate=words)]
 
 
-def _faint(colour: str) -> str:
+def _faint(colour: str, strength: float) -> str:
     red, green, blue = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
-    return f"rgba({red},{green},{blue},0.14)"
+    return f"rgba({red},{green},{blue},{strength})"
 
 
-def mark(figure: go.Figure, token: int | None, palette: Palette) -> go.Figure:
-    """The same figure with the selected token marked in every row."""
-    if token is not None:
-        figure.add_vline(x=token + 1, line={"color": palette.selected, "width": 1, "dash": "dot"})
-    return figure
-
-
-def note(traces: Sequence[xr.Dataset], layer: int | None, points: int = POINTS) -> str:
+def note(
+    traces: Sequence[xr.Dataset], layer: int | None, span: Span = None, wanted: int = aggregate.BINS, read: Read = bins
+) -> str:
     """What is drawn, in words: granularity, layers, and how many of how many tokens."""
-    ds = traces[0]
-    count = ds.sizes["token"]
     first = drawn(traces)[0]
+    ds = next(ds for ds in traces if first in ds.data_vars)
+    found = read(ds, first, layer=layer, span=span, wanted=wanted)
+    shown = aggregate.shown_words(found, ds.sizes["token"], "lowest and highest", 2)
+    scale = "one vertical scale a row" + (", of the whole text" if span is not None else "")
     rule = aggregate.layer_words(ds, first, layer)
-    if count <= points:
-        shown = f"showing all {count:,} tokens"
-    else:
-        index, _ = aggregate.min_max(aggregate.column(ds, first, layer), points)
-        shown = f"showing {len(index):,} of {count:,} tokens, lowest and highest of each bin"
-    return " · ".join(part for part in (rule, "one vertical scale a row", _cut(traces, layer), shown) if part)
+    return " · ".join(part for part in (rule, scale, _cut(traces, layer, span, read), shown) if part)
 
 
-def _cut(traces: Sequence[xr.Dataset], layer: int | None) -> str:
+def _cut(traces: Sequence[xr.Dataset], layer: int | None, span: Span, read: Read) -> str:
     """Which rows start above their scale, and how high: an empty memory is surprised by everything."""
-    reached = {name: reach(traces, name, layer) for name in drawn(traces)}
+    if span is not None and span[0] >= max(map(aggregate.settling, traces)):
+        return ""
+    reached = {name: reach(traces, name, layer, read) for name in drawn(traces)}
     parts = [f"{SIGNALS[name].label.lower()} {number(high)}" for name, (top, high) in reached.items() if high > top]
     return "starts above the scale: " + ", ".join(parts) if parts else ""
 
 
-def summary(traces: Sequence[xr.Dataset], layer: int | None) -> str:
+def summary(traces: Sequence[xr.Dataset], layer: int | None, span: Span = None, read: Read = bins) -> str:
     """The figure in one sentence, for people who cannot see it."""
     parts = []
     for ds in traces:
         for name in drawn(traces):
             if name in ds.data_vars:
-                values = aggregate.column(ds, name, layer)
-                top = int(np.nanargmax(values)) if np.isfinite(values).any() else 0
-                parts.append(
-                    f"{label(str(ds.attrs['checkpoint']))} {SIGNALS[name].label.lower()} "
-                    f"{number(float(np.nanmin(values)))} to {number(float(np.nanmax(values)))}, "
-                    f"highest at token {top + 1}"
-                )
-    return "Signals through time. " + "; ".join(parts) + "."
+                found = read(ds, name, layer=layer, span=span, wanted=aggregate.BINS)
+                named = f"{label(str(ds.attrs['checkpoint']))} {SIGNALS[name].label.lower()}"
+                if not found.finite.any():
+                    parts.append(f"{named} undefined")
+                    continue
+                top = int(found.peak[np.nanargmax(found.max)])
+                low, high = number(float(np.nanmin(found.min))), number(float(np.nanmax(found.max)))
+                parts.append(f"{named} {low} to {high}, highest at token {top + 1:,}")
+    place = "" if span is None else f", tokens {span[0] + 1:,} to {span[1]:,}"
+    return f"Signals through time{place}. " + "; ".join(parts) + "."

@@ -21,7 +21,7 @@ def moves(traces: Sequence[xr.Dataset], token: int, palette: Palette, layer: int
     figure = go.Figure()
     names = [label(str(ds.attrs["checkpoint"])) for ds in traces]
     for signal in MOVES:
-        values = [float(aggregate.column(ds, signal, layer)[token]) for ds in traces]
+        values = [aggregate.at(ds, signal, token, layer) for ds in traces]
         figure.add_trace(
             go.Bar(
                 x=values,
@@ -69,9 +69,7 @@ def summary(traces: Sequence[xr.Dataset], token: int, layer: int | None = None) 
     """The bars in one sentence, for people who cannot see them."""
     parts = []
     for ds in traces:
-        sizes = ", ".join(
-            f"{MOVE_WORDS[name]} {number(float(aggregate.column(ds, name, layer)[token]))}" for name in MOVES
-        )
+        sizes = ", ".join(f"{MOVE_WORDS[name]} {number(aggregate.at(ds, name, token, layer))}" for name in MOVES)
         parts.append(f"{label(str(ds.attrs['checkpoint']))}: {sizes}")
     return f"What moved the memory at token {token + 1}. " + "; ".join(parts) + "."
 

@@ -7,10 +7,12 @@ from typing import Any
 
 import streamlit as st
 
-from app import samples, state, theme
+from app import runs, samples, state, theme
 from app.runs import Run
-from app.views import panels
+from app.views import panels, take_away
+from app.views.sanity import sanity_panel
 from app.words import words
+from titans_core.errors import StoreError
 
 
 def results(shown: list[Run]) -> None:
@@ -54,30 +56,35 @@ def _window(at: dict[Any, Any]) -> str:
 
 @st.fragment
 def _body(shown: list[Run]) -> None:
+    try:
+        _panels(shown)
+    except StoreError as error:
+        st.error(f"A part of the stored run cannot be read: {state.plain(str(error))}. Run the text again.")
+
+
+def _panels(shown: list[Run]) -> None:
     traces = [run.ds for run in shown]
     names = [name for name in theme.SIGNALS if any(name in ds.data_vars for ds in traces)]
-    look = state.look(names, traces[0].sizes.get("layer", 0), traces[0].sizes["token"])
+    layers, tokens = traces[0].sizes.get("layer", 0), traces[0].sizes["token"]
+    new = state.arrive(traces[0].attrs["text_sha256"])
+    look = state.look(names, layers, tokens)
     first = next(run for run in shown if look.signal in run.ds)
-    highest = panels.found(first, look.signal, look.layer)
-    if state.begin_at([run.id for run in shown], highest[0].token if highest else 0):
-        look = state.look(names, traces[0].sizes.get("layer", 0), traces[0].sizes["token"])
+    highest = runs.found(first.id, look.signal, look.layer)
+    if new and look.token is None:
+        state.select(highest[0].token if highest else 0)
+        look = state.look(names, layers, tokens)
+    take_away.take_away(shown, look)
     alone = len(shown) == 1
-    if alone:
-        left, right = st.columns([2.75, 1], gap="small")
-        with left:
-            panels.text(shown, look)
-        with right:
-            panels.one_token(shown, look)
-    else:
+    if not alone:
         panels.text(shown, look)
     left, right = st.columns([2.75, 1] if alone else [1.9, 1], gap="small")
     with left:
+        if alone:
+            panels.text(shown, look)
         panels.through_time(shown, look)
         panels.layer_map(shown, look)
-        if not alone:
-            panels.highest(first, look.signal, highest)
+        panels.linked(shown, look)
     with right:
-        if alone:
-            panels.highest(first, look.signal, highest)
-        else:
-            panels.one_token(shown, look)
+        panels.one_token(shown, look)
+        panels.highest(first, look.signal, highest)
+        sanity_panel(shown, look)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from app.figures import aggregate, layers, scale, tables, timelines, token
+from app.figures import aggregate, layers, marks, scale, tables, timelines, token
 from app.theme import DARK, LIGHT, SIGNALS, number
-from titans_core import passages
+from titans_core import passages, record
+from titans_core.pyramid import bins
 from titans_core.signals import sum_layers
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -30,27 +31,142 @@ def test_undefined_layers_are_left_out() -> None:
     np.testing.assert_allclose(sum_layers("alignment", values), [np.nan, 1, 3.5])
 
 
-def test_min_max_keeps_the_extremes_of_every_bin() -> None:
-    rng = np.random.default_rng(0)
-    values = rng.normal(size=10_007).astype(np.float32)
-    values[5000] = np.nan
-    index, kept = aggregate.min_max(values, 2000)
-    assert len(index) <= 2000
-    assert (np.diff(index) > 0).all()
-    assert kept.max() == np.nanmax(values)
-    assert kept.min() == np.nanmin(values)
-    np.testing.assert_array_equal(values[index], kept)
-    np.testing.assert_array_equal(aggregate.min_max(values[:7], 2000)[1], values[:7])
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory, traces: list[xr.Dataset]) -> xr.Dataset:
+    """A stored trace of 100,003 tokens with a pyramid: random values, one infinite, a high start."""
+    random, count = np.random.default_rng(0), 100_003
+    arrays = {name: random.gamma(2, 5, (3, count)).astype(np.float32) for name in (*timelines.ROWS, "alpha")}
+    arrays["surprise"][:, 0], arrays["momentum"][1, 70_000] = 900, np.inf
+    arrays["nll"] = random.gamma(2, 5, count).astype(np.float32)
+    store = tmp_path_factory.mktemp("long") / "long.zarr"
+    places = np.arange(count)
+    recording = record.Recording(places % 3, places, places + 1, ["a", "b", "c"], "x" * count, store)
+    recording.add(arrays)
+    config = json.dumps({"window": 64})
+    return recording.finish({"checkpoint": "mac", "variant": "mac", "config": config})
 
 
-def test_block_max_keeps_peaks() -> None:
-    values = np.zeros((2, 5000), np.float32)
-    values[1, 3333] = 9
-    starts, blocks = aggregate.block_max(values, 1200)
-    assert blocks.shape[1] <= 1200
-    assert blocks.shape[1] == len(starts)
-    assert blocks[1].max() == 9
-    assert starts[blocks[1].argmax()] <= 3333 < starts[blocks[1].argmax()] + 5
+@pytest.fixture
+def unread(long: xr.Dataset, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many tokens of variables are read, each time; the pyramid's bins do not count."""
+    read: list[int] = []
+    plain = xr.Variable.values.fget
+    counted = property(lambda v: (read.append(v.sizes["token"]) if "layer" in v.sizes else None, plain(v))[1])
+    monkeypatch.setattr(xr.Variable, "values", counted)
+    return read
+
+
+def every(ds: xr.Dataset, name: str, low: int, high: int) -> np.ndarray:
+    """(L, high - low) raw values, straight from the store and not kept."""
+    return np.asarray(ds[name].isel(token=slice(low, high)).values)
+
+
+def test_a_column_of_a_stored_trace_does_not_stay_in_memory(long: xr.Dataset) -> None:
+    np.testing.assert_allclose(aggregate.column(long, "alpha"), every(long, "alpha", 0, 100_003).mean(0), rtol=1e-6)
+    part = aggregate.column(long, "alpha", 2, (20_000, 50_000))
+    np.testing.assert_array_equal(part, every(long, "alpha", 20_000, 50_000)[2])
+    assert aggregate.at(long, "alpha", 5, 1) == every(long, "alpha", 5, 6)[1, 0]
+    assert not long["alpha"].variable._in_memory
+    with pytest.raises(IndexError):
+        aggregate.column(long, "alpha", 3)
+
+
+@pytest.mark.parametrize("span", [None, (0, 3_000), (50_001, 51_000), (61_234, 98_765), (99_001, 100_003)])
+def test_timelines_of_a_span_have_its_lowest_and_highest(long: xr.Dataset, span: tuple[int, int] | None) -> None:
+    figure = timelines.timelines([long], LIGHT, layer=1, span=span)
+    low, high = (int(end - 0.5) for end in figure.layout.xaxis.range)
+    asked = span or (0, 100_003)
+    slack = (asked[1] - asked[0]) // 1000 + 128
+    assert low <= asked[0] < low + slack
+    assert high - slack < asked[1] <= high
+    lines = {row: [line for line in figure.data if line.yaxis == row] for row in ("y", "y2", "y3")}
+    for (row, drawn), name in zip(lines.items(), timelines.ROWS, strict=True):
+        values = every(long, name, low, high)[1]
+        values = values[np.isfinite(values)]
+        assert np.nanmin(drawn[0].y) == values.min(), row
+        assert np.nanmax(drawn[-1].y) == values.max(), row
+        assert len(drawn[-1].x) <= aggregate.BINS + 1
+    tops = [figure.layout[axis].range for axis in ("yaxis", "yaxis2", "yaxis3")]
+    assert span is None or None not in tops, "zoomed figures keep the vertical scale of the whole text"
+
+
+def test_bins_say_where_their_highest_token_is(long: xr.Dataset) -> None:
+    line = timelines.timelines([long], LIGHT, layer=0, span=(10_000, 60_000)).data[1]
+    values = every(long, "surprise", 0, 60_001)[0]
+    for value, (lowest, peak) in zip(line.y, line.customdata, strict=True):
+        assert values[int(peak) - 1] == value >= lowest
+    heat = layers.layer_map([long], "surprise", LIGHT, span=(10_000, 60_000)).data[0]
+    for row, (cells, peaks) in enumerate(zip(heat.z, heat.customdata, strict=True)):
+        np.testing.assert_array_equal(every(long, "surprise", 0, 60_100)[row, peaks - 1], cells)
+
+
+@pytest.mark.parametrize("how", ["max", "mean"])
+@pytest.mark.parametrize("span", [None, (0, 3_000), (50_001, 51_000), (61_234, 98_765), (99_001, 100_003)])
+def test_the_layer_map_of_a_span_equals_the_trace(long: xr.Dataset, span: tuple[int, int] | None, how: str) -> None:
+    figure = layers.layer_map([long], "surprise", LIGHT, span=span, how=how)
+    heat = figure.data[0]
+    low, high = (int(end - 0.5) for end in figure.layout.xaxis.range)
+    size = int(heat.dx)
+    assert heat.x0 == low + (size + 1) / 2, "the first cell begins where the axis does"
+    values = every(long, "surprise", low, high)
+    for k in range(len(heat.z[0])):
+        part = values[:, k * size : (k + 1) * size]
+        wanted = part.max(1) if how == "max" else part.astype(float).mean(1)
+        np.testing.assert_allclose(heat.z[:, k], wanted, rtol=1e-6)
+    timeline = timelines.timelines([long], LIGHT, span=span)
+    assert timeline.layout.xaxis.range == figure.layout.xaxis.range, "both show the same tokens"
+
+
+def test_a_long_trace_is_not_read_whole(long: xr.Dataset, unread: list[int]) -> None:
+    for span in (None, (20_000, 90_000)):
+        timelines.timelines([long], LIGHT, span=span)
+        timelines.note([long], None, span)
+        timelines.summary([long], None, span)
+        for how in ("max", "mean"):
+            layers.layer_map([long], "surprise", LIGHT, span=span, how=how)
+            layers.note([long], "surprise", span, how)
+            layers.summary([long], "surprise", span)
+        tables.timelines([long], None, span)
+        tables.layer_map([long], "surprise", span)
+    tables.tokens([long], "surprise", None, 50_000)
+    assert unread
+    assert max(unread) <= aggregate.BLOCK
+
+
+def test_notes_say_how_many_of_how_many(long: xr.Dataset) -> None:
+    assert "showing 2,000 of 100,003 tokens, lowest and highest per bin of 101 tokens" not in timelines.note([long], 0)
+    found = bins(long, "surprise", layer=0)
+    size, drawn = aggregate.width(found), 2 * len(found.start)
+    words = f"showing {drawn:,} of 100,003 tokens, lowest and highest per bin of {size} tokens"
+    assert words in timelines.note([long], 0)
+    assert f"showing {len(found.start)} of 100,003 tokens, highest per bin of {size}" in layers.note([long], "surprise")
+    assert f"from all 100,003 tokens, mean per bin of {size}" in layers.note([long], "surprise", how="mean")
+    zoomed = timelines.note([long], None, (50_000, 50_900))
+    assert "tokens 50,001 to 50,900 of 100,003, showing all 900 tokens" in zoomed
+    assert "1 infinite values are not drawn" in layers.note([long], "momentum", (69_500, 70_400))
+    assert "starts above the scale" not in zoomed
+    assert "starts above the scale: surprise" in timelines.note([long], None, (0, 900))
+
+
+def test_the_scale_of_a_long_trace_is_of_bins_or_a_sample(long: xr.Dataset) -> None:
+    fine = layers.layer_scale([long], "forgotten")
+    values = every(long, "forgotten", 64, 100_003)
+    np.testing.assert_allclose([fine.low, fine.high], np.percentile(values, [1, 99]), rtol=0.05)
+    assert "of a sample of 65,536 tokens" in fine.rule
+    found = bins(long, "surprise", layer="each", wanted=100)
+    coarse = layers.layer_scale([long], "surprise", aggregate.width(found))
+    kept = found.max[:, found.start >= 64]
+    np.testing.assert_allclose([coarse.low, coarse.high], np.percentile(kept, [1, 99]), rtol=1e-6)
+    assert f"of bins of {aggregate.width(found):,} tokens, after token 64" in coarse.rule
+
+
+def test_the_highest_value_after_a_start_is_exact(long: xr.Dataset) -> None:
+    values = every(long, "surprise", 0, 100_003)
+    for start in (0, 1, 64, 500, 99_999):
+        assert aggregate.highest(long, "surprise", 2, start) == values[2, start:].max()
+    assert aggregate.highest(long, "momentum", 1) == np.nanmax(
+        np.where(np.isinf(m := every(long, "momentum", 0, 100_003)[1]), 0, m)
+    )
 
 
 def test_timelines_draw_the_trace(traces: list[xr.Dataset]) -> None:
@@ -70,12 +186,13 @@ def test_timelines_draw_the_trace(traces: list[xr.Dataset]) -> None:
 
 
 def test_timelines_say_what_they_left_out(traces: list[xr.Dataset]) -> None:
-    figure = timelines.timelines(traces[:1], DARK, points=20)
-    assert len(figure.data[0].x) <= 20
-    assert max(figure.data[0].y) == aggregate.column(traces[0], "surprise").max()
+    figure = timelines.timelines(traces[:1], DARK, wanted=20)
+    low, high = figure.data[:2]
+    assert len(high.x) <= 21
+    assert (min(low.y), max(high.y)) == tuple(f(aggregate.column(traces[0], "surprise")) for f in (np.min, np.max))
     count = traces[0].sizes["token"]
     assert f"showing all {count:,} tokens" in timelines.note(traces[:1], None)
-    assert f"showing {len(figure.data[0].x)} of {count}" in timelines.note(traces[:1], None, points=20)
+    assert f"showing {2 * len(high.x) - 1} of {count}" in timelines.note(traces[:1], None, wanted=20)
     assert "3 layers" in timelines.note(traces, None)
     assert "layer 2" in timelines.note(traces, 1)
 
@@ -100,9 +217,18 @@ def test_a_start_from_an_empty_memory_does_not_flatten_the_rest(traces: list[xr.
     assert "above the scale" not in timelines.note([whole], None)
 
 
-def test_the_selected_token_is_marked_in_every_row(traces: list[xr.Dataset]) -> None:
-    figure = timelines.mark(timelines.timelines(traces, LIGHT), 4, LIGHT)
-    assert [shape.x0 for shape in figure.layout.shapes] == [5, 5, 5]
+def test_what_is_selected_is_marked_in_every_row(traces: list[xr.Dataset]) -> None:
+    figure = marks.mark(timelines.timelines(traces, LIGHT), LIGHT, 4)
+    assert [(shape.x0, shape.xref, shape.yref) for shape in figure.layout.shapes] == [
+        (5, "x", "y domain"),
+        (5, "x2", "y2 domain"),
+        (5, "x3", "y3 domain"),
+    ]
+    figure = marks.mark(layers.layer_map(traces[:1], "surprise", LIGHT), LIGHT, 4, (2, 9), halo=True)
+    shaded, *lines = figure.layout.shapes
+    assert (shaded.type, shaded.x0, shaded.x1) == ("rect", 2.5, 9.5)
+    assert [line.x0 for line in lines] == [5, 5]
+    assert not marks.mark(figure, LIGHT, None).layout.shapes
 
 
 def test_the_layer_map_draws_the_trace_on_one_scale(traces: list[xr.Dataset]) -> None:

@@ -55,6 +55,14 @@ def test_a_block_of_one_layer(finished: dict[str, str], traces: list[xr.Dataset]
     np.testing.assert_array_equal(sections["0/theta"], traces[1].theta.values[2, 3:8])
 
 
+def test_a_block_ends_with_the_text(finished: dict[str, str], traces: list[xr.Dataset]) -> None:
+    header, sections = unpack(ask(routes.values, f"run={finished['mag']}&signal=surprise&from=200&to=4296").body)
+    np.testing.assert_array_equal(sections["0/surprise"], aggregate.column(traces[1], "surprise")[200:])
+    assert header["scales"] == {}, "only of whole columns"
+    _, sections = unpack(ask(routes.values, f"run={finished['mag']}&signal=nll&from=9000&to=9999").body)
+    assert len(sections["0/nll"]) == 0
+
+
 @pytest.mark.parametrize(
     ("query", "status"),
     [

@@ -1,0 +1,37 @@
+"""A cache that forgets by size: what was used longest ago goes first."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class Kept(Generic[K, V]):
+    """Values made by `make`, kept up to `limit` bytes in all as `size` tells them. A larger one is not kept at all."""
+
+    def __init__(self, limit: int, make: Callable[[K], V], size: Callable[[V], int]) -> None:
+        self._limit, self._make, self._size = limit, make, size
+        self._values: OrderedDict[K, V] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, key: K) -> V:
+        """The value of `key`. Made outside the lock, so that nobody waits for another's; raises what `make` raises."""
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+                return self._values[key]
+        value = self._make(key)
+        with self._lock:
+            if key not in self._values and self._size(value) <= self._limit:
+                self._values[key] = value
+                self._bytes += self._size(value)
+            while self._bytes > self._limit:
+                _, oldest = self._values.popitem(last=False)
+                self._bytes -= self._size(oldest)
+        return value
