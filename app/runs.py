@@ -22,6 +22,7 @@ from app.link import Span
 from app.theme import DARK, LIGHT
 from titans_core import lineage, passages
 from titans_core.errors import TitansError
+from titans_core.lasting import lasting
 from titans_core.tokenizer import Tokenizer
 
 # Used by the cost line until this server has measured a run itself.
@@ -120,12 +121,16 @@ def shared_scale(runs: tuple[str, ...], signal: str, layer: int | None) -> scale
     return scale.shared(columns, signal, skip=aggregate.settling(_open(runs[0]).ds))
 
 
+LASTING = "lasting"  # what is left of a token's write at the end of the text: no signal of the moment it was read
+
+
 @functools.lru_cache(maxsize=96)
 def found(run: str, signal: str, layer: int | None) -> list[passages.Passage]:
-    """The passages where the signal is highest, for what they say rather than where a segment begins."""
+    """The passages where the signal (or LASTING) is highest, for what they say rather than where a segment begins."""
     ds = _open(run).ds
     segment = int(json.loads(ds.attrs["config"])["window"]) if ds.attrs["variant"] == "mac" else None
-    values = passages.inside_segments(column(run, signal, layer), segment)
+    values = lasting(ds, layer) if signal == LASTING else column(run, signal, layer)
+    values = passages.inside_segments(values, segment)
     spans = ds["start"].values, ds["end"].values
     return passages.passages(values, *spans, str(ds.attrs["text"]), skip=aggregate.settling(ds))
 

@@ -44,11 +44,21 @@ SIGNALS = {
     "share_segment": Signal("attention on the segment itself", "fraction", "eq. 22-23", "mean"),
     "gate": Signal("share of the memory branch", "fraction", "eq. 28", "mean"),
 }
+BY_HEAD = {  # always recorded for each head: products of gates over tokens cannot be had from means over heads
+    "head_eta": Signal("carry eta of each head", "fraction", "eq. 14"),
+    "head_alpha": Signal("forget alpha of each head", "fraction", "eq. 13"),
+    "head_momentary": Signal("momentary surprise of each head: theta times the gradient", "weight", "eq. 14"),
+}
 OUTPUTS = {
     "nll": Signal("surprisal: -log2 p of the token given those before it", "bits", "next-token prediction"),
     "entropy": Signal("entropy of the prediction of the token", "bits", "next-token prediction"),
     "id": Signal("token id", "index", "tokenizer"),
 }
+
+
+def by_head(heads: Arrays) -> Arrays:
+    """The variables of BY_HEAD, (layers, H, T), from signals that keep their heads."""
+    return {name: heads[name.removeprefix("head_")] for name in BY_HEAD}
 
 
 def sum_heads(heads: Arrays) -> Arrays:

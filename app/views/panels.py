@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 
-import pandas as pd
 import streamlit as st
 
 from app import runs, state, theme
 from app.components import cards, text_heatmap, zoom
-from app.figures import aggregate, fate, frame, layers, lineage, marks, tables, token
+from app.figures import fate, frame, layers, lineage, marks, tables, token
 from app.link import HOW
 from app.runs import Run
+from app.views import parts
 from app.words import words
-from titans_core import passages
 from titans_core.errors import ConfigError
 from titans_core.lineage import recorded
 
@@ -34,18 +32,18 @@ def text(shown: list[Run], look: state.Look) -> None:
             zoom=look.span,
             on_change=state.follow,
         )
-        _table("text", lambda: tables.tokens([run.ds for run in shown], look.signal, look.layer, look.token))
+        parts.table("text", lambda: tables.tokens([run.ds for run in shown], look.signal, look.layer, look.token))
 
 
 def through_time(shown: list[Run], look: state.Look) -> None:
     palette = state.palette()
     with st.container(border=True, key="panel_time"):
         drawn = runs.through_time(tuple(run.id for run in shown), look.layer, look.span, palette.dark)
-        _title("Through time", drawn.note)
+        parts.title("Through time", drawn.note)
         _zoom_buttons(look)
         figure = marks.mark(copy.deepcopy(drawn.figure), palette, look.token, look.range)
         st.plotly_chart(figure, config=ZOOMED, theme=None, key="timelines", alt=drawn.summary)
-        _table("timelines", lambda: tables.timelines([run.ds for run in shown], look.layer, look.span))
+        parts.table("timelines", lambda: tables.timelines([run.ds for run in shown], look.layer, look.span))
 
 
 def _zoom_buttons(look: state.Look) -> None:
@@ -68,17 +66,17 @@ def layer_map(shown: list[Run], look: state.Look) -> None:
     with st.container(border=True, key="panel_layers"):
         signal = theme.SIGNALS[look.signal]
         if not having:
-            _title("Layer × token", f"{signal.label.lower()} belongs to the whole model, not to a layer")
+            parts.title("Layer × token", f"{signal.label.lower()} belongs to the whole model, not to a layer")
             return
         traces = [run.ds for run in having]
         drawn = runs.layer_map(tuple(run.id for run in having), look.signal, look.span, look.how, palette.dark)
-        _title("Layer × token", f"{signal.label.lower()} {signal.symbol} · {drawn.note}")
+        parts.title("Layer × token", f"{signal.label.lower()} {signal.symbol} · {drawn.note}")
         with st.container(key="map_row"):
             if layers.bin_size(traces, look.span) > 1:
                 _max_or_mean(look)
         figure = marks.mark(copy.deepcopy(drawn.figure), palette, look.token, look.range, halo=True)
         st.plotly_chart(figure, config=ZOOMED, theme=None, key="layer_map", alt=drawn.summary)
-        _table("layer_map", lambda: tables.layer_map(traces, look.signal, look.span, look.how))
+        parts.table("layer_map", lambda: tables.layer_map(traces, look.signal, look.span, look.how))
 
 
 def _max_or_mean(look: state.Look) -> None:
@@ -109,7 +107,7 @@ def one_token(shown: list[Run], look: state.Look) -> None:
     traces = [run.ds for run in shown]
     with st.container(border=True, key="panel_token"):
         if look.token is None:
-            _title("One token", "")
+            parts.title("One token", "")
             st.caption("Click a token in the text, or move to one with the arrow keys, to see all its signals.")
             return
         piece = str(traces[0]["piece"].values[look.token])
@@ -122,7 +120,7 @@ def one_token(shown: list[Run], look: state.Look) -> None:
         )
         moving = [ds for ds in traces if all(name in ds for name in token.MOVES)]
         if moving:
-            _title("What moved the memory here", "")
+            parts.title("What moved the memory here", "")
             figure = token.moves(moving, look.token, state.palette(), look.layer)
             st.plotly_chart(
                 figure, config=frame.CHART, theme=None, key="moves", alt=token.summary(moving, look.token, look.layer)
@@ -148,44 +146,17 @@ def _lineage_and_fate(shown: list[Run], look: state.Look) -> None:
         st.caption(state.plain(str(error)))
         return
     names = [f"{theme.label(run.checkpoint)}: " if several else "" for run in shown]
-    _title("Lineage: still pushing here", "")
+    parts.title("Lineage: still pushing here", "")
     if any(map(lineage.shown, found)):
         figure = lineage.lineage(traces, found, state.palette())
         picked = state.pick_bar("lineage")
         alt = lineage.summary(traces, found)
         st.plotly_chart(figure, config=frame.CHART, theme=None, key="lineage", alt=alt, on_select=picked)
     st.caption("  \n".join(state.plain(name + lineage.words(one)) for name, one in zip(names, found, strict=True)))
-    _table("lineage", lambda: lineage.table(traces, found))
-    _title("Fate: how much of this write is left", "")
+    parts.table("lineage", lambda: lineage.table(traces, found))
+    parts.title("Fate: how much of this write is left", "")
     if any(one.size for one in fates):
         figure = fate.fate(traces, fates, state.palette())
         st.plotly_chart(figure, config=frame.CHART, theme=None, key="fate", alt=fate.summary(traces, fates))
     st.caption("  \n".join(state.plain(name + fate.half_life(one)) for name, one in zip(names, fates, strict=True)))
-    _table("fate", lambda: fate.table(traces, fates))
-
-
-def highest(run: Run, signal: str, listed: list[passages.Passage]) -> None:
-    if not listed:
-        return
-    with st.container(border=True, key="panel_passages"):
-        facts, skip = theme.SIGNALS[signal], aggregate.settling(run.ds)
-        start = f", the first {skip} left out: to an empty memory all is new" if skip else ""
-        if run.ds.attrs["variant"] == "mac":
-            start += "; without the first token of each segment, where attention starts afresh"
-        title = "Most surprising passages" if signal == "surprise" else f"Passages of highest {facts.label.lower()}"
-        _title(title, f"{theme.label(run.checkpoint)}, mean {facts.symbol} over {passages.SPAN} tokens{start}")
-        cards.passage_list("passages", listed, state.pick("passages"))
-
-
-def _title(title: str, note: str) -> None:
-    st.markdown(f"**{title}**" + (f" :small[:gray[{state.plain(note)}]]" if note else ""))
-
-
-def _table(key: str, rows: Callable[[], tuple[str, pd.DataFrame]]) -> None:
-    """The numbers behind a figure, built only when opened."""
-    box = st.expander("Table", key=f"table_{key}", on_change="rerun")
-    if box.open:
-        note, listed = rows()
-        with box:
-            st.caption(note)
-            st.dataframe(listed, hide_index=True, height=260)
+    parts.table("fate", lambda: fate.table(traces, fates))

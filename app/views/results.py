@@ -10,6 +10,7 @@ import streamlit as st
 from app import runs, samples, state, theme
 from app.runs import Run
 from app.views import panels, take_away
+from app.views.passages import passage_panel
 from app.views.sanity import sanity_panel
 from app.words import words
 from titans_core.errors import StoreError
@@ -86,5 +87,5 @@ def _panels(shown: list[Run]) -> None:
         panels.linked(shown, look)
     with right:
         panels.one_token(shown, look)
-        panels.highest(first, look.signal, highest)
+        passage_panel(first, look)
         sanity_panel(shown, look)

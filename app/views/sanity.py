@@ -10,6 +10,7 @@ from app.figures import sanity as figures
 from app.jobs import Progress, SanityCheck, sanity
 from app.runs import Run
 from app.state import Look
+from app.views import parts
 from app.words import words
 
 ACROSS = 3  # answers side by side
@@ -131,9 +132,4 @@ def _answer(run: Run, answer: figures.Answer, chosen: int | None) -> None:
     st.html(figures.legend(palette, colour))
     st.markdown(sanity_words.sentence(answer, layer, layer == chosen))
     st.caption(sanity_words.read(answer, layer))
-    box = st.expander("Table", key=f"table_sanity_{run.id}", on_change="rerun")
-    if box.open:
-        note, rows = sanity_words.table(answer)
-        with box:
-            st.caption(note)
-            st.dataframe(rows, hide_index=True, height=260)
+    parts.table(f"sanity_{run.id}", lambda: sanity_words.table(answer))

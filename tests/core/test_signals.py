@@ -6,7 +6,7 @@ from titans_core import tracing
 from titans_core.config import Settings
 from titans_core.layers.memory import _unit
 from titans_core.memory.equations import memory_steps
-from titans_core.signals import OUTPUTS, SIGNALS, sum_heads, sum_layers
+from titans_core.signals import BY_HEAD, OUTPUTS, SIGNALS, sum_heads, sum_layers
 
 TEXT = "The keeper walked along the shore, and it rained. The piano stood there; then it rained again."
 NORMS = ["surprise", "momentary", "past_surprise", "momentum", "update", "forgotten", "memory", "read"]
@@ -16,10 +16,12 @@ GATES = ["theta", "eta", "alpha", "share_persistent", "share_memory", "share_seg
 def test_every_signal_is_labelled_and_has_a_rule_for_heads() -> None:
     assert {*NORMS, *GATES, "loss", "alignment"} == set(SIGNALS)
     assert set(OUTPUTS) == {"nll", "entropy", "id"}
-    for signal in (SIGNALS | OUTPUTS).values():
+    assert set(BY_HEAD) == {"head_eta", "head_alpha", "head_momentary"}
+    everything = SIGNALS | BY_HEAD | OUTPUTS
+    for signal in everything.values():
         assert all(signal.attrs().values())
         assert signal.granularity in ("token", "chunk", "segment")
-    assert len({signal.long_name for signal in (SIGNALS | OUTPUTS).values()}) == len(SIGNALS | OUTPUTS)
+    assert len({signal.long_name for signal in everything.values()}) == len(everything)
 
 
 def test_heads_add_up_like_the_stacked_heads() -> None:
