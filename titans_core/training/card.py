@@ -13,8 +13,8 @@ from titans_core.evaluation.tables import markdown
 
 _TEMPLATE = """# {name}
 
-A {variant} model of {parameters:,} parameters: {layers} blocks of width {dim}, {heads} heads, {attention}, memory depth
-{memory_depth}, gradients taken {anchor}, vocabulary {vocab}. It shows the signals of a trained memory.
+A {variant} model of {parameters:,} parameters: {layers} blocks of width {dim}, {heads} heads, {attention}.
+Vocabulary {vocab}. {purpose}
 
 ## Training
 | | |
@@ -67,7 +67,7 @@ def write_card(folder: Path, data: str, limits: str) -> None:
         name=folder.name,
         parameters=meta["parameters"],
         attention=_attention(config),
-        anchor="at every token" if config.chunk == 1 else f"every {config.chunk} tokens",
+        purpose=_purpose(config),
         data=data,
         minutes=training["seconds"] / 60,
         eval_seed=report.header["seed"],
@@ -78,8 +78,17 @@ def write_card(folder: Path, data: str, limits: str) -> None:
     (folder / "card.md").write_text(text)
 
 
+def _purpose(config: ModelConfig) -> str:
+    if not config.has_memory:
+        return "It is a yardstick, without a neural memory, trained as the others are."
+    anchor = "at every token" if config.chunk == 1 else f"every {config.chunk} tokens"
+    return f"It shows the signals of a trained memory: depth {config.memory_depth}, gradients taken {anchor}."
+
+
 def _attention(config: ModelConfig) -> str:
     kinds = {"mac": f"segments of {config.window} tokens", "lmm": "no attention"}
+    if config.variant == "lightning":
+        return f"linear attention, in the last block a window of {config.window} tokens"
     return kinds.get(config.variant, f"a window of {config.window} tokens")
 
 
