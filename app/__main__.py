@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import logging
 import os
 import secrets
@@ -19,11 +20,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 import streamlit as st
+from starlette.middleware import Middleware
 from streamlit import config as streamlit_config
 
 from app import runs
 from app.jobs import imports
-from app.routes import ROUTES
+from app.routes import ROUTES, Ahead
 from titans_core.errors import StoreError
 
 HOME = Path(__file__).absolute().parent
@@ -62,6 +64,8 @@ def _value(text: str) -> Any:
 async def _lifespan(_: st.App) -> AsyncGenerator[None]:
     """Start the worker while the browser still opens: it needs a few seconds to import torch."""
     runs.warm_up()
+    gc.collect()
+    gc.freeze()  # Streamlit collects after every rerun, and what is loaded by now never is garbage
     yield
     runs.shut_down()
 
@@ -74,7 +78,9 @@ def _unexpected(error: Exception) -> bool:
     return True
 
 
-app = st.App(HOME / "main.py", routes=ROUTES, lifespan=_lifespan, on_script_error=_unexpected)
+app = st.App(
+    HOME / "main.py", routes=ROUTES, middleware=[Middleware(Ahead)], lifespan=_lifespan, on_script_error=_unexpected
+)
 
 
 def main() -> None:

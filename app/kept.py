@@ -19,14 +19,26 @@ class Kept(Generic[K, V]):
         self._values: OrderedDict[K, V] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
+        self._making: dict[K, threading.Lock] = {}
 
     def __call__(self, key: K) -> V:
-        """The value of `key`. Made outside the lock, so that nobody waits for another's; raises what `make` raises."""
+        """The value of `key`; raises what `make` raises. Who asks while it is made waits for it, and for no other."""
         with self._lock:
             if key in self._values:
                 self._values.move_to_end(key)
                 return self._values[key]
-        value = self._make(key)
+            making = self._making.setdefault(key, threading.Lock())
+        with making:
+            with self._lock:
+                if key in self._values:
+                    return self._values[key]
+            try:
+                return self._keep(key, self._make(key))
+            finally:
+                with self._lock:
+                    self._making.pop(key, None)
+
+    def _keep(self, key: K, value: V) -> V:
         with self._lock:
             if key not in self._values and self._size(value) <= self._limit:
                 self._values[key] = value

@@ -135,6 +135,29 @@ def found(run: str, signal: str, layer: int | None) -> list[passages.Passage]:
     return passages.passages(values, *spans, str(ds.attrs["text"]), skip=aggregate.settling(ds))
 
 
+PATIENCE = 2.0  # seconds that figures wait at most; a page in the background draws nothing
+_awaited: dict[str, threading.Event] = {}  # run -> a browser that opens it has drawn its text
+
+
+def await_text(run: str) -> None:
+    """A browser opens the page of this run, and will tell when it has drawn the text."""
+    if len(_awaited) < 1_000:
+        _awaited.setdefault(run, threading.Event())
+
+
+def text_drawn(run: str) -> None:
+    if run in _awaited:
+        _awaited[run].set()
+
+
+def after_text(run: str) -> None:
+    """Wait for the text, where a browser was announced: figures keep it busy for longer than the text does."""
+    event = _awaited.get(run)
+    if event is not None:
+        event.wait(PATIENCE)
+        _awaited.pop(run, None)
+
+
 @dataclass(frozen=True)
 class Drawn:
     """A figure, what it draws in words, and the same for people who cannot see it. Copy the figure before a change."""

@@ -28,10 +28,11 @@ CORE_LEVELS = [
     {"titans_core.model"},
     {"titans_core.checkpoint", "titans_core.signals"},
     {"titans_core.storage"},
-    {"titans_core.pyramid"},
+    {"titans_core.pyramid", "titans_core.moments"},
     {"titans_core.record"},
     {"titans_core.tracing"},
     {"titans_core.passages", "titans_core.lineage"},
+    {"titans_core.lasting"},
     {"titans_core.evaluation"},
     {"titans_core.training", "titans_core.probes"},
     {"titans_core.cli", "titans_core.__main__"},
@@ -170,7 +171,7 @@ def test_figures_are_drawn_without_a_server_and_without_models(module) -> None:
     loaded = top(reached(module))
     assert not loaded & {"streamlit", "torch"}
     core = {name for name in imports(module) if name.startswith("titans_core")}
-    known = {"titans_core.signals", "titans_core.pyramid", "titans_core.lineage"}
+    known = {"titans_core.signals", "titans_core.pyramid", "titans_core.lineage", "titans_core.moments"}
     assert core <= known, "how signals add up, bins of them, and what was found of a token"
 
 

@@ -130,7 +130,7 @@ def summary(dataset: xr.Dataset, store: Path, count: int = 5) -> str:
     if "surprise" not in dataset:
         return "\n".join([*lines, "  a model without memory: surprisal and entropy only"])
     surprise = dataset["surprise"].values
-    if "head" in dataset.dims:
+    if "head" in dataset["surprise"].dims:
         surprise = np.sqrt(np.square(surprise).sum(1))
     window = int(json.loads(attrs["config"])["window"])
     skip = window if tokens >= 4 * window else 0

@@ -19,10 +19,10 @@ import numpy as np
 import xarray as xr
 import zarr
 
-from titans_core import pyramid
+from titans_core import moments, pyramid
 from titans_core.errors import StoreError
 from titans_core.pyramid import layout
-from titans_core.signals import OUTPUTS, SIGNALS, Arrays
+from titans_core.signals import BY_HEAD, OUTPUTS, SIGNALS, Arrays
 from titans_core.storage import READ_ERRORS, check_name, create, writing
 
 CHUNK = 16_384  # tokens per stored chunk
@@ -65,13 +65,15 @@ class Recording:
         if self._folder is not None and self._waiting >= CHUNK:
             self._flush(CHUNK)
 
-    def finish(self, attrs: dict[str, Any]) -> xr.Dataset:
-        """The complete Dataset; a store is renamed into place first."""
+    def finish(self, attrs: dict[str, Any], found: xr.Dataset | None = None) -> xr.Dataset:
+        """The complete Dataset; a store is renamed into place first. found: the memory at moments of the run."""
         if self._folder is None or self.store is None:
-            return self._dataset(_concatenate(self._parts), attrs)
+            dataset = self._dataset(_concatenate(self._parts), attrs)
+            moments.attach(dataset, found)
+            return dataset
         self._flush(1)
         with writing(self.store):
-            self._write_once(attrs)
+            self._write_once(attrs, found)
             os.replace(self._folder, self.store)
         return open_trace(self.store)
 
@@ -113,7 +115,7 @@ class Recording:
             create(group, name, shape, values.dtype, _dims(name, values), chunk=CHUNK, labels=_labels(name))
         return group
 
-    def _write_once(self, attrs: dict[str, Any]) -> None:
+    def _write_once(self, attrs: dict[str, Any], found: xr.Dataset | None) -> None:
         group = zarr.open_group(self._folder, mode="r+")
         for name, values in (("id", self.ids.astype(np.int32)), ("start", self.start), ("end", self.end)):
             create(group, name, values.shape, values.dtype, ("token",), chunk=CHUNK, labels=_labels(name))[:] = values
@@ -122,6 +124,8 @@ class Recording:
             create(group, name, data.shape, data.dtype, (name,), chunk=CHUNK)[:] = data
         digest = _digest(self.text, self.ids, self.start, self.end)
         levels = {LEVELS: self._pyramid.sizes} if self._pyramid is not None else {}
+        if found is not None:
+            moments.write(group, found)
         group.attrs.update({**attrs, **levels, "tokens_sha256": digest, "trace_format": FORMAT})
 
 
@@ -144,6 +148,7 @@ def open_trace(path: str | Path) -> xr.Dataset:
         kept = stored.drop_vars(["text_utf8", "vocabulary_json", "start", "end"])
         dataset = _with_coordinates(kept, pieces, start, end, {**stored.attrs, "text": text})
         pyramid.attach(dataset, path, levels)
+        moments.attach(dataset, path)
         return dataset
     except StoreError:
         raise
@@ -157,7 +162,7 @@ def save_trace(dataset: xr.Dataset, path: str | Path, pieces: list[str]) -> None
     ids, start, end = (dataset[name].values for name in ("id", "start", "end"))
     recording = Recording(ids, start, end, pieces, dataset.attrs["text"], Path(path))
     recording.add({str(name): v.values for name, v in dataset.data_vars.items() if name != "id"})
-    recording.finish(attrs)
+    recording.finish(attrs, moments.moments(dataset))
 
 
 def _with_coordinates(
@@ -174,7 +179,7 @@ def _with_coordinates(
         coords["layer"] = np.arange(dataset.sizes["layer"])
     if "head" in dataset.dims:
         coords["head"] = np.arange(dataset.sizes["head"])
-    known = [name for name in (*SIGNALS, *OUTPUTS) if name in dataset]
+    known = [name for name in (*SIGNALS, *BY_HEAD, *OUTPUTS) if name in dataset]
     dataset = dataset[known].assign_coords(coords)
     dataset.attrs = attrs
     return dataset
@@ -198,5 +203,5 @@ def _dims(name: str, values: np.ndarray) -> tuple[str, ...]:
 
 
 def _labels(name: str) -> dict[str, str]:
-    signal = SIGNALS.get(name) or OUTPUTS.get(name)
+    signal = (SIGNALS | BY_HEAD | OUTPUTS).get(name)
     return signal.attrs() if signal else {}

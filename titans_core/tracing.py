@@ -21,8 +21,9 @@ from torch import Tensor
 from titans_core.config import Settings
 from titans_core.documents import check_text
 from titans_core.model import Model, ModelState
+from titans_core.moments.collect import Collector
 from titans_core.record import Recording
-from titans_core.signals import SIGNALS, Arrays, sum_heads
+from titans_core.signals import SIGNALS, Arrays, by_head, sum_heads
 
 SLAB = (
     512  # tokens computed at once, a multiple of every unit: memory does not grow with the text, and a cancel is quick
@@ -81,7 +82,9 @@ def trace(
 ) -> xr.Dataset:
     """The signals of every token of `text`: dims (layer, token), variables as in docs/math.md.
 
-    store: a new folder to stream to (Zarr); the Dataset is then read from it when used. heads: keep the head dimension.
+    head_eta, head_alpha and head_momentary have (layer, head, token). heads: keep the heads of all others apart too.
+    `titans_core.moments.moments` of it gives the memory itself at up to 64 moments.
+    store: a new folder to stream to (Zarr); the Dataset is then read from it when used.
     progress(done, total) is called as tokens are done and may raise to cancel: nothing is left behind.
     Raises TextError for a text without anything to read and StoreError for a store that exists or cannot be written.
     """
@@ -105,26 +108,30 @@ def _record(
     encoding = model.tokenizer.encode(text)
     total = len(encoding.ids)
     recording = Recording(encoding.ids, encoding.start, encoding.end, model.tokenizer.pieces, text, store)
+    collector = Collector(model, total, 0 if state is None else state.position + state.pending.shape[1])
     try:
-        for slab in _stream(model, encoding.ids, settings, state):
+        for slab in _stream(model, encoding.ids, settings, state, collector):
             recording.add(_arrays(slab, encoding.ids, heads))
             _tell(recorder, slab)
             if keep is not None:
                 keep(slab)
             if progress is not None:
                 progress(slab.span[1], total)
-        return recording.finish(_attributes(model, text, settings, time.monotonic() - begun))
+        found = collector.dataset()
+        return recording.finish(_attributes(model, text, settings, time.monotonic() - begun), found)
     except BaseException:
         recording.abandon()
         raise
 
 
-def _stream(model: Model, ids: np.ndarray, settings: Settings, state: ModelState | None) -> Iterator[_Slab]:
+def _stream(
+    model: Model, ids: np.ndarray, settings: Settings, state: ModelState | None, collector: Collector
+) -> Iterator[_Slab]:
     tokens = torch.from_numpy(ids.astype(np.int64)).to(model.device)[None]
     for start in range(0, len(ids), SLAB):
         stop = min(len(ids), start + SLAB)
         before = None if state is None or state.logits is None else state.logits[0]
-        with torch.inference_mode():
+        with torch.inference_mode(), collector.watching(0 if state is None else state.position):
             logits, state, signals = model(tokens[:, start:stop], state, settings=settings, signals=True)
         assert signals is not None  # noqa: S101 (asked for)
         if signals:
@@ -136,7 +143,7 @@ def _arrays(slab: _Slab, ids: np.ndarray, heads: bool) -> Arrays:
     named = {name: value.float().cpu().numpy() for name, value in slab.signals.items()}
     if named:
         named = {name: named[name] for name in SIGNALS if name in named}
-        named = named if heads else sum_heads(named)
+        named = (named if heads else sum_heads(named)) | by_head(named)
     return {**named, **_predictions(slab, ids)}
 
 

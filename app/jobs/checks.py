@@ -12,6 +12,7 @@ import xarray as xr
 
 from titans_core import pyramid
 from titans_core.errors import StoreError, TitansError
+from titans_core.moments import moments
 from titans_core.record import open_trace
 from titans_core.signals import OUTPUTS, SIGNALS
 
@@ -39,6 +40,7 @@ def open_checked(folder: Path, name: str) -> xr.Dataset:
             if problem:
                 raise StoreError(f"the trace store {name} {problem}")
         _levels(ds)
+        moments(ds)
     except TitansError as error:
         raise StoreError(str(error).replace(folder.name, name)) from error
     except _BAD_DATA as error:

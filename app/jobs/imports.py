@@ -21,6 +21,7 @@ from app.jobs import store
 from app.jobs.checks import BLOCK, open_checked
 from app.samples import samples
 from titans_core.errors import StoreError
+from titans_core.moments import moments
 from titans_core.record import Recording
 from titans_core.signals import BY_HEAD, OUTPUTS, Arrays, by_head, sum_heads
 
@@ -150,7 +151,7 @@ def _settle(ds: xr.Dataset, source: Path, target: Path) -> None:
     recording = Recording(ids, start, end, pieces, str(ds.attrs["text"]), target)
     for arrays in _without_heads(ds):
         recording.add(arrays)
-    recording.finish({name: value for name, value in ds.attrs.items() if name != "text"})
+    recording.finish({name: value for name, value in ds.attrs.items() if name != "text"}, moments(ds))
     shutil.rmtree(source)
 
 

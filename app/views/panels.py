@@ -30,7 +30,7 @@ def text(shown: list[Run], look: state.Look) -> None:
             nonce=look.nonce,
             range_=look.range,
             zoom=look.span,
-            on_change=state.follow,
+            on_change=lambda name: parts.then_draw(state.follow(name), *("side",) * (name == "token")),
         )
         parts.table("text", lambda: tables.tokens([run.ds for run in shown], look.signal, look.layer, look.token))
 
@@ -39,6 +39,7 @@ def through_time(shown: list[Run], look: state.Look) -> None:
     palette = state.palette()
     with st.container(border=True, key="panel_time"):
         drawn = runs.through_time(tuple(run.id for run in shown), look.layer, look.span, palette.dark)
+        runs.after_text(shown[0].id)
         parts.title("Through time", drawn.note)
         _zoom_buttons(look)
         figure = marks.mark(copy.deepcopy(drawn.figure), palette, look.token, look.range)
@@ -57,7 +58,8 @@ def _zoom_buttons(look: state.Look) -> None:
 
 
 def _zoom_button(name: str, span: tuple[int, int] | None, words: str) -> None:
-    st.button(name, key=f"zoom_{name}", type="tertiary", help=words, on_click=state.show_span, args=(span,))
+    act = parts.then_draw(lambda: state.show_span(span))
+    st.button(name, key=f"zoom_{name}", type="tertiary", help=words, on_click=act)
 
 
 def layer_map(shown: list[Run], look: state.Look) -> None:
@@ -98,8 +100,8 @@ def linked(shown: list[Run], look: state.Look) -> None:
         total=shown[0].ds.sizes["token"],
         zoomed=look.span is not None,
         link=look.address,
-        on_zoom=state.zoomed,
-        on_token=state.pick(zoom.KEY),
+        on_zoom=parts.then_draw(state.zoomed),
+        on_token=parts.then_draw(state.pick(zoom.KEY)),
     )
 
 
@@ -149,7 +151,7 @@ def _lineage_and_fate(shown: list[Run], look: state.Look) -> None:
     parts.title("Lineage: still pushing here", "")
     if any(map(lineage.shown, found)):
         figure = lineage.lineage(traces, found, state.palette())
-        picked = state.pick_bar("lineage")
+        picked = parts.then_draw(state.pick_bar("lineage"), "text", "side")
         alt = lineage.summary(traces, found)
         st.plotly_chart(figure, config=frame.CHART, theme=None, key="lineage", alt=alt, on_select=picked)
     st.caption("  \n".join(state.plain(name + lineage.words(one)) for name, one in zip(names, found, strict=True)))

@@ -1,4 +1,4 @@
-"""What panels are made of: a title with a note, and the table behind a figure."""
+"""What panels are made of: a title with a note, the table behind a figure, and what is drawn again when."""
 
 from __future__ import annotations
 
@@ -8,6 +8,18 @@ import pandas as pd
 import streamlit as st
 
 from app import state
+
+ALL = ("figures", "text", "side", "export")  # the keys of the fragments of a result
+
+
+def then_draw(act: Callable[[], None], *first: str) -> Callable[[], None]:
+    """A callback that does `act` and has all of a result drawn again, `first` what it is about."""
+
+    def done() -> None:
+        act()
+        st.rerun([*first, *(part for part in ALL if part not in first)])
+
+    return done
 
 
 def title(title: str, note: str) -> None:

@@ -10,6 +10,7 @@ import streamlit as st
 from app import runs, samples, state, theme
 from app.runs import Run
 from app.views import panels, take_away
+from app.views.memory import memory_over_time
 from app.views.passages import passage_panel
 from app.views.sanity import sanity_panel
 from app.words import words
@@ -17,9 +18,25 @@ from titans_core.errors import StoreError
 
 
 def results(shown: list[Run]) -> None:
-    """Everything below the progress bars. Looking around reruns only this part."""
+    """Everything below the progress bars. Looking around reruns only its parts, and first what it is about."""
     _head(shown)
-    _body(shown)
+    try:
+        _arrive(shown)
+    except StoreError as error:
+        _damaged(error)
+        return
+    alone = len(shown) == 1
+    _export(shown)
+    if not alone:
+        _text(shown)
+    left, right = st.columns([2.75, 1] if alone else [1.9, 1], gap="small")
+    with left:
+        if alone:
+            _text(shown)
+        _figures(shown)
+        memory_over_time(shown, _look(shown))
+    with right:
+        _side(shown)
 
 
 def _head(shown: list[Run]) -> None:
@@ -55,37 +72,59 @@ def _window(at: dict[Any, Any]) -> str:
     return f"{'segments' if at['variant'] == 'mac' else 'attention window'} of {window} tokens"
 
 
-@st.fragment
-def _body(shown: list[Run]) -> None:
-    try:
-        _panels(shown)
-    except StoreError as error:
-        st.error(f"A part of the stored run cannot be read: {state.plain(str(error))}. Run the text again.")
+def _arrive(shown: list[Run]) -> None:
+    """Of a text that is new here, select the token of the highest passage, unless the address names one."""
+    if state.arrive(shown[0].ds.attrs["text_sha256"]):
+        look = _look(shown)
+        if look.token is None:
+            highest = runs.found(_first(shown, look).id, look.signal, look.layer)
+            state.select(highest[0].token if highest else 0)
 
 
-def _panels(shown: list[Run]) -> None:
+def _look(shown: list[Run]) -> state.Look:
     traces = [run.ds for run in shown]
     names = [name for name in theme.SIGNALS if any(name in ds.data_vars for ds in traces)]
-    layers, tokens = traces[0].sizes.get("layer", 0), traces[0].sizes["token"]
-    new = state.arrive(traces[0].attrs["text_sha256"])
-    look = state.look(names, layers, tokens)
-    first = next(run for run in shown if look.signal in run.ds)
-    highest = runs.found(first.id, look.signal, look.layer)
-    if new and look.token is None:
-        state.select(highest[0].token if highest else 0)
-        look = state.look(names, layers, tokens)
-    take_away.take_away(shown, look)
-    alone = len(shown) == 1
-    if not alone:
-        panels.text(shown, look)
-    left, right = st.columns([2.75, 1] if alone else [1.9, 1], gap="small")
-    with left:
-        if alone:
-            panels.text(shown, look)
+    return state.look(names, traces[0].sizes.get("layer", 0), traces[0].sizes["token"])
+
+
+def _first(shown: list[Run], look: state.Look) -> Run:
+    return next(run for run in shown if look.signal in run.ds)
+
+
+def _damaged(error: StoreError) -> None:
+    st.error(f"A part of the stored run cannot be read: {state.plain(str(error))}. Run the text again.")
+
+
+@st.fragment(key="export")
+def _export(shown: list[Run]) -> None:
+    take_away.take_away(shown, _look(shown))
+
+
+@st.fragment(key="text")
+def _text(shown: list[Run]) -> None:
+    try:
+        panels.text(shown, _look(shown))
+    except StoreError as error:
+        _damaged(error)
+
+
+@st.fragment(key="figures")
+def _figures(shown: list[Run]) -> None:
+    look = _look(shown)
+    try:
         panels.through_time(shown, look)
         panels.layer_map(shown, look)
-        panels.linked(shown, look)
-    with right:
+    except StoreError as error:
+        _damaged(error)
+    panels.linked(shown, look)
+
+
+@st.fragment(key="side")
+def _side(shown: list[Run]) -> None:
+    look = _look(shown)
+    try:
         panels.one_token(shown, look)
-        passage_panel(first, look)
+        passage_panel(_first(shown, look), look)
         sanity_panel(shown, look)
+    except StoreError as error:
+        _damaged(error)

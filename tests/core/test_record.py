@@ -15,7 +15,7 @@ from titans_core import record, tracing
 from titans_core.config import VARIANTS
 from titans_core.errors import StoreError
 from titans_core.pyramid import layout
-from titans_core.signals import OUTPUTS, SIGNALS
+from titans_core.signals import BY_HEAD, OUTPUTS, SIGNALS
 
 SHORT = "  Två ord\r\n\tand a 🚀, a NUL \0 and\u00a0spaces at the end.  \n "
 LONG = "The keeper walked along the shore. It rained, and the piano stood there all night; nobody came. " * 6
@@ -289,7 +289,7 @@ def test_a_reopened_trace_can_be_saved_elsewhere(store, tokenizer, tmp_path) -> 
 def test_every_variable_labels_itself(store) -> None:
     dataset = record.open_trace(store)
     for name, variable in dataset.data_vars.items():
-        assert variable.attrs == (SIGNALS | OUTPUTS)[name].attrs()
+        assert variable.attrs == (SIGNALS | BY_HEAD | OUTPUTS)[name].attrs()
         assert set(variable.attrs) == {"long_name", "units", "source", "granularity"}
     assert dataset["piece"].attrs["long_name"]
     assert dataset["start"].attrs["long_name"]

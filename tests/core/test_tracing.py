@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from titans_core import tracing
 from titans_core.config import VARIANTS, ModelConfig, Settings
 from titans_core.errors import TextError, TitansError
-from titans_core.signals import SIGNALS, sum_heads
+from titans_core.signals import BY_HEAD, SIGNALS, sum_heads
 
 TEXT = "The keeper walked along the shore, and it rained. The keeper found 37 stones; the piano stood there.\n  "
 MEMORY = {
@@ -91,11 +91,12 @@ def test_what_a_trace_holds(variant, models) -> None:
     model = models[variant]
     dataset = tracing.trace(model, TEXT)
     count = len(ids_of(model, TEXT))
-    wanted = MEMORY | EXTRA[variant] if variant in WITH_MEMORY else set()
+    wanted = MEMORY | EXTRA[variant] | set(BY_HEAD) if variant in WITH_MEMORY else set()
     assert set(dataset.data_vars) == wanted | {"nll", "entropy", "id"}
-    assert dict(dataset.sizes) == ({"layer": 2, "token": count} if wanted else {"token": count})
+    assert dict(dataset.sizes) == ({"layer": 2, "head": 2, "token": count} if wanted else {"token": count})
     for name, variable in dataset.data_vars.items():
-        assert variable.dims == (("token",) if name in ("nll", "entropy", "id") else ("layer", "token"))
+        above = () if name in ("nll", "entropy", "id") else ("layer", "head") if name in BY_HEAD else ("layer",)
+        assert variable.dims == (*above, "token")
         assert variable.dtype == (np.int32 if name == "id" else np.float32)
         undefined = {"nll": 1, "entropy": 1, "alignment": 2}.get(str(name), 0)  # at the first token only
         assert np.isnan(variable.values).sum() == np.isnan(variable.values[..., 0]).sum() == undefined
@@ -112,6 +113,9 @@ def test_heads_are_kept_on_request_and_add_up(variant, models) -> None:
     assert set(heads.data_vars) == set(plain.data_vars)
     named = {str(name): v.values for name, v in heads.data_vars.items() if "layer" in v.dims}
     assert all(heads[name].dims == ("layer", "head", "token") for name in named)
+    for name in BY_HEAD.keys() & named:
+        np.testing.assert_array_equal(plain[name].values, named[name], err_msg="kept in any case")
+        np.testing.assert_array_equal(named.pop(name), heads[name.removeprefix("head_")].values, err_msg=name)
     for name, values in sum_heads(named).items():
         np.testing.assert_array_equal(values, plain[name].values, err_msg=name)
     if named:
@@ -212,7 +216,7 @@ def test_a_recorder_sees_every_layer_and_token_once_in_order(variant, models, mo
     for name in spy.chunks[0].signals:
         seen = [torch.cat([c.signals[name] for c in spy.chunks if c.layer == layer], 1) for layer in (0, 1)]
         np.testing.assert_array_equal(torch.stack(seen).numpy(), heads[name].values, err_msg=name)
-    assert set(spy.chunks[0].signals) == set(heads.data_vars) - {"nll", "entropy", "id"}
+    assert set(spy.chunks[0].signals) == set(heads.data_vars) - {"nll", "entropy", "id", *BY_HEAD}
 
 
 def test_a_recorder_changes_nothing(models) -> None:
@@ -364,7 +368,7 @@ def test_bits_not_nats(models) -> None:
 def test_every_recorded_signal_has_labels(models) -> None:
     for variant in WITH_MEMORY:
         names = set(tracing.trace(models[variant], TEXT).data_vars) - {"nll", "entropy", "id"}
-        assert names <= set(SIGNALS)
+        assert names <= set(SIGNALS | BY_HEAD)
 
 
 def test_a_token_that_is_not_written_has_no_push_and_no_alignment(tiny_model) -> None:

@@ -7,6 +7,7 @@ weights, whose last layer is zero: everything that is read was written at test t
 from __future__ import annotations
 
 from itertools import pairwise
+from threading import get_ident
 from typing import NamedTuple
 
 import torch
@@ -15,7 +16,7 @@ from torch.nn import functional as F
 
 from titans_core.config import ModelConfig, Settings
 from titans_core.memory.scan import memory_scan
-from titans_core.memory.types import Wanted, Weights, zeros_like
+from titans_core.memory.types import Wanted, Watch, Weights, zeros_like
 
 
 class MemoryState(NamedTuple):
@@ -52,6 +53,7 @@ class MemoryLayer(nn.Module):
         # SiLU of unit-variance inputs has a mean square of 0.356: the curvature the step has to live with
         self.curvature = 1.0 if config.memory_depth == 1 else 0.356 * config.memory_hidden
         self.step_cap = None if config.memory_depth == 1 else 1.0
+        self.watches: dict[int, Watch] = {}  # by thread, so that a run sees no other's; filled while one looks on
 
     def start(self, batch: int) -> MemoryState:
         """The state before the first token."""
@@ -98,6 +100,7 @@ class MemoryLayer(nn.Module):
                 chunk=self.chunk,
                 signals=signals is True,
                 step_cap=self.step_cap,
+                watch=self.watches.get(get_ident()) if self.watches else None,
             )
             after = state if settings.freeze_writes else scan
         named: dict[str, Tensor] = gates._asdict() if signals else {}

@@ -21,6 +21,7 @@ from torch import Tensor
 from titans_core.memory import triton
 from titans_core.memory.decay import Decays
 from titans_core.memory.signals import ChunkRecord, closed_form
+from titans_core.memory.types import Watch
 
 BLOCK = 32
 
@@ -43,14 +44,16 @@ class Prepared(NamedTuple):
 
 
 def linear_scan(
-    parts: list[Tensor], weights: Tensor, momentum: Tensor, signals: bool
+    parts: list[Tensor], weights: Tensor, momentum: Tensor, signals: bool, watch: Watch | None = None
 ) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor] | None]:
     """N blocks of equal size. parts: q, k, v (B, H, N, C, D) and theta, eta, alpha (B, H, N, C).
 
     Returns reads (B, H, N*C, D), weights and momentum after the last token, and the signals if asked for.
+    watch: told the weights at the start of every block, tokens counted from the first of `parts`.
     """
     fused = triton.usable(parts[0], parts[2])
-    if fused and not signals:
+    states = signals or watch is not None
+    if fused and not states:
         q, k, v, *gates = parts
         reads, weights, momentum, _ = triton.blocks(
             Prepared(q, k, v, *triton.prepare(q, k, *gates)), weights, momentum, states=False
@@ -58,10 +61,13 @@ def linear_scan(
         return reads.flatten(2, 3), weights, momentum, None
     decays, prepared, inverse = _prepare(*parts)
     if fused:
-        reads, weights, momentum, starts = triton.blocks(prepared, weights, momentum, states=signals)
+        reads, weights, momentum, starts = triton.blocks(prepared, weights, momentum, states=states)
     else:
-        reads, weights, momentum, starts = _blocks(prepared, weights, momentum, states=signals)
-    named = _signals(parts, decays, prepared, inverse, *starts) if starts is not None else None
+        reads, weights, momentum, starts = _blocks(prepared, weights, momentum, states=states)
+    if watch is not None and starts is not None:
+        for block, start in enumerate(starts[0].unbind(2)):
+            watch(block * parts[0].shape[3], (start,))
+    named = _signals(parts, decays, prepared, inverse, *starts) if signals and starts is not None else None
     return reads.flatten(2, 3), weights, momentum, named
 
 

@@ -17,7 +17,7 @@ from torch.nn.functional import silu
 from titans_core.memory import linear
 from titans_core.memory.decay import Decays
 from titans_core.memory.signals import ChunkRecord, closed_form
-from titans_core.memory.types import MemoryScan, Weights, check_inputs, zeros_like
+from titans_core.memory.types import MemoryScan, Watch, Weights, check_inputs, zeros_like
 
 
 def memory_scan(
@@ -33,6 +33,7 @@ def memory_scan(
     chunk: int,
     signals: bool = False,
     step_cap: float | None = None,
+    watch: Watch | None = None,
 ) -> MemoryScan:
     """Write T tokens into the memory and read it after each: y_t = M_t(q_t) (eq. 13-18).
 
@@ -43,6 +44,8 @@ def memory_scan(
     step_cap: if given, theta_t <= step_cap * 2 (1 - eta_t) / (C * curvature_t), each token's share of the
     largest stable step of a chunk; signals["theta"] is then what was applied.
     signals: also return the norms of docs/math.md per token, name -> (B, H, T).
+    watch: told the weights before the first token, now and then between (at the least where a chunk begins, or every
+    32 tokens of the token recurrence) and after the last.
     Raises ConfigError when shapes do not fit.
     """
     check_inputs(q, k, v, theta, eta, alpha, weights, momentum, chunk)
@@ -59,20 +62,32 @@ def memory_scan(
             continue
         parts = [x[:, :, start:stop].unflatten(2, (-1, size)) for x in (q, k, v, theta, eta, alpha)]
         if exact:
-            read, w, s, record = linear.linear_scan(parts, state[0][0], state[1][0], signals)
+            read, w, s, record = linear.linear_scan(parts, state[0][0], state[1][0], signals, _after(start, watch))
             reads.append(read)
             state = ((w,), (s,))
         else:
-            part_reads, state, record = _scan_chunks(parts, *state, signals, share)
+            part_reads, state, record = _scan_chunks(parts, *state, signals, share, _after(start, watch))
             reads += part_reads
         if record is not None:
             records.append(record)
+    if watch is not None:
+        watch(length, state[0])
     merged = {name: torch.cat([r[name] for r in records], 2) for name in records[0]} if signals else None
     return MemoryScan(torch.cat(reads, 2) if len(reads) > 1 else reads[0], *state, merged)
 
 
+def _after(tokens: int, watch: Watch | None) -> Watch | None:
+    """`watch`, for a part of the call that begins after so many tokens."""
+    return None if watch is None else lambda done, weights: watch(tokens + done, weights)
+
+
 def _scan_chunks(
-    parts: list[Tensor], weights: Weights, momentum: Weights, signals: bool, share: float | None
+    parts: list[Tensor],
+    weights: Weights,
+    momentum: Weights,
+    signals: bool,
+    share: float | None,
+    watch: Watch | None,
 ) -> tuple[list[Tensor], tuple[Weights, Weights], dict[str, Tensor] | None]:
     """N chunks of equal size, one after the other. parts: q, k, v, theta, eta, alpha as (B, H, N, C, ...)."""
     q, k, v, theta, eta, alpha = parts
@@ -82,7 +97,9 @@ def _scan_chunks(
     columns = [
         x.unbind(2) for x in (q, k, v, theta, eta, decays.carry, decays.keep, decays.carried, decays.E, decays.A)
     ]
-    for qn, kn, vn, step, carry_gate, carry, keep, carried, E, A in zip(*columns, strict=True):
+    for n, (qn, kn, vn, step, carry_gate, carry, keep, carried, E, A) in enumerate(zip(*columns, strict=True)):
+        if watch is not None:
+            watch(n * q.shape[3], weights)
         inputs, errors, before = _backpropagate(weights, kn, vn)
         if share is not None:
             step = torch.minimum(step, _largest_step(weights, inputs, before, carry_gate, share))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from titans_core.errors import ConfigError
 
 Weights = tuple[Tensor, ...]
+Watch = Callable[[int, Weights], None]  # told the weights (B, H, D_in, D_out) after so many tokens of a call
 Wanted = bool | Literal["gates"]  # all signals, none, or of a memory only theta, eta and alpha, which cost nothing
 
 

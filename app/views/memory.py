@@ -1,0 +1,109 @@
+"""The memory over time: how large it is, where it is in the space of its weights, and how many directions it uses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+import xarray as xr
+
+from app import state, theme
+from app.figures import frame, memory, memory_path, memory_words
+from app.runs import Run
+from app.state import Look
+from app.theme import Palette
+from app.views import parts
+from titans_core.errors import StoreError
+from titans_core.moments import moments
+
+PATH = "memory_path"
+# What moves by itself is not offered to people who asked their system for less motion; the slider stays.
+STILL = (
+    "<style>@media (prefers-reduced-motion: reduce) "
+    f"{{ .st-key-{PATH} .updatemenu-container {{ display: none; }} }}</style>"
+)
+ABOUT = (
+    "Points are moments, pale to strong as the text goes on; the ring is the moment of the slider. Near points are "
+    "memories that are alike: the weights of all heads are compared, and the two directions are those in which they "
+    "differ most. Below, the singular values of each head at that moment, or at the last one before it at which they "
+    "were taken. A click on a point selects its token."
+)
+
+
+def memory_over_time(shown: list[Run], look: Look) -> None:
+    """Of one of the shown runs: sizes and ranks of all layers, and the path and spectra of one."""
+    with st.container(border=True, key="panel_memory"):
+        _panel(shown, look.layer)
+
+
+@st.fragment(key="memory")
+def _panel(shown: list[Run], layer: int | None) -> None:
+    having = [run for run in shown if run.ds.sizes.get("layer")]
+    if not having:
+        parts.title("Memory over time", "no shown run has a memory")
+        return
+    try:
+        _of_one(having, layer)
+    except StoreError as error:
+        st.error(f"The memory over time cannot be read: {state.plain(str(error))}. Run the text again.")
+
+
+def _of_one(having: list[Run], looked_at: int | None) -> None:
+    head = st.container()
+    run = _chosen_run(having)
+    found = moments(run.ds)
+    with head:
+        parts.title("Memory over time", theme.label(run.checkpoint) + (f", {memory.note(found)}" if found else ""))
+    if found is None:
+        st.caption("This run was stored without its memory at moments in time: run the text again.")
+        return
+    palette = state.palette()
+    figure = memory.over_time(found, palette, palette.variant(run.checkpoint))
+    st.plotly_chart(figure, config=frame.CHART, theme=None, key="memory_time", alt=memory.summary(found))
+    parts.table("memory_time", lambda: memory.table(found))
+    parts.title("Its way through the space of weights, and its singular values", "")
+    _path(run, found, _chosen_layer(found.sizes["layer"], looked_at), palette)
+
+
+def _path(run: Run, found: xr.Dataset, layer: int, palette: Palette) -> None:
+    st.html(STILL)
+    st.plotly_chart(
+        memory_path.scrub(run.ds, found, layer, palette, palette.variant(run.checkpoint)),
+        config=frame.CHART,
+        theme=None,
+        key=PATH,
+        alt=memory_words.summary(found, layer),
+        on_select=parts.then_draw(state.pick_bar(PATH), "text", "side"),
+        selection_mode="points",
+    )
+    st.caption(ABOUT)
+    parts.table(PATH, lambda: memory_words.table(found, layer))
+
+
+def _chosen_run(having: list[Run]) -> Run:
+    if len(having) == 1:
+        return having[0]
+    runs = {run.id: run for run in having}
+    names = {run.id: theme.label(run.checkpoint) for run in having}
+    return runs[_control("Memory", names, having[0].id, f"memory_run_{hash(tuple(runs))}")]
+
+
+def _chosen_layer(layers: int, looked_at: int | None) -> int:
+    """The layer of the path: the one that the page looked at, until another is chosen here."""
+    names = {layer: f"Layer {layer + 1}" for layer in range(layers)}
+    first = looked_at if looked_at in names else 0
+    chosen: int = first if layers == 1 else _control("Layer of the path", names, first, f"memory_layer_{first}")
+    return chosen
+
+
+def _control(name: str, names: Mapping[Any, str], default: Any, key: str) -> Any:
+    return st.segmented_control(
+        name,
+        list(names),
+        format_func=names.__getitem__,
+        default=default,
+        required=True,
+        key=key,
+        label_visibility="collapsed",
+    )

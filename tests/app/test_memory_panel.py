@@ -1,0 +1,179 @@
+"""The memory over time as it is drawn: every number is one that was recorded, and a person's text is never markup."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+import xarray as xr
+from streamlit.testing.v1 import AppTest
+
+from app import runs
+from app.figures import memory, memory_path, memory_words, scrubber
+from app.theme import DARK, LIGHT
+from app.views import parts
+from titans_core import moments
+from titans_core.moments import effective_rank, path
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+@pytest.fixture
+def found(traces: list[xr.Dataset]) -> list[xr.Dataset]:
+    """What was recorded of mac, mag, mal."""
+    listed = [moments.moments(ds) for ds in traces]
+    assert all(one is not None for one in listed)
+    return [one for one in listed if one is not None]
+
+
+def named(figure: go.Figure, name: str) -> list[go.Scatter]:
+    return [trace for trace in figure.data if trace.name and trace.name.startswith(name)]
+
+
+def test_the_rows_are_the_layers_with_what_was_recorded(found: list[xr.Dataset]) -> None:
+    one = found[0]
+    figure = memory.over_time(one, LIGHT, "#c4692a")
+    for layer, (size, moved) in enumerate(zip(named(figure, "size"), named(figure, "since"), strict=True)):
+        assert list(size.x) == list(one["tokens"].values)
+        np.testing.assert_array_equal(size.y, one["size"].values[layer])
+        np.testing.assert_array_equal(moved.y, one["moved"].values[layer])
+    ranks = effective_rank(one["singular"].values)
+    for head in range(3):
+        for layer, line in enumerate(named(figure, f"head {head + 1}")):
+            np.testing.assert_array_equal(line.y, ranks[layer, head])
+            assert line.connectgaps, "not every moment has a spectrum"
+    assert len({line.line.dash for line in named(figure, "head")}) == 3, "heads are told apart without colour"
+    assert [note.text for note in figure.layout.annotations][:2] == ["layer 1: size", "layer 1: effective rank"]
+
+
+def test_drift_is_drawn_only_where_it_is_not_the_size(found: list[xr.Dataset]) -> None:
+    one = found[1]
+    assert memory.empty_start(one)
+    assert not named(memory.over_time(one, LIGHT, "#c4692a"), "drift")
+    assert "so its drift from the start is its size" in memory.note(one)
+    later = one.assign(size=one["size"] + 1)
+    drawn = named(memory.over_time(later, LIGHT, "#c4692a"), "drift")
+    np.testing.assert_array_equal(drawn[0].y, one["drift"].values[0])
+    assert "dashed: drift" in memory.note(later)
+
+
+@pytest.mark.parametrize("layer", [0, 2])
+def test_the_path_is_that_of_the_core(layer: int, traces: list[xr.Dataset], found: list[xr.Dataset]) -> None:
+    ds, one = traces[2], found[2]
+    figure = memory_path.scrub(ds, one, layer, DARK, "#86ba83")
+    line, points, ring = figure.data[:3]
+    way = path(one["gram"].values[layer])
+    for trace in (line, points):
+        np.testing.assert_array_equal(np.stack([trace.x, trace.y], 1), way.places)
+    assert (ring.x[0], ring.y[0]) == tuple(way.places[-1])
+    share = f"{100 * way.shares[0]:.0f}"
+    assert share in figure.layout.xaxis.title.text
+    assert figure.layout.yaxis.scaleanchor == "x", "a way is as long as it looks"
+    tokens = one["tokens"].values
+    assert [facts[0] for facts in points.customdata] == [max(0, int(t) - 1) for t in tokens]
+    assert points.customdata[0][1].startswith("the start, before token 1")
+    assert points.customdata[-1][1] == f"after token {ds.sizes['token']:,} of {ds.sizes['token']:,}"
+    for trace in (points, ring):
+        assert trace.selected.marker.opacity == trace.unselected.marker.opacity == 1
+
+
+def test_each_moment_is_a_frame_that_says_what_changes(traces: list[xr.Dataset], found: list[xr.Dataset]) -> None:
+    ds, one = traces[0], found[0]
+    figure = memory_path.scrub(ds, one, 1, LIGHT, "#c4692a")
+    way, singular = path(one["gram"].values[1]), one["singular"].values[1]
+    assert [frame.name for frame in figure.frames] == [str(k) for k in range(one.sizes["moment"])]
+    for moment, frame in enumerate(figure.frames):
+        assert list(frame.traces) == list(range(len(figure.data))), "a trace that is not named can no longer be clicked"
+        ring, *heads = frame.data[2:]
+        assert (ring.x[0], ring.y[0]) == tuple(way.places[moment])
+        taken = memory_path.measured(singular, moment)
+        assert taken <= moment
+        for head, drawn in enumerate(heads):
+            values = singular[head, taken]
+            np.testing.assert_array_equal(drawn.y, np.where(values > 0, values, np.nan))
+            assert memory_path.moment_words(int(one["tokens"][taken])) in drawn.hovertemplate
+    assert [step.args[0] for step in figure.layout.sliders[0].steps] == [(frame.name,) for frame in figure.frames]
+    assert figure.layout.sliders[0].active == len(figure.frames) - 1
+
+
+def test_nothing_plays_by_itself_and_no_step_is_hurried(traces: list[xr.Dataset], found: list[xr.Dataset]) -> None:
+    buttons = memory_path.scrub(traces[0], found[0], 0, LIGHT, "#c4692a").layout.updatemenus[0].buttons
+    play, pause = buttons
+    assert play.args[0] is None
+    assert play.args[1]["frame"]["duration"] == scrubber.STEP >= 150
+    assert play.args[1]["transition"]["duration"] == 0
+    assert pause.args[0] == (None,)
+
+
+def test_text_around_a_moment_is_text(traces: list[xr.Dataset]) -> None:
+    ds = traces[0].copy()
+    ds.attrs["text"] = "<b>x</b><script>alert(1)</script>&amp;" + traces[0].attrs["text"][38:]
+    around = memory_path.around(ds, 4)
+    assert "<script>" not in around
+    assert around.count("<b>") == around.count("</b>") == 1
+    assert "&lt;script&gt;" in memory_path.around(ds, 12)
+    read = memory_path.around(traces[0], 9)
+    end = int(traces[0]["end"].values[8])
+    assert f"<b>{' '.join(traces[0].attrs['text'][:end].split())}</b>" in read
+    assert memory_path.around(traces[0], 0).startswith("<b></b>The lamp")
+
+
+def test_what_is_not_finite_is_left_out(traces: list[xr.Dataset], found: list[xr.Dataset]) -> None:
+    broken = found[0].map(lambda v: v if v.name == "tokens" else v * np.nan)
+    figure = memory_path.scrub(traces[0], broken, 0, LIGHT, "#c4692a")
+    assert np.isnan(figure.data[1].x).all()
+    memory.over_time(broken, LIGHT, "#c4692a").to_json()
+    assert "–" in memory.summary(broken)
+    assert "–" in memory_words.summary(broken, 0)
+
+
+def test_words_and_tables(found: list[xr.Dataset]) -> None:
+    one = found[1]
+    note, rows = memory.table(one)
+    assert "unit of weights" in note
+    assert len(rows) == 3 * one.sizes["moment"]
+    np.testing.assert_array_equal(rows[rows.layer == 2]["size"], one["size"].values[1])
+    _, rows = memory_words.table(one, 2)
+    np.testing.assert_array_equal(rows["head 1 σ1"], one["singular"].values[2, 0, :, 0])
+    np.testing.assert_allclose(rows["first direction"], path(one["gram"].values[2]).places[:, 0])
+    assert f"{one.sizes['moment']} moments" in memory.summary(one)
+    assert "Largest singular values at the end: head 1" in memory_words.summary(one, 2)
+    assert memory.heads_words(1) == "its head"
+    assert memory.heads_words(6).endswith("then the same again")
+
+
+def page() -> None:
+    import streamlit as st
+
+    from app import runs, state
+    from app.views.memory import memory_over_time
+
+    shown = [runs.opened(run) for run in st.session_state["ids"]]
+    memory_over_time([run for run in shown if run is not None], state.look(["surprise"], 3, 10))
+
+
+def open_page(ids: list[str]) -> AppTest:
+    at = AppTest.from_function(page, default_timeout=60)
+    at.session_state["ids"] = ids
+    return at.run()
+
+
+def test_the_panel_of_one_and_of_several_runs(finished: dict[str, str]) -> None:
+    at = open_page([finished["mal"]])
+    assert not at.exception
+    assert "MAL" in at.markdown[0].value
+    assert len(at.get("plotly_chart")) == 2
+    assert "memory" not in parts.ALL, "what is looked at elsewhere does not draw it again"
+    at = open_page(list(finished.values()))
+    assert not at.exception
+    assert len(at.get("plotly_chart")) == 2
+    assert "MAC" in at.markdown[0].value
+
+
+def test_a_run_without_them_says_so(finished: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    run = runs.opened(finished["mag"])
+    assert run is not None
+    monkeypatch.setitem(run.ds.encoding, "moments", None)
+    at = open_page([finished["mag"]])
+    assert not at.exception
+    assert any("stored without its memory at moments" in caption.value for caption in at.caption)
