@@ -2,17 +2,21 @@
 
 titanscope/text?run=ID                               the text, its tokens and their spans
 titanscope/values?run=ID[&run=ID...]&signal=S[&signal=...][&layer=0][&from=0&to=4096]
+titanscope/drawn?run=ID                              the browser tells that it has drawn the text for the first time
 """
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 import numpy as np
-from starlette.datastructures import QueryParams
+from starlette.datastructures import MutableHeaders, QueryParams
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import runs
+from app import link, runs
 from app.components import blob
 from app.exports import routes as exports
 from app.figures import aggregate
@@ -49,6 +53,11 @@ def values(request: Request) -> Response:
     return _binary(blob.pack({"scales": scales}, columns))
 
 
+def drawn(request: Request) -> Response:
+    runs.text_drawn(request.query_params.get("run", ""))
+    return Response(status_code=204)
+
+
 def _opened(name: str) -> runs.Run | None:
     try:
         return runs.opened(name)
@@ -77,6 +86,8 @@ def _scale(names: tuple[str, ...], signal: str, layer: int | None) -> dict[str, 
 def _binary(data: bytes) -> Response:
     # A run never changes, and its id is a secret: the browser may keep it, proxies may not.
     headers = {"Cache-Control": "private, max-age=3600, immutable", "X-Content-Type-Options": "nosniff"}
+    # Streamlit would compress it. Of measured values that saves little, and takes longer than most lines would.
+    headers["Content-Encoding"] = "identity"
     return Response(data, media_type="application/octet-stream", headers=headers)
 
 
@@ -84,4 +95,40 @@ def _gone() -> Response:
     return PlainTextResponse("no such run, or it has expired", status_code=404)
 
 
-ROUTES = [Route("/titanscope/text", text), Route("/titanscope/values", values), *exports.ROUTES]
+class Ahead:
+    """Middleware: with the page goes word of what it will fetch, so that browser and server begin while it starts."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        page = scope["type"] == "http" and (scope["method"], scope["path"]) == ("GET", "/")
+        wanted = _wanted(QueryParams(scope["query_string"])) if page else []
+
+        async def told(message: Message) -> None:
+            if wanted and message["type"] == "http.response.start" and message["status"] == 200:
+                links = ", ".join(f"<{address}>; rel=preload; as=fetch; crossorigin=anonymous" for address in wanted)
+                MutableHeaders(scope=message).append("Link", links)
+            await send(message)
+
+        await self.app(scope, receive, told)
+
+
+def _wanted(query: QueryParams) -> list[str]:
+    """The addresses that heatmap/data.js will ask for first; of a chosen layer only that of the text."""
+    names = list(dict.fromkeys(query.getlist("run")))[:8]
+    if not names or any(runs.engine().result(name) is None for name in names):
+        return []
+    runs.await_text(names[0])
+    look = link.read(query, SIGNALS)
+    values = [*(("run", name) for name in names), ("signal", look.get("signal", "surprise"))]
+    addresses = [f"titanscope/text?{urlencode({'run': names[0]})}"]
+    return addresses if "layer" in look else [*addresses, f"titanscope/values?{urlencode(values)}"]
+
+
+ROUTES = [
+    Route("/titanscope/text", text),
+    Route("/titanscope/values", values),
+    Route("/titanscope/drawn", drawn),
+    *exports.ROUTES,
+]

@@ -1,4 +1,4 @@
-"""Arrays for the browser: [u32 length of header][JSON header, padded to 8 bytes][sections of 4-byte numbers]."""
+"""Arrays for the browser: [u32 length of header][JSON header, padded][sections]; all begin at multiples of 4 bytes."""
 
 from __future__ import annotations
 
@@ -10,30 +10,44 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-_KINDS = {"f": "<f4", "u": "<u4"}
-
 
 def pack(facts: Mapping[str, Any], sections: Mapping[str, np.ndarray]) -> bytes:
-    """facts (JSON, no NaN) and named float32 or uint32 arrays in one blob, little-endian."""
-    arrays = {name: np.ascontiguousarray(a, _KINDS[a.dtype.kind]) for name, a in sections.items()}
-    listed = [{"name": name, "kind": a.dtype.kind, "length": a.size} for name, a in arrays.items()]
-    header = json.dumps({**facts, "sections": listed}, allow_nan=False).encode()
-    header += b" " * (-(len(header) + 4) % 8)
-    return b"".join([struct.pack("<I", len(header)), header, *(a.tobytes() for a in arrays.values())])
+    """facts (JSON, no NaN) and named arrays in one blob, little-endian: float32, or unsigned of 1, 2 or 4 bytes."""
+    arrays = {name: np.ascontiguousarray(a, a.dtype.newbyteorder("<")) for name, a in sections.items()}
+    listed = [{"name": n, "kind": f"{a.dtype.kind}{a.itemsize}", "length": a.size} for n, a in arrays.items()]
+    header = json.dumps({**facts, "sections": listed}, allow_nan=False, ensure_ascii=False).encode()
+    header += b" " * (-len(header) % 4)
+    padded = (part for a in arrays.values() for part in (a.data, bytes(-a.nbytes % 4)))
+    return b"".join((struct.pack("<I", len(header)), header, *padded))
 
 
 def text(ds: xr.Dataset) -> bytes:
-    """The exact text of a trace, its token ids, the piece of each id, and its spans in UTF-16 units."""
+    """The exact text of a trace, its token ids, the piece of each id, and its spans in UTF-16 units.
+
+    Spans are small numbers: "step" leads from the start of the token before to a token's own. A token ends where the
+    next one starts, but for those whose number "odd" leads to from the odd one before, which have a "size".
+    """
     content = str(ds.attrs["text"])
-    ids = ds["id"].values.astype(np.uint32)
+    ids = _narrow(ds["id"].values)
     known, first = np.unique(ids, return_index=True)
     pieces = {int(i): str(p) for i, p in zip(known, ds["piece"].values[first], strict=True)}
     units = utf16_offsets(content)
-    spans = {name: units[ds[name].values].astype(np.uint32) for name in ("start", "end")}
-    return pack({"text": content, "pieces": pieces}, {"id": ids, **spans})
+    start, end = (units[ds[name].values] for name in ("start", "end"))
+    odd = np.flatnonzero(end != np.append(start[1:], units[-1]))
+    spans = {"step": np.diff(start, prepend=0), "odd": np.diff(odd, prepend=0), "size": (end - start)[odd]}
+    return pack({"text": content, "pieces": pieces}, {"id": ids, **{name: _narrow(v) for name, v in spans.items()}})
+
+
+def _narrow(values: np.ndarray) -> np.ndarray:
+    """Whole numbers from 0 as the smallest unsigned type that holds them all."""
+    return values.astype(np.min_scalar_type(int(values.max(initial=0))))
 
 
 def utf16_offsets(content: str) -> np.ndarray:
     """(len + 1,) where each character begins when counted in UTF-16 units."""
     codes = np.frombuffer(content.encode("utf-32-le", "surrogatepass"), np.uint32)
-    return np.concatenate([[0], np.cumsum(1 + (codes > 0xFFFF))])
+    offsets = np.arange(len(codes) + 1)
+    above = codes > 0xFFFF
+    if above.any():
+        offsets[1:] += np.cumsum(above)
+    return offsets

@@ -80,7 +80,7 @@ def test_pasted_text_through_three_memories(finish: Finish, store: Path) -> None
     assert any("MAG, memory as gate" in line for line in lines)
     assert any("3 memories" in caption.value for caption in page.sidebar.caption)
     specs = [json.loads(chart.proto.spec) for chart in page.get("plotly_chart")]
-    assert [len(spec["data"]) for spec in specs] == [9, 3, 3, 3, 15, 6]  # timelines, layers, moves, lineage
+    assert [len(spec["data"]) for spec in specs] == [9, 3, 15, 6, 3, 3]  # timelines, layers, moves, lineage
 
 
 def test_a_fresh_session_finds_the_runs_of_the_address(finished: dict[str, str]) -> None:

@@ -24,8 +24,8 @@ def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     header, at, sections = json.loads(data[4 : 4 + length]), 4 + length, {}
     assert at % 4 == 0
     for entry in header["sections"]:
-        sections[entry["name"]] = np.frombuffer(data, f"<{entry['kind']}4", entry["length"], at)
-        at += 4 * entry["length"]
+        values = sections[entry["name"]] = np.frombuffer(data, f"<{entry['kind']}", entry["length"], at)
+        at += -(-values.nbytes // 4) * 4
     assert at == len(data)
     return header, sections
 
@@ -35,7 +35,12 @@ def test_text_spans_count_as_javascript_does(finished: dict[str, str], traces: l
     ds = traces[0]
     assert header["text"] == ds.attrs["text"]
     units = header["text"].encode("utf-16-le")
-    for low, high, a, b in zip(sections["start"], sections["end"], ds.start.values, ds.end.values, strict=True):
+    start = np.cumsum(sections["step"], dtype=int)
+    end = np.append(start[1:], len(units) // 2)
+    odd = np.cumsum(sections["odd"], dtype=int)
+    assert len(odd)
+    end[odd] = start[odd] + sections["size"]
+    for low, high, a, b in zip(start, end, ds.start.values, ds.end.values, strict=True):
         assert units[2 * low : 2 * high].decode("utf-16-le") == ds.attrs["text"][a:b]
     assert [header["pieces"][str(i)] for i in sections["id"]] == list(ds.piece.values)
 

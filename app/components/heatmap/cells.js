@@ -48,3 +48,21 @@ function insideClusters(text) {
   }
   return inside;
 }
+
+const borders = new Map(); // two characters -> whether a row may end between them
+
+function mayPart(before, lead) {
+  if (lead === " ") return true;
+  const pair = before + lead;
+  let may = borders.get(pair);
+  if (may === undefined) {
+    may = /\s/.test(lead) || /[\s\-–—/]/.test(before) || CJK.test(lead) || CJK.test(before);
+    if (borders.size < 100000) borders.set(pair, may);
+  }
+  return may;
+}
+
+function endsRow(text, at) {
+  const code = text.charCodeAt(at);
+  return code === 10 || code === 0x2028 || code === 0x2029; // as NEWLINE
+}

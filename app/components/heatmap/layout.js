@@ -6,6 +6,7 @@ class Layout {
     const newlines = doc.text.split("\n").length + doc.text.split(/[\u2028\u2029]/).length;
     const room = cells.cells + 2 * newlines + 16;
     Object.assign(this, { doc, cells, width, measure });
+    this.widths = new Map(); // of pieces as they stand in the text
     this.cell = new Uint32Array(room);
     this.from = new Uint32Array(room); // span in the text
     this.to = new Uint32Array(room);
@@ -18,6 +19,15 @@ class Layout {
     this.done = false;
     this.rtl = RTL.test(doc.text);
     this.steps = this.work();
+  }
+
+  widthOf(piece) {
+    let width = this.widths.get(piece);
+    if (width === undefined) {
+      width = Math.max(this.measure(visible(piece)), 3);
+      if (this.widths.size < 100000) this.widths.set(piece, width);
+    }
+    return width;
   }
 
   get rows() {
@@ -77,12 +87,12 @@ class Layout {
       let from = begin;
       while (from < stop) {
         let to = from;
-        while (to < stop && !NEWLINE.test(doc.text[to])) to++;
+        while (to < stop && !endsRow(doc.text, to)) to++;
         if (to > from) {
           const piece = doc.text.slice(from, to);
           const lead = piece[0];
-          if (/\s/.test(lead) || /[\s\-–—/]/.test(before) || CJK.test(lead) || CJK.test(before)) flush();
-          const width = Math.max(this.measure(visible(piece)), 3);
+          if (mayPart(before, lead)) flush();
+          const width = this.widthOf(piece);
           word.push([c, from, to, width]);
           wordWidth += width;
           before = doc.text[to - 1];

@@ -1,5 +1,13 @@
 // The text in rows: laid out for the width of the page, placed in the scroll boxes of the panels.
 
+const PLACE_EVERY = 250; // ms, while a long text is laid out
+
+// What can be seen of the text is laid out at once; the rest lets the figures go first.
+function whenIdle(act) {
+  if (window.requestIdleCallback) requestIdleCallback(act, { timeout: 100 });
+  else setTimeout(act, 0);
+}
+
 class Sheet extends Source {
   constructor() {
     super();
@@ -22,11 +30,14 @@ class Sheet extends Source {
     const inner = this.panels[0].scroll.clientWidth - 2 * this.metrics.pad - this.measure("↵ ");
     const layout = new Layout(this.doc, this.cells, Math.max(60, inner), (text) => this.measure(text));
     this.layout = layout;
-    const work = () => {
+    let placed = -PLACE_EVERY;
+    const work = (deadline) => {
       if (this.layout !== layout) return;
-      layout.advance(12);
-      this.place();
-      if (!layout.done) setTimeout(work, 0);
+      layout.advance(Math.max(12, deadline?.timeRemaining() ?? 0));
+      const now = performance.now();
+      if (layout.done || now - placed > PLACE_EVERY) this.place();
+      if (now - placed > PLACE_EVERY) placed = now;
+      if (!layout.done) whenIdle(work);
       else if (this.selected !== null) this.reveal();
     };
     work();

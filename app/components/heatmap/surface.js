@@ -96,9 +96,9 @@ class Surface extends Sheet {
     this.panelRow.style.setProperty("--panels", this.panels.length);
     this.toolbar();
     try {
-      const [{ header, sections }] = await Promise.all([loadText(this.runs[0]), this.fetchColumns([this.signal])]);
+      const [doc] = await Promise.all([loadText(this.runs[0]), this.fetchColumns([this.signal])]);
       if (key !== this.data.key) return;
-      this.doc = { text: header.text, pieces: header.pieces, units: {}, folded: null, ...sections };
+      this.doc = { ...doc, units: {}, folded: null };
       this.cells = buildCells(this.doc);
       this.search.run();
       this.resize(true);
@@ -134,6 +134,8 @@ class Surface extends Sheet {
     if (!this.strip.hidden) paintStrip(this.stripCanvas, this);
     drawLegend(this);
     this.mark({});
+    if (this.drawn !== this.data.key) requestAnimationFrame(() => tellDrawn(this.runs[0])); // it is painted by then
+    this.drawn = this.data.key;
   }
 
   // For tests: what was drawn last. span: the tokens of the selected token's unit; values: what colours it.

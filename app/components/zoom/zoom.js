@@ -1,6 +1,6 @@
 // Streamlit's charts tell Python nothing of a zoom, and of clicks only those on points: so plotly itself is asked.
 
-const QUIET = 120; // ms without a further change before a zoom is told
+const QUIET = 20; // ms without a further change before a zoom is told: plotly tells a drag once, at its end
 const TWICE = 260; // ms in which a second click makes a double click
 
 class Bridge {
