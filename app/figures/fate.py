@@ -38,7 +38,7 @@ def fate(traces: Sequence[xr.Dataset], found: Sequence[Fate], palette: Palette) 
         place = {"orientation": "h", "x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom"}
         figure.update_layout(showlegend=True, legend=place, height=HEIGHT + 20, margin={"t": 24})
     figure.update_yaxes(range=[0, 1.04], tickvals=[0, 0.5, 1], ticktext=["0", "50 %", "100 %"], fixedrange=True)
-    words = "tokens from here, this one the first"
+    words = "tokens from here"
     if furthest > LINEAR:
         figure.update_xaxes(type="log", range=[0, math.log10(furthest)], dtick=1, tickformat=",d")
         words += ", log scale"

@@ -156,7 +156,7 @@ def _axes(figure: go.Figure, way: Path, singular: np.ndarray) -> None:
             "anchor": "x2",
             "range": [high - REACH, high],
             "dtick": 1,
-            "tickformat": ".0e",
+            "tickformat": "~g",
         },
     )
     figure.update_xaxes(fixedrange=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import titans_core as tc
 from app import runs
 from app.jobs import Job, Progress
 
+MAIN = sys.modules["__main__"]
 TEXT = (
     "The lamp was lit at six. The boats went out, and the boats came home.\n\n"
     "The lamp was lit at six. The boats went out, and a grand piano came home: 4190327 keys, café “Ṣọ́ra” 👩‍👩‍👧 عربي.\n"
@@ -27,6 +29,13 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("TITANSCOPE_RUNS", str(folder))
         yield folder
         runs.shut_down()
+
+
+@pytest.fixture(autouse=True)
+def main_module() -> Iterator[None]:
+    """Streamlit's AppTest leaves its script as __main__, which processes that later tests start would run."""
+    yield
+    sys.modules["__main__"] = MAIN
 
 
 @pytest.fixture(scope="session")
