@@ -6,8 +6,8 @@ import streamlit as st
 
 import titans_core as tc
 from app import runs, samples, state, theme
-from app.jobs import Job, Progress
-from app.views import controls, results
+from app.jobs import Job
+from app.views import controls, parts, results
 from app.words import words
 from titans_core.errors import StoreError
 
@@ -84,17 +84,7 @@ def _progress(ids: tuple[str, ...], live_before: int) -> None:
     with st.container(border=True, key="panel_progress"):
         st.markdown(f"**{state.plain(going[0][1].title)}**" if going else "")
         for _, at in going:
-            st.progress(at.done / at.total if at.total else 0.0, text=_words(at))
+            st.progress(at.done / at.total if at.total else 0.0, text=parts.progress_words(at))
         if st.button("Cancel", key="cancel"):
             for run, _ in going:
                 runs.engine().cancel(run)
-
-
-def _words(at: Progress) -> str:
-    name = theme.label(at.checkpoint)
-    if at.state == "queued":
-        return f"{name}: waiting" + (f", {at.ahead} before it" if at.ahead else " for the worker to start")
-    if at.state == "loading":
-        return f"{name}: loading the model"
-    left = f", about {theme.duration(at.seconds_left)} left" if at.seconds_left else ""
-    return f"{name}: {at.done:,} of {at.total:,} tokens{left}"

@@ -1,4 +1,4 @@
-"""What panels are made of: a title with a note, the table behind a figure, and what is drawn again when."""
+"""What panels are made of: a title with a note, the table behind a figure, progress, and what is drawn again when."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pandas as pd
 import streamlit as st
 
-from app import state
+from app import state, theme
+from app.jobs import Progress
 
 ALL = ("figures", "text", "side", "export")  # the keys of the fragments of a result
 
@@ -34,3 +35,14 @@ def table(key: str, rows: Callable[[], tuple[str, pd.DataFrame]]) -> None:
         with box:
             st.caption(note)
             st.dataframe(listed, hide_index=True, height=260)
+
+
+def progress_words(at: Progress, note: str = "") -> str:
+    """Where a job is, for the label of its bar; note: what its tokens are of."""
+    name = theme.label(at.checkpoint)
+    if at.state == "queued":
+        return f"{name}: waiting" + (f", {at.ahead} before it" if at.ahead else " for the worker to start")
+    if at.state == "loading" or not at.total:
+        return f"{name}: loading the model"
+    left = f", about {theme.duration(at.seconds_left)} left" if at.seconds_left else ""
+    return f"{name}: {at.done:,} of {at.total:,} tokens{note}{left}"

@@ -89,20 +89,10 @@ def _progress(checks: list[str]) -> None:
     if len(going) != len(checks):
         st.rerun()
     for _, at in going:
-        st.progress(at.done / at.total if at.total else 0.0, text=_at_words(at))
+        st.progress(at.done / at.total if at.total else 0.0, text=parts.progress_words(at, ", all three readings"))
     if st.button("Cancel", key="sanity_cancel"):
         for check, _ in going:
             runs.engine().cancel(check)
-
-
-def _at_words(at: Progress) -> str:
-    name = theme.label(at.checkpoint)
-    if at.state == "queued":
-        return f"{name}: waiting" + (f", {at.ahead} before it" if at.ahead else " for the worker")
-    if at.state == "loading" or not at.total:
-        return f"{name}: loading the model"
-    left = f", about {theme.duration(at.seconds_left)} left" if at.seconds_left else ""
-    return f"{name}: {at.done:,} of {at.total:,} tokens, all three readings{left}"
 
 
 def _answers(found: list[tuple[Run, figures.Answer]], layer: int | None, *, alone: bool) -> None:
