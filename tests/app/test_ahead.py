@@ -1,0 +1,76 @@
+"""With the page goes word of what it will fetch, and its figures wait until the text is drawn."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+
+from app import routes, runs
+
+
+def links(query: str, path: str = "/") -> str:
+    """The Link header that a page of this address is sent with."""
+    sent: list[Any] = []
+
+    async def page(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": path, "query_string": query.encode(), "headers": []}
+    asyncio.run(routes.Ahead(page)(scope, None, send))  # type: ignore[arg-type]
+    return dict(sent[0]["headers"]).get(b"link", b"").decode()
+
+
+def drawn(run: str) -> None:
+    scope = {"type": "http", "method": "GET", "headers": [], "query_string": f"run={run}".encode()}
+    assert routes.drawn(Request(scope)).status_code == 204
+
+
+@pytest.fixture
+def run(finished: dict[str, str]) -> str:
+    return finished["mac"]
+
+
+def test_the_page_of_a_run_names_its_text_and_values(run: str) -> None:
+    told = links(f"run={run}&signal=momentum")
+    assert f"<titanscope/text?run={run}>; rel=preload" in told
+    assert f"<titanscope/values?run={run}&signal=momentum>; rel=preload" in told
+    drawn(run)
+    runs.after_text(run)
+
+
+@pytest.mark.parametrize("query", ["", "run=" + "0" * 32, "run=../../etc"])
+def test_an_address_without_a_finished_run_names_nothing(query: str) -> None:
+    assert links(query) == ""
+
+
+def test_other_paths_name_nothing(run: str) -> None:
+    assert links(f"run={run}", "/titanscope/text") == ""
+
+
+def test_figures_wait_for_the_text_but_only_where_a_browser_was_announced(run: str) -> None:
+    began = time.monotonic()
+    runs.after_text(run)
+    assert time.monotonic() - began < 0.2, "nobody was announced"
+    links(f"run={run}")
+    threading.Timer(0.3, drawn, [run]).start()
+    began = time.monotonic()
+    runs.after_text(run)
+    assert 0.25 < time.monotonic() - began < runs.PATIENCE
+
+
+def test_a_browser_that_never_draws_does_not_hold_the_figures_for_ever(
+    run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "PATIENCE", 0.2)
+    links(f"run={run}")
+    began = time.monotonic()
+    runs.after_text(run)
+    assert 0.15 < time.monotonic() - began < 1.5
