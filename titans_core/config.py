@@ -36,6 +36,7 @@ class ModelConfig:
     writes_from: float = 0.05  # where the sigmoid of theta is under this, nothing is written
     forgets_from: float = 1e-3  # where the sigmoid of alpha is under this, nothing is forgotten
     half_life: int = 7000  # tokens a write takes to lose half, at the start, in all heads of a memory but the last
+    eta_max: float = 0.5  # eta stays below it; below 1.0 no gates can make the memory grow (MemoryLayer.gate)
     momentum: bool = True  # False: eta is 0, an ablation
     forgetting: bool = True  # False: alpha is 0, an ablation
 
@@ -47,6 +48,10 @@ class ModelConfig:
             if field.name in ("writes_from", "forgets_from"):
                 if type(value) is not float or not 0 <= value < 1:
                     raise ConfigError(f"{field.name} is {value!r}; it must be a number from 0.0 to below 1")
+                continue
+            if field.name == "eta_max":
+                if type(value) is not float or not 0 < value <= 1:
+                    raise ConfigError(f"{field.name} is {value!r}; it must be a number above 0.0 and at most 1.0")
                 continue
             if field.name in ("momentum", "forgetting"):
                 if type(value) is not bool:

@@ -123,6 +123,16 @@ def _join(parts: list[Tensor], dim: int) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim)
 
 
+def _first_theta(eta_max: float, writes_from: float) -> float:
+    """The bias by which a lone write, its momentum run out, takes away 0.28 of the error."""
+    if eta_max in (0, 1):
+        return -1.5
+    carry = 0.269
+    open_ = 0.139 * (1 - eta_max * carry) / ((1 - eta_max) * (1 - carry))
+    chance = writes_from + (1 - writes_from) * open_
+    return math.log(chance / (1 - chance))
+
+
 def _initialise(module: nn.Module) -> None:
     """All initial values in one place. Output projections start at zero: every block starts as the identity."""
     if any(p.is_meta for p in module.parameters(recurse=False)):
@@ -140,8 +150,8 @@ def _initialise(module: nn.Module) -> None:
         with torch.no_grad():
             nn.init.zeros_(module.gates.weight)
             theta, eta, alpha = module.gates.bias.view(3, -1).unbind()
-            theta.fill_(-1.5)  # a lone write takes away 0.28 of the error
-            eta.fill_(-1.0)  # carries 0.27 of the momentum to the next token
+            theta.fill_(_first_theta(module.eta_max, module.writes_from))
+            eta.fill_(-1.0)  # carries 0.27 of eta_max
             forgotten = 1 - 0.5 ** (1 / module.half_life)
             chance = module.forgets_from + (1 - module.forgets_from) * forgotten  # what the floor turns into that
             alpha.fill_(math.log(chance / (1 - chance)))

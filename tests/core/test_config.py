@@ -8,7 +8,7 @@ from titans_core.errors import ConfigError, TitansError
 
 FLOORS = ["writes_from", "forgets_from"]
 SWITCHES = ["momentum", "forgetting"]
-OTHERS = ("variant", *FLOORS, *SWITCHES)
+OTHERS = ("variant", "eta_max", *FLOORS, *SWITCHES)
 NUMBERS = [field.name for field in dataclasses.fields(ModelConfig) if field.name not in OTHERS]
 
 
@@ -42,6 +42,12 @@ def test_every_number_is_a_whole_number_in_range(name, value) -> None:
 def test_every_floor_is_a_fraction(name, value) -> None:
     with pytest.raises(ConfigError, match=f"^{name} is .*number from 0.0 to below 1$"):
         ModelConfig(variant="mac", **{name: value})
+
+
+@pytest.mark.parametrize("value", [0.0, -0.5, 1.1, 0, 1, "0.5", True, None, float("nan")])
+def test_the_largest_carry_is_a_fraction_above_nothing(value) -> None:
+    with pytest.raises(ConfigError, match=r"^eta_max is .*number above 0.0 and at most 1.0$"):
+        ModelConfig(variant="mac", eta_max=value)
 
 
 @pytest.mark.parametrize("name", SWITCHES)

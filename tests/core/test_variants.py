@@ -181,7 +181,7 @@ def test_a_gate_can_be_exactly_nothing_and_only_writing_learns_to_open_again(gat
     sides = torch.tensor([floor - 1e-5, floor + 1e-5], dtype=torch.float64)
     layer.gates.bias.data[rows] = sides.logit()  # one head under the floor, one over it
     found = getattr(layer.gate(torch.randn(1, 5, 16, dtype=torch.float64)), gate)
-    scale = layer.chunk if gate == "theta" else 1
+    scale = layer.chunk / (1 - layer.eta_max) if gate == "theta" else 1
     assert (found[:, 0] == 0).all()
     torch.testing.assert_close(found[:, 1], torch.full((1, 5), 1e-5 / (1 - floor) / scale, dtype=torch.float64))
     found.sum().backward()

@@ -9,14 +9,10 @@ from torch.nn import functional as F
 from titans_core.config import ModelConfig
 
 EPSILON = 1e-4  # added to the mean square
-GAIN = 3.0  # at most so much larger is a gradient before the norm than after it
 
 
 class HeadNorm(nn.Module):
-    """RMS norm of each head with a learned gain per channel. The epsilon keeps an almost empty memory quiet.
-
-    A read of an almost empty memory would be given a gradient as many times larger as it is small. It is bounded.
-    """
+    """RMS norm of each head with a learned gain per channel. The epsilon keeps an almost empty memory quiet."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -25,8 +21,6 @@ class HeadNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         split = x.unflatten(-1, (self.heads, -1))
-        if split.requires_grad:
-            split = _bounded(split)
         return F.rms_norm(split, split.shape[-1:], eps=EPSILON).flatten(-2) * self.weight
 
 
@@ -48,10 +42,3 @@ class Combine(nn.Module):
         y, m = self.attention_norm(y), self.memory_norm(m)
         gate = torch.sigmoid(self.weight[0] * y + self.weight[1] * m + self.bias)
         return self.out(torch.lerp(y, m, gate)), gate
-
-
-def _bounded(x: Tensor) -> Tensor:
-    """x itself; its gradient is made smaller where the norm of (..., D) multiplies it by more than GAIN."""
-    held = x.detach()
-    rms = (held.pow(2).mean(-1, keepdim=True) + EPSILON).sqrt()
-    return held + (x - held) * (GAIN * rms).clamp_max(1)

@@ -47,6 +47,7 @@ class MemoryLayer(nn.Module):
         self.gates = nn.Linear(config.dim, 3 * config.heads)
         self.writes_from, self.forgets_from = config.writes_from, config.forgets_from
         self.momentum, self.forgetting, self.half_life = config.momentum, config.forgetting, config.half_life
+        self.eta_max = config.eta_max if config.momentum else 0.0
         widths = [config.head_dim, *[config.memory_hidden] * (config.memory_depth - 1), config.head_dim]
         self.widths = list(pairwise(widths))
         self.initial = nn.ParameterList(torch.empty(config.heads, a, b) for a, b in self.widths[:-1])
@@ -110,21 +111,30 @@ class MemoryLayer(nn.Module):
         return reads, MemoryState(after.weights, after.momentum, tail, state.query_tail), named
 
     def gate(self, x: Tensor) -> Gates:
-        """theta < (1 - eta) / (chunk * curvature): a chunk of equal keys leaves no larger an error than it found.
+        """The gates of tokens x (B, T, H*D). Whatever they are, a memory of one layer at chunk 1 cannot grow by itself.
+
+        With m = eta_max and r = 1 - alpha/2: eta = m r h, theta <= (1 - m) (1 - h) r / (chunk * curvature), 0 < h < 1.
+        Then neither an error e nor what it becomes if later tokens carry its momentum on as far as they may,
+        e + s m / (1 - m), can become larger than the larger of the two was (docs/math.md). At m = 1 theta is bounded by
+        its own token's 1 - eta alone: later tokens can carry a write too far.
 
         theta and alpha are 0 where their sigmoids are small: what is not worth writing leaves no trace at any length,
         and a memory can hold for ever.
         """
-        theta, eta, alpha = self.gates(x).sigmoid().mT.chunk(3, 1)
+        theta, carry, alpha = self.gates(x).sigmoid().mT.chunk(3, 1)
         theta = _above(theta, self.writes_from).clamp_min(0)
         if theta.requires_grad:
             theta = theta + self._unwritten(x)
         alpha = _above(alpha, self.forgets_from).clamp_min(0)  # a head that never forgets has nothing to learn from
         if not self.momentum:
-            eta = torch.zeros_like(eta)
+            carry = torch.zeros_like(carry)
         if not self.forgetting:
             alpha = torch.zeros_like(alpha)
-        return Gates(theta * (1 - eta) / (self.chunk * self.curvature), eta, alpha)
+        theta = theta * (1 - carry) / (self.chunk * self.curvature)
+        if self.eta_max == 1:
+            return Gates(theta, carry, alpha)
+        room = 1 - alpha / 2
+        return Gates(theta * room * (1 - self.eta_max), carry * room * self.eta_max, alpha)
 
     def _unwritten(self, x: Tensor) -> Tensor:
         """0 everywhere, with theta's gradient where theta is cut to 0: what is not written yet can still learn to be.
