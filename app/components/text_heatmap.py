@@ -18,7 +18,7 @@ KEY = "text_heatmap"
 _HERE = Path(__file__).parent / "heatmap"
 _SCRIPTS = (
     *("data.js", "words.js", "segments.js", "cells.js", "layout.js", "units.js", "scale.js", "fold.js"),
-    *("colour.js", "paint.js", "marks.js", "strip.js", "panel.js"),
+    *("colour.js", "paint.js", "marks.js", "svg.js", "strip.js", "panel.js"),
     *("toolbar.js", "search.js", "range.js", "legend.js", "card.js"),
     *("source.js", "sheet.js", "surface.js", "keys.js", "view.js", "main.js"),
 )

@@ -22,6 +22,7 @@ import titans_core as tc
 from titans_core.cli import main as titans
 
 ROOT = Path(__file__).parents[2]
+SVG = "{http://www.w3.org/2000/svg}"
 PAINTED = "window.__titanscope && window.__titanscope.laidOut && !window.__titanscope.error"
 ATTACK = "=1+1 <img src=x onerror='window.__x=1'><script>window.__x=1</script> and a piano.\n" * 3
 
@@ -69,13 +70,13 @@ def test_signals_are_saved(page: Page, folder: Path) -> None:
     assert data.decode() == ds.attrs["text"]
 
 
-def test_figures_are_saved_as_svg_and_png(page: Page) -> None:
+def test_figures_are_saved_as_svg_and_png(page: Page, folder: Path) -> None:
     box = open_export(page)
     for figure, key in (("Through time", "timelines"), ("Layer × token", "layer-map")):
         file, data = saved(page, box.get_by_role("button", name=f"{figure}: SVG"))
         assert file.suggested_filename.endswith(f"-{key}.svg")
         root = ET.fromstring(data)  # noqa: S314 (made by our own page)
-        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        assert root.tag == f"{SVG}svg"
         assert len(list(root.iter())) > 20
         file, data = saved(page, box.get_by_role("button", name=f"{figure}: PNG"))
         assert file.suggested_filename.endswith(f"-{key}.png")
@@ -84,6 +85,14 @@ def test_figures_are_saved_as_svg_and_png(page: Page) -> None:
     _, data = saved(page, box.get_by_role("button", name="Text in view: PNG"))
     assert data[:8] == b"\x89PNG\r\n\x1a\n"
     assert len(data) > 10_000
+    file, data = saved(page, box.get_by_role("button", name="Text in view: SVG"))
+    assert file.suggested_filename.endswith("-text.svg")
+    root = ET.fromstring(data)  # noqa: S314 (made by our own page)
+    words = "".join(text.text or "" for text in root.iter(f"{SVG}text")).replace("↵", "")
+    shown = tc.open_trace(folder / "runs" / run_of(page) / "trace.zarr").attrs["text"]
+    assert len(words) > 300
+    assert "".join(words.split()) in "".join(shown.split())
+    assert len({path.get("fill") for path in root.iter(f"{SVG}path")}) > 20
     expect(page.locator(".modebar")).to_have_count(page.locator(".js-plotly-plot").count())
     assert not any(bar.is_visible() for bar in page.locator(".modebar").all())
 

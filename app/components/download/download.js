@@ -55,6 +55,7 @@ export default function ({ data, parentElement }) {
   const fixed = data.rows.map(({ label, note, files }) =>
     line(label, note, Object.entries(files).map(([name, address]) => link(name, address, label))));
   const text = line("Text in view", "", [
+    button("SVG", "Text in view", () => saveTextSvg(`${data.file}-text`, data.ground), problem),
     button("PNG", "Text in view", () => saveText(`${data.file}-text`, data.ground), problem),
   ]);
   const drawn = node("div");

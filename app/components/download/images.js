@@ -46,23 +46,56 @@ function textCanvases() {
   return found.filter((canvas) => canvas.width && canvas.height);
 }
 
-// The part of the text that is in view, one run beside the other.
-function saveText(filename, ground) {
+const GAP = 12; // pixels around and between the texts of an image
+
+function drawnTexts() {
   const canvases = textCanvases();
   if (!canvases.length) throw new Error("the text is not drawn yet");
-  const gap = 12;
+  return canvases;
+}
+
+// The part of the text that is in view, one run beside the other.
+function saveText(filename, ground) {
+  const canvases = drawnTexts();
   const image = document.createElement("canvas");
-  image.width = canvases.reduce((sum, canvas) => sum + canvas.width + gap, gap);
-  image.height = Math.max(...canvases.map((canvas) => canvas.height)) + 2 * gap;
+  image.width = canvases.reduce((sum, canvas) => sum + canvas.width + GAP, GAP);
+  image.height = Math.max(...canvases.map((canvas) => canvas.height)) + 2 * GAP;
   const context = image.getContext("2d");
   context.fillStyle = ground;
   context.fillRect(0, 0, image.width, image.height);
-  let x = gap;
+  let x = GAP;
   for (const canvas of canvases) {
-    context.drawImage(canvas, x, gap);
-    x += canvas.width + gap;
+    context.drawImage(canvas, x, GAP);
+    x += canvas.width + GAP;
   }
   image.toBlob((blob) => save(blob, `${filename}.png`), "image/png");
+}
+
+// The same as SVG: every canvas says what it shows.
+function saveTextSvg(filename, ground) {
+  const texts = drawnTexts().map((canvas) => canvas.titanscopeSvg());
+  const made = (attributes) => {
+    const element = document.createElementNS("http://www.w3.org/2000/svg", attributes.tag);
+    for (const [name, value] of Object.entries(attributes)) if (name !== "tag") element.setAttribute(name, value);
+    return element;
+  };
+  const of = (text, name) => Number(text.getAttribute(name));
+  const width = texts.reduce((sum, text) => sum + of(text, "width") + GAP, GAP);
+  const height = Math.max(...texts.map((text) => of(text, "height"))) + 2 * GAP;
+  const root = made({ tag: "svg", width, height, viewBox: `0 0 ${width} ${height}` });
+  root.append(made({ tag: "rect", width: "100%", height: "100%", fill: ground }));
+  let x = GAP;
+  texts.forEach((text, k) => {
+    for (const clip of text.querySelectorAll("clipPath")) clip.id = `t${k}${clip.id}`; // ids are the whole image's
+    for (const group of text.querySelectorAll("[clip-path]")) {
+      group.setAttribute("clip-path", group.getAttribute("clip-path").replace("#", `#t${k}`));
+    }
+    text.setAttribute("x", x);
+    text.setAttribute("y", GAP);
+    root.append(text);
+    x += of(text, "width") + GAP;
+  });
+  save(new Blob([new XMLSerializer().serializeToString(root)], { type: "image/svg+xml" }), `${filename}.svg`);
 }
 
 function save(blob, name) {

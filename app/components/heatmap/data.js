@@ -31,7 +31,7 @@ function load(path, query) {
 }
 
 // The server holds back the figures until it hears this.
-const tellDrawn = (run) => fetch(new URL(`titanscope/drawn?run=${run}`, document.baseURI)).catch(() => {});
+const tellDrawn = (run) => fetch(new URL(`titanscope/drawn?run=${run}&part=text`, document.baseURI)).catch(() => {});
 
 // The text of a run with its tokens: their ids, and start and end in it.
 async function loadText(run) {

@@ -22,6 +22,7 @@ class Panel {
     this.spacer = element("div", "spacer");
     this.canvas = element("canvas", "text");
     this.canvas.setAttribute("aria-hidden", "true");
+    this.canvas.titanscopeSvg = () => this.svg(); // for the component that saves images
     this.spacer.append(this.canvas);
     this.scroll.append(this.spacer);
     this.box.append(this.scroll);
@@ -87,5 +88,14 @@ class Panel {
     if (this.dot) this.dot.style.background = this.colour();
     const { width, height } = fitCanvas(this.canvas);
     paintText(this.canvas.getContext("2d"), view, this, this.scroll.scrollTop, width, height);
+  }
+
+  // What the canvas shows, as an SVG element.
+  svg() {
+    const { view } = this;
+    const { width, height } = this.canvas.getBoundingClientRect();
+    const context = new SvgContext(width, height);
+    paintText(context, view, this, this.scroll.scrollTop, width, height);
+    return context.root;
   }
 }
