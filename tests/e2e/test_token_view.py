@@ -239,6 +239,24 @@ def test_a_range_is_described_and_copied(page: Page, server: str, story: str, tr
     assert 3 in range(*mark(page)["range"])
 
 
+def test_a_finger_makes_a_range_with_a_switch(server: str, browser: Browser, story: str) -> None:
+    phone = browser.new_page(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    phone.goto(f"{server}/?run={story}")
+    phone.wait_for_function(PAINTED, timeout=60_000)
+    text = phone.locator("canvas.text")
+    text.tap(position={"x": 60, "y": 20})
+    first = phone.evaluate("window.__titanscope.selected")
+    phone.get_by_role("button", name="Range", exact=True).tap()
+    text.tap(position={"x": 150, "y": 20})
+    phone.wait_for_function("window.__titanscope.range")
+    low, high = phone.evaluate("window.__titanscope.range")
+    assert low == first < high - 1
+    expect(phone.get_by_role("button", name="Range", exact=True)).to_have_attribute("aria-pressed", "false")
+    text.tap(position={"x": 60, "y": 20})
+    assert phone.evaluate("window.__titanscope.selected") == first, "the next tap selects again"
+    phone.close()
+
+
 def test_a_browser_without_a_segmenter_finds_words_by_spaces(page: Page, server: str, story: str) -> None:
     page.add_init_script("delete Intl.Segmenter")
     visit(page, server, story)

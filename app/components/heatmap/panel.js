@@ -32,7 +32,7 @@ class Panel {
     this.canvas.addEventListener("pointermove", (event) => event.pointerType !== "touch" && view.hover(this, event));
     this.canvas.addEventListener("pointerleave", () => view.hover(this, null));
     this.canvas.addEventListener("click", (event) => {
-      if (event.shiftKey) view.extend(this.tokenAt(event));
+      if (event.shiftKey || view.ranging) view.extend(this.tokenAt(event));
       else view.select(this.tokenAt(event), true);
     });
   }

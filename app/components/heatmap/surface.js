@@ -9,6 +9,7 @@ class Surface extends Sheet {
     this.root = root;
     this.hovered = null;
     this.selected = null;
+    this.ranging = false; // the next tap makes a range
     this.lineColours = {};
     new ResizeObserver(() => this.resize()).observe(root);
     this.build();

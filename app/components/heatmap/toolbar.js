@@ -1,5 +1,6 @@
 // The toolbar: what colours the text, what underlines it, in which units, of which layer.
 
+const FINGER = matchMedia("(pointer: coarse)");
 const UNIT_NAMES = { token: "token", word: "word", sentence: "sentence", paragraph: "¶" };
 
 function button(text, pressed, title, act) {
@@ -40,8 +41,8 @@ function named(name, node) {
 }
 
 function drawToolbar(view) {
-  const { data, signal, layer, underlines, unit, rule, finding } = view;
-  const key = JSON.stringify([data.key, signal, layer, underlines, unit, rule, finding, view.palette.dark]);
+  const { data, signal, layer, underlines, unit, rule, finding, ranging } = view;
+  const key = JSON.stringify([data.key, signal, layer, underlines, unit, rule, finding, ranging, view.palette.dark]);
   if (key === view.toolbarKey) return;
   view.toolbarKey = key;
   const focused = view.root.getRootNode().activeElement?.dataset?.name;
@@ -50,6 +51,7 @@ function drawToolbar(view) {
   if (lines) parts.push(pair(element("span", "soft", "underline"), lines));
   parts.push(...unitGroups(view));
   if (data.layers > 1) parts.push(layerChoice(view));
+  if (FINGER.matches) parts.push(rangeSwitch(view));
   view.tools.replaceChildren(...parts);
   if (focused) [...view.tools.querySelectorAll("[data-name]")].find((node) => node.dataset.name === focused)?.focus();
 }
@@ -124,4 +126,14 @@ function layerChoice(view) {
   for (let k = 0; k < view.data.layers; k++) options.push([String(k), `layer ${k + 1}`]);
   const now = view.layer === null ? "" : String(view.layer);
   return choice("layers", options, now, (value) => view.choose({ layer: value === "" ? null : Number(value) }));
+}
+
+// What Shift is to a keyboard: the next tap makes a range from the selected token.
+function rangeSwitch(view) {
+  const act = () => {
+    view.ranging = !view.ranging;
+    view.toolbar();
+  };
+  const title = "the next tap makes a range from the selected token";
+  return group("ranges", "range", named("range", button("Range", view.ranging, title, act)));
 }

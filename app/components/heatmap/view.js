@@ -125,6 +125,8 @@ class View extends Surface {
       return;
     }
     this.head = token;
+    this.ranging = false;
+    this.toolbar();
     this.setRange([Math.min(this.selected, token), Math.max(this.selected, token) + 1], true);
     this.live.textContent = rangeWords(this.range);
   }
