@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from titans_core.assets import checkpoint_names
 from titans_core.documents import check_text, read_text
-from titans_core.errors import StoreError, TitansError
+from titans_core.errors import CheckpointError, StoreError, TitansError
 from titans_core.outputs import output_folder
 from titans_core.passages import inside_segments, passages
 from titans_core.signals import sum_layers
@@ -72,6 +72,8 @@ def trace(file: Path, names: tuple[str, ...], out: Path, device: str, heads: boo
     for notice in check_text(text):
         click.echo(notice, err=True)
     chosen = list(dict.fromkeys(names or checkpoint_names()))
+    if not chosen:
+        raise CheckpointError("this installation ships no checkpoints; give the folder of one with --checkpoint")
     stores = _stores(chosen, out)
     click.get_current_context().with_resource(output_folder(out.parent if out.suffix == ".zarr" else out))
     _refuse_taken(stores)

@@ -25,6 +25,14 @@ def write(folder: Path, data: bytes | str) -> Path:
     return file
 
 
+def test_with_no_checkpoint_at_all_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("titans_core.cli.checkpoint_names", list)
+    result = run("trace", write(tmp_path, STORY), "--out", tmp_path / "runs")
+    assert result.exit_code == 2
+    assert "ships no checkpoints; give the folder of one with --checkpoint" in result.output
+    assert not (tmp_path / "runs").exists()
+
+
 def test_two_checkpoints_give_two_stores_and_a_summary(tmp_path: Path) -> None:
     result = run(
         "trace", write(tmp_path, STORY), "--checkpoint", "mac", "--checkpoint", "mag", "--out", tmp_path / "runs"
