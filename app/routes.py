@@ -2,32 +2,44 @@
 
 titanscope/text?run=ID                               the text, its tokens and their spans
 titanscope/values?run=ID[&run=ID...]&signal=S[&signal=...][&layer=0][&from=0&to=4096]
-titanscope/drawn?run=ID                              the browser tells that it has drawn the text for the first time
+titanscope/drawn?run=ID&part=text                    the browser tells that it has drawn it; or part=timelines
 """
 
 from __future__ import annotations
 
+import functools
+import gzip
+from pathlib import Path
 from urllib.parse import urlencode
 
 import numpy as np
+import streamlit
 from starlette.datastructures import MutableHeaders, QueryParams
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import link, runs
+from app import link, opening, runs
 from app.components import blob
 from app.exports import routes as exports
 from app.figures import aggregate
 from app.theme import SIGNALS
 from titans_core.errors import StoreError
 
+FAST = 1  # of the levels of gzip: a text and its spans then take a third, at 20 ms a megabyte
+
 
 def text(request: Request) -> Response:
     """The text of one run with token ids and UTF-16 offsets."""
     run = _opened(request.query_params.get("run", ""))
-    return _gone() if run is None else _binary(blob.text(run.ds))
+    if run is None:
+        return _gone()
+    reply = _binary(blob.text(run.ds))
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        reply = _binary(gzip.compress(reply.body, FAST, mtime=0), "gzip")
+    reply.headers["Vary"] = "Accept-Encoding"
+    return reply
 
 
 def values(request: Request) -> Response:
@@ -54,7 +66,8 @@ def values(request: Request) -> Response:
 
 
 def drawn(request: Request) -> Response:
-    runs.text_drawn(request.query_params.get("run", ""))
+    query = request.query_params
+    opening.drawn(query.get("run", ""), query.get("part", ""))
     return Response(status_code=204)
 
 
@@ -83,11 +96,11 @@ def _scale(names: tuple[str, ...], signal: str, layer: int | None) -> dict[str, 
     return vars(runs.shared_scale(names, signal, layer))
 
 
-def _binary(data: bytes) -> Response:
+def _binary(data: bytes, encoding: str = "identity") -> Response:
     # A run never changes, and its id is a secret: the browser may keep it, proxies may not.
     headers = {"Cache-Control": "private, max-age=3600, immutable", "X-Content-Type-Options": "nosniff"}
-    # Streamlit would compress it. Of measured values that saves little, and takes longer than most lines would.
-    headers["Content-Encoding"] = "identity"
+    # Streamlit would compress all. Of measured values that saves little, and takes longer than most lines would.
+    headers["Content-Encoding"] = encoding
     return Response(data, media_type="application/octet-stream", headers=headers)
 
 
@@ -107,11 +120,19 @@ class Ahead:
 
         async def told(message: Message) -> None:
             if wanted and message["type"] == "http.response.start" and message["status"] == 200:
-                links = ", ".join(f"<{address}>; rel=preload; as=fetch; crossorigin=anonymous" for address in wanted)
-                MutableHeaders(scope=message).append("Link", links)
+                links = [f"<{address}>; rel=preload; as=fetch; crossorigin=anonymous" for address in wanted]
+                MutableHeaders(scope=message).append("Link", ", ".join(links + _charts()))
             await send(message)
 
         await self.app(scope, receive, told)
+
+
+@functools.cache
+def _charts() -> list[str]:
+    """Streamlit loads plotly when the first figure comes, and it is large: the browser can read it beforehand."""
+    scripts = Path(streamlit.__file__).parent / "static/static/js"
+    found = (f"static/js/{script.name}" for script in scripts.glob("PlotlyChart.*.js"))
+    return [f"<{address}>; rel=modulepreload; fetchpriority=low" for address in found]
 
 
 def _wanted(query: QueryParams) -> list[str]:
@@ -119,7 +140,7 @@ def _wanted(query: QueryParams) -> list[str]:
     names = list(dict.fromkeys(query.getlist("run")))[:8]
     if not names or any(runs.engine().result(name) is None for name in names):
         return []
-    runs.await_text(names[0])
+    opening.announce(names[0])
     look = link.read(query, SIGNALS)
     values = [*(("run", name) for name in names), ("signal", look.get("signal", "surprise"))]
     addresses = [f"titanscope/text?{urlencode({'run': names[0]})}"]

@@ -135,29 +135,6 @@ def found(run: str, signal: str, layer: int | None) -> list[passages.Passage]:
     return passages.passages(values, *spans, str(ds.attrs["text"]), skip=aggregate.settling(ds))
 
 
-PATIENCE = 2.0  # seconds that figures wait at most; a page in the background draws nothing
-_awaited: dict[str, threading.Event] = {}  # run -> a browser that opens it has drawn its text
-
-
-def await_text(run: str) -> None:
-    """A browser opens the page of this run, and will tell when it has drawn the text."""
-    if len(_awaited) < 1_000:
-        _awaited.setdefault(run, threading.Event())
-
-
-def text_drawn(run: str) -> None:
-    if run in _awaited:
-        _awaited[run].set()
-
-
-def after_text(run: str) -> None:
-    """Wait for the text, where a browser was announced: figures keep it busy for longer than the text does."""
-    event = _awaited.get(run)
-    if event is not None:
-        event.wait(PATIENCE)
-        _awaited.pop(run, None)
-
-
 @dataclass(frozen=True)
 class Drawn:
     """A figure, what it draws in words, and the same for people who cannot see it. Copy the figure before a change."""
@@ -171,9 +148,27 @@ class Drawn:
 def through_time(runs: tuple[str, ...], layer: int | None, span: Span | None, dark: bool) -> Drawn:
     traces = [_open(run).ds for run in runs]
     read = aggregate.Reader()
-    figure = timelines.timelines(traces, DARK if dark else LIGHT, layer=layer, span=span, read=read)
-    note, summary = (words(traces, layer, span, read=read) for words in (timelines.note, timelines.summary))
-    return Drawn(figure, note, summary)
+    reached = _reached(runs, layer, read)
+    figure = timelines.timelines(traces, DARK if dark else LIGHT, layer=layer, span=span, read=read, reached=reached)
+    note = timelines.note(traces, layer, span, read=read, reached=reached)
+    return Drawn(figure, note, timelines.summary(traces, layer, span, read=read))
+
+
+_tops: dict[tuple[tuple[str, ...], int | None, str], tuple[float, float]] = {}
+
+
+def _reached(runs: tuple[str, ...], layer: int | None, read: aggregate.Read) -> timelines.Reached:
+    """timelines.reach of these runs. It is of the whole text, so that a zoom need not ask again."""
+
+    def reached(name: str) -> tuple[float, float]:
+        key = runs, layer, name
+        if key not in _tops:
+            if len(_tops) > 1_000:
+                _tops.clear()
+            _tops[key] = timelines.reach([_open(run).ds for run in runs], name, layer, read)
+        return _tops[key]
+
+    return reached
 
 
 @functools.lru_cache(maxsize=32)

@@ -35,6 +35,12 @@ class Request:
     notices: tuple[str, ...] = ()
 
 
+def reported_theme() -> str | None:
+    """The theme that the browser reported; Streamlit's own may be newer than what is drawn."""
+    theme: str | None = st.session_state.get("theme")
+    return theme
+
+
 def run_ids() -> tuple[str, ...]:
     """The runs that the address names, without anything that is not an id."""
     return tuple(dict.fromkeys(run for run in st.query_params.get_all("run") if store.is_id(run)))[:8]

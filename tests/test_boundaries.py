@@ -38,7 +38,7 @@ CORE_LEVELS = [
     {"titans_core.cli", "titans_core.__main__"},
 ]
 APP_LEVELS = [
-    {"app", "app.words", "app.samples"},
+    {"app", "app.words", "app.samples", "app.opening"},
     {"app.theme"},
     {"app.figures", "app.jobs"},
     {"app.components", "app.exports"},

@@ -21,6 +21,7 @@ _component = st.components.v2.component(
 def zoom(
     charts: Sequence[str],
     *,
+    run: str,
     total: int,
     zoomed: bool,
     link: Mapping[str, str | None],
@@ -31,7 +32,7 @@ def zoom(
 
     Reports under KEY: "zoom" [from, to, time], [-1, -1, time] for all; "token" [token, time]. A click in a figure of
     bins means the highest token of its bin. link: parameters that the address of the page then has, without a new entry
-    in the browser's history; None removes one.
+    in the browser's history; None removes one. run: of this one it tells routes.py when the first chart is drawn.
     """
-    data = {"charts": list(charts), "total": total, "zoomed": zoomed, "link": dict(link)}
+    data = {"charts": list(charts), "total": total, "run": run, "zoomed": zoomed, "link": dict(link)}
     _component(key=KEY, data=data, on_zoom_change=on_zoom, on_token_change=on_token)

@@ -22,7 +22,7 @@ p{margin:4px 0}
 .soft,.tick,.name{color:var(--muted);fill:var(--muted)}
 .soft{overflow-wrap:anywhere}
 .text,ol q{font-family:Georgia,"Liberation Serif","Noto Serif",serif}
-.text{white-space:pre-wrap;overflow-wrap:anywhere;font-size:16px;line-height:26px;padding:14px;margin-top:8px;
+.text{white-space:pre-wrap;overflow-x:auto;overflow-wrap:anywhere;font-size:16px;line-height:26px;padding:14px;margin-top:8px;
 background:var(--panel);border:1px solid var(--line);border-radius:6px;unicode-bidi:plaintext}
 .text span{padding:2px 0;border-radius:2px}
 .nl::before{content:"\\21b5";opacity:.55;font-style:normal}

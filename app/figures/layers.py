@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 import xarray as xr
-from plotly.subplots import make_subplots
 
 from app.figures import aggregate, frame, scale
 from app.figures.aggregate import Read
@@ -16,7 +16,7 @@ from titans_core.pyramid import Bins, bins
 
 HOW = {"max": "highest", "mean": "mean"}  # what is drawn of the tokens of a bin
 
-Span = tuple[int, int] | None
+Span = tuple[int, int]
 
 
 def layer_map(
@@ -24,7 +24,7 @@ def layer_map(
     signal: str,
     palette: Palette,
     *,
-    span: Span = None,
+    span: Span | None = None,
     how: str = "max",
     wanted: int = aggregate.BINS,
     read: Read = bins,
@@ -35,24 +35,29 @@ def layer_map(
     highest value or their mean (`how`), and the axis then covers whole bins.
     """
     shown = layered(traces, signal)
-    gap = min(0.2, 0.9 / max(1, 4 * len(shown)))
-    figure = make_subplots(rows=max(len(shown), 1), cols=1, shared_xaxes=True, vertical_spacing=gap)
     cells = [read(ds, signal, layer="each", span=span, wanted=wanted) for ds in shown]
     limits = layer_scale(shown, signal, aggregate.width(cells[0]) if cells else 1, how, read)
-    for row, (ds, found) in enumerate(zip(shown, cells, strict=True), start=1):
-        heat = _heat(ds, signal, found, how)
-        colours = {"zmin": limits.low, "zmax": limits.high, "colorscale": _colours(signal, palette)}
-        figure.add_trace(heat.update(**colours, showscale=row == 1, colorbar=_bar(palette)), row=row, col=1)
-        if len(shown) > 1:
-            frame.row_title(figure, row, label(str(ds.attrs["checkpoint"])), palette)
-    layers = sum(ds.sizes["layer"] for ds in shown)
-    frame.framed(figure, palette, 24 * layers + 22 * len(shown) + 60)
-    low, high = aggregate.extent(cells[0]) if cells else (0, 1)
-    figure.update_layout(margin={"t": 34, "b": 42}, uirevision=f"{low} {high}")
-    figure.update_xaxes(range=[low + 0.5, high + 0.5], showgrid=False, ticks="")
-    figure.update_yaxes(showgrid=False, fixedrange=True)
-    figure.update_xaxes(title_text="token", row=max(len(shown), 1), col=1)
-    return figure
+    colours = {"zmin": limits.low, "zmax": limits.high, "colorscale": _colours(signal, palette)}
+    heats = [
+        _heat(ds, signal, found, how) | frame.place(row) | colours | {"showscale": row == 1, "colorbar": _bar(palette)}
+        for row, (ds, found) in enumerate(zip(shown, cells, strict=True), start=1)
+    ]
+    return go.Figure(heats, _layout(shown, aggregate.extent(cells[0]) if cells else (0, 1), palette))
+
+
+def _layout(shown: Sequence[xr.Dataset], extent: Span, palette: Palette) -> frame.Layout:
+    low, high = extent
+    rows = max(len(shown), 1)
+    gap = min(0.2, 0.9 / (4 * rows))
+    height = 24 * sum(ds.sizes["layer"] for ds in shown) + 22 * len(shown) + 60
+    x = {"range": [low + 0.5, high + 0.5], "showgrid": False, "ticks": ""}
+    layout = frame.stacked(palette, height, rows, gap, x, {"showgrid": False, "fixedrange": True})
+    layout["margin"] |= {"t": 34, "b": 42}
+    layout["uirevision"] = f"{low} {high}"
+    if len(shown) > 1:
+        names = (label(str(ds.attrs["checkpoint"])) for ds in shown)
+        layout["annotations"] = [frame.row_title(row, name, palette) for row, name in enumerate(names, start=1)]
+    return layout
 
 
 def layered(traces: Sequence[xr.Dataset], signal: str) -> list[xr.Dataset]:
@@ -60,22 +65,23 @@ def layered(traces: Sequence[xr.Dataset], signal: str) -> list[xr.Dataset]:
     return [ds for ds in traces if signal in ds.data_vars and "layer" in ds[signal].dims]
 
 
-def _heat(ds: xr.Dataset, signal: str, found: Bins, how: str) -> go.Heatmap:
+def _heat(ds: xr.Dataset, signal: str, found: Bins, how: str) -> dict[str, Any]:
     """The cells of one run; each knows the token of its highest value, which a click selects."""
     size = aggregate.width(found)
     value = SIGNALS[signal].label.lower() + " %{z:.4g}"
     words = "token %{x:,d}, %{y}<br>" + value
     if size > 1:
         words = f"{size:,} tokens around %{{x:,d}}, %{{y}}<br>{HOW[how]} {value}<br>highest at token %{{customdata:,d}}"
-    return go.Heatmap(
-        z=getattr(found, how).astype(np.float32),
-        x0=float(found.start[0]) + (size + 1) / 2,
-        dx=size,
-        y=[f"L{int(k) + 1}" for k in ds["layer"].values],
-        customdata=(found.peak + 1).astype(np.int32) if size > 1 else None,
-        hovertemplate=words + "<extra></extra>",
-        ygap=1,
-    )
+    return {
+        "type": "heatmap",
+        "z": getattr(found, how).astype(np.float32),
+        "x0": float(found.start[0]) + (size + 1) / 2,
+        "dx": size,
+        "y": [f"L{int(k) + 1}" for k in ds["layer"].values],
+        "customdata": (found.peak + 1).astype(np.int32) if size > 1 else None,
+        "hovertemplate": words + "<extra></extra>",
+        "ygap": 1,
+    }
 
 
 def layer_scale(
@@ -105,7 +111,7 @@ def _colours(signal: str, palette: Palette) -> list[list[object]] | str:
     return [[k / (len(stops) - 1), colour] for k, colour in enumerate(stops)]
 
 
-def bin_size(traces: Sequence[xr.Dataset], span: Span = None, wanted: int = aggregate.BINS) -> int:
+def bin_size(traces: Sequence[xr.Dataset], span: Span | None = None, wanted: int = aggregate.BINS) -> int:
     """About how many tokens a cell is of; exactly 1 where cells are single tokens."""
     low, high = span or (0, traces[0].sizes["token"])
     return -(-(high - low) // wanted)
@@ -114,7 +120,7 @@ def bin_size(traces: Sequence[xr.Dataset], span: Span = None, wanted: int = aggr
 def note(
     traces: Sequence[xr.Dataset],
     signal: str,
-    span: Span = None,
+    span: Span | None = None,
     how: str = "max",
     wanted: int = aggregate.BINS,
     read: Read = bins,
@@ -128,7 +134,7 @@ def note(
     return f"{number(limits.low)}–{number(limits.high)}, {limits.rule} · per {granularity} · {shown}"
 
 
-def summary(traces: Sequence[xr.Dataset], signal: str, span: Span = None, read: Read = bins) -> str:
+def summary(traces: Sequence[xr.Dataset], signal: str, span: Span | None = None, read: Read = bins) -> str:
     """The figure in one sentence, for people who cannot see it."""
     parts = []
     for ds in layered(traces, signal):

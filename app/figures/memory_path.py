@@ -1,6 +1,6 @@
 """One layer's memory: its way through the space of its weights, and its singular values, moment by moment.
 
-The moments are frames of the figure: slider, Play and Pause work in the browser alone.
+The moments are frames of the figure, which the page's slider shows in the browser alone (`app.components.scrub`).
 """
 
 from __future__ import annotations
@@ -19,35 +19,37 @@ from titans_core.moments import Path, path
 
 REACH = 5  # powers of ten of singular values that are drawn, from the largest down
 BEFORE, AFTER = 48, 24  # characters of the text around a moment
-PATH, SPECTRUM, CONTROLS = 280, 150, 118  # pixels
+POINTS = "moments"  # the meta of the points of the path: a click on one goes to its moment
+
+Facts = tuple[int, str, str]
+PATH, SPECTRUM, FOOT = 280, 150, 40  # pixels
 
 
 def scrub(ds: xr.Dataset, found: xr.Dataset, layer: int, palette: Palette, colour: str) -> go.Figure:
     """Above the path, PC1 and PC2 of the weights, below the spectrum of each head at the moment that is chosen.
 
-    customdata[0] of a point is the token it stands after, from 0. The last moment is shown first.
+    customdata[0] of a point is the token it stands after, from 0. The last moment is drawn; the ring's meta says so.
     """
     way = path(found["gram"].values[layer])
     last = found.sizes["moment"] - 1
-    moving = [_moving(ds, found, way, layer, moment, palette, colour) for moment in range(last + 1)]
-    still = _path(ds, found, way, palette, colour)
-    figure = go.Figure([*still, *moving[last]])
+    facts = [_facts(ds, int(tokens)) for tokens in found["tokens"].values]
+    changes = [_changes(found, way, layer, moment, facts[moment]) for moment in range(last + 1)]
+    still = _path(way, facts, palette, colour)
+    figure = go.Figure([*still, *_moving(changes[last], palette, colour)])
     # plotly forgets where the traces are drawn that a frame does not name, and then fails at a click
     same: list[dict[str, Any]] = [{"type": "scatter"} for _ in still]
     figure.frames = [
-        go.Frame(name=str(moment), data=[*same, *map(_changes, traces)], traces=list(range(len(still) + len(traces))))
-        for moment, traces in enumerate(moving)
+        {"name": str(moment), "data": [*same, *traces], "traces": list(range(len(still) + len(traces)))}
+        for moment, traces in enumerate(changes)
     ]
     _axes(figure, way, found["singular"].values[layer])
-    frame.framed(figure, palette, PATH + SPECTRUM + CONTROLS)
-    figure.update_layout(margin={"l": 50, "r": 10, "t": 6, "b": CONTROLS - 6})
-    labels = [f"{max(int(tokens), 0):,}" for tokens in found["tokens"].values]
-    controls = scrubber.slider(labels, "after token ", palette)
-    figure.update_layout(sliders=[controls], updatemenus=[scrubber.buttons(palette)], dragmode=False)
+    frame.framed(figure, palette, PATH + SPECTRUM + FOOT)
+    figure.update_layout(margin={"l": 50, "r": 10, "t": 6, "b": FOOT - 6})
+    figure.update_layout(updatemenus=[scrubber.handle(last)], dragmode=False)
     return figure
 
 
-def _path(ds: xr.Dataset, found: xr.Dataset, way: Path, palette: Palette, colour: str) -> list[go.Scatter]:
+def _path(way: Path, facts: list[Facts], palette: Palette, colour: str) -> list[go.Scatter]:
     x, y = way.places.T
     dots = {"size": 8, "color": np.arange(len(x)), "colorscale": [[0, palette.panel], [1, colour]], "opacity": 1}
     kept = {"marker": {"opacity": 1}}  # a click must not make the others fade
@@ -57,7 +59,8 @@ def _path(ds: xr.Dataset, found: xr.Dataset, way: Path, palette: Palette, colour
         y=y,
         mode="markers",
         marker={**dots, "line": {"color": palette.muted, "width": 1}},
-        customdata=[_facts(ds, int(tokens)) for tokens in found["tokens"].values],
+        customdata=facts,
+        meta=POINTS,
         hovertemplate="%{customdata[1]}<br>%{customdata[2]}<extra></extra>",
         selected=kept,
         unselected=kept,
@@ -65,7 +68,7 @@ def _path(ds: xr.Dataset, found: xr.Dataset, way: Path, palette: Palette, colour
     return [line, points]
 
 
-def _facts(ds: xr.Dataset, tokens: int) -> tuple[int, str, str]:
+def _facts(ds: xr.Dataset, tokens: int) -> Facts:
     """(the token the moment stands after, from 0; the moment in words; the text around it)."""
     total = ds.sizes["token"]
     token = min(max(tokens - 1, 0), total - 1)
@@ -86,32 +89,40 @@ def around(ds: xr.Dataset, tokens: int) -> str:
     return f"{'…' * (low > 0)}<b>{read}</b>{gap}{to_come}{'…' * (high < len(text))}"
 
 
-def _moving(
-    ds: xr.Dataset, found: xr.Dataset, way: Path, layer: int, moment: int, palette: Palette, colour: str
-) -> list[go.Scatter]:
-    """What changes from moment to moment: the ring on the path, then a line a head."""
-    facts = _facts(ds, int(found["tokens"][moment]))
-    ring = {"size": 15, "color": "rgba(0,0,0,0)", "line": {"color": palette.selected, "width": 2.5}}
-    here = go.Scatter(
-        x=way.places[[moment], 0], y=way.places[[moment], 1], mode="markers", marker=ring, customdata=[facts]
-    )
-    here.update(hoverinfo="skip", selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 1}})
+def _changes(found: xr.Dataset, way: Path, layer: int, moment: int, facts: Facts) -> list[dict[str, Any]]:
+    """What changes from moment to moment: of the ring on the path, then of a line a head."""
+    x, y = way.places[[moment]].T
+    ring = {"type": "scatter", "x": x, "y": y, "customdata": [facts], "meta": {"moment": moment}}
     singular = found["singular"].values[layer]
     taken = measured(singular, moment)
-    heads = len(singular)
-    words = moment_words(int(found["tokens"][taken]))
+    words = f"singular value %{{x}}: %{{y:.3g}}<br>{moment_words(int(found['tokens'][taken]))}<extra></extra>"
+    return [ring] + [
+        {
+            "type": "scatter",
+            "y": _drawn(values[taken]),
+            "hovertemplate": f"{head_name(head, len(singular))}, {words}",
+        }
+        for head, values in enumerate(singular)
+    ]
+
+
+def _moving(changes: list[dict[str, Any]], palette: Palette, colour: str) -> list[go.Scatter]:
+    """The ring and a line a head, as they are at one moment."""
+    ring, *spectra = changes
+    kept = {"marker": {"opacity": 1}}
+    look = {"size": 15, "color": "rgba(0,0,0,0)", "line": {"color": palette.selected, "width": 2.5}}
+    here = go.Scatter(**ring, mode="markers", marker=look, hoverinfo="skip", selected=kept, unselected=kept)
     return [here] + [
         go.Scatter(
-            x=np.arange(1, singular.shape[-1] + 1),
-            y=_drawn(singular[head, taken]),
+            **line,
+            x=np.arange(1, len(line["y"]) + 1),
             mode="lines",
             xaxis="x2",
             yaxis="y2",
-            name=head_name(head, heads),
+            name=head_name(head, len(spectra)),
             line={"color": colour, "width": 1.5, "dash": DASHES[head % len(DASHES)]},
-            hovertemplate=f"{head_name(head, heads)}, singular value %{{x}}: %{{y:.3g}}<br>{words}<extra></extra>",
         )
-        for head in range(heads)
+        for head, line in enumerate(spectra)
     ]
 
 
@@ -125,12 +136,6 @@ def measured(singular: np.ndarray, moment: int) -> int:
 def _drawn(values: np.ndarray) -> np.ndarray:
     """A log axis has no place for 0."""
     return np.where(values > 0, values, np.nan).astype(np.float32)
-
-
-def _changes(trace: go.Scatter) -> dict[str, Any]:
-    """Of a trace only what a frame has to say."""
-    names = ("x", "y", "customdata") if trace.customdata is not None else ("y", "hovertemplate")
-    return {"type": "scatter", **{name: trace[name] for name in names}}
 
 
 def _axes(figure: go.Figure, way: Path, singular: np.ndarray) -> None:

@@ -9,9 +9,10 @@ import pandas as pd
 import xarray as xr
 
 from app.figures.lineage import percent
-from app.figures.memory import head_name
+from app.figures.memory import empty_start, head_name
+from app.figures.memory_path import measured, moment_words
 from app.theme import number
-from titans_core.moments import path
+from titans_core.moments import effective_rank, path
 
 
 def summary(found: xr.Dataset, layer: int) -> str:
@@ -28,6 +29,30 @@ def summary(found: xr.Dataset, layer: int) -> str:
         f"It ends {number(far)} from its start, after a way of {number(length)} from moment to moment. "
         f"Largest singular values at the end: {ends}."
     )
+
+
+def names(found: xr.Dataset) -> list[str]:
+    """What each moment is called."""
+    return [moment_words(int(tokens)) for tokens in found["tokens"].values]
+
+
+def facts(found: xr.Dataset, layer: int) -> list[str]:
+    """Of each moment of a layer its numbers, as far as they were recorded."""
+    size, drift, moved = (found[name].values[layer] for name in ("size", "drift", "moved"))
+    singular = found["singular"].values[layer]
+    ranks, called = effective_rank(singular), names(found)
+    listed, heads = [], "the heads" if len(singular) > 1 else "the head"
+    for moment in range(len(size)):
+        parts = [f"size {number(float(size[moment]))}"]
+        if not empty_start(found):
+            parts.append(f"{number(float(drift[moment]))} from the start")
+        if moment:
+            parts.append(f"{number(float(moved[moment]))} since the moment before")
+        taken = measured(singular, moment)
+        rank = ", ".join(f"{own:.1f}" if np.isfinite(own) else "–" for own in ranks[:, taken])
+        parts.append(f"effective rank of {heads} {rank}" + (f", taken {called[taken]}" if taken != moment else ""))
+        listed.append(" · ".join(parts))
+    return listed
 
 
 def table(found: xr.Dataset, layer: int) -> tuple[str, pd.DataFrame]:

@@ -9,47 +9,42 @@ import streamlit as st
 import xarray as xr
 
 from app import state, theme
+from app.components import scrub
 from app.figures import frame, memory, memory_path, memory_words
 from app.runs import Run
-from app.state import Look
 from app.theme import Palette
 from app.views import parts
 from titans_core.errors import StoreError
 from titans_core.moments import moments
 
 PATH = "memory_path"
-# What moves by itself is not offered to people who asked their system for less motion; the slider stays.
-STILL = (
-    "<style>@media (prefers-reduced-motion: reduce) "
-    f"{{ .st-key-{PATH} .updatemenu-container {{ display: none; }} }}</style>"
-)
 ABOUT = (
-    "Points are moments, pale to strong as the text goes on; the ring is the moment of the slider. Near points are "
-    "memories that are alike: the weights of all heads are compared, and the two directions are those in which they "
-    "differ most. Below, the singular values of each head at that moment, or at the last one before it at which they "
-    "were taken. A click on a point selects its token."
+    "Points are moments, pale to strong as the text goes on; the ring is the moment of the slider, which arrow keys "
+    "move too. Near points are memories that are alike: the weights of all heads are compared, and the two directions "
+    "are those in which they differ most. Below, the singular values of each head at that moment, or at the last one "
+    "before it at which they were taken. A click on a point goes to it and selects its token."
 )
 
 
-def memory_over_time(shown: list[Run], look: Look) -> None:
+def memory_over_time(shown: list[Run]) -> None:
     """Of one of the shown runs: sizes and ranks of all layers, and the path and spectra of one."""
     with st.container(border=True, key="panel_memory"):
-        _panel(shown, look.layer)
+        _panel(shown)
 
 
-@st.fragment(key="memory")
-def _panel(shown: list[Run], layer: int | None) -> None:
+@st.fragment(key=parts.MEMORY)
+def _panel(shown: list[Run]) -> None:
     having = [run for run in shown if run.ds.sizes.get("layer")]
     if not having:
         parts.title("Memory over time", "no shown run has a memory")
         return
     try:
-        _of_one(having, layer)
+        _of_one(having)
     except StoreError as error:
         st.error(f"The memory over time cannot be read: {state.plain(str(error))}. Run the text again.")
 
 
-def _of_one(having: list[Run], looked_at: int | None) -> None:
+def _of_one(having: list[Run]) -> None:
     head = st.container()
     run = _chosen_run(having)
     found = moments(run.ds)
@@ -63,11 +58,13 @@ def _of_one(having: list[Run], looked_at: int | None) -> None:
     st.plotly_chart(figure, config=frame.CHART, theme=None, key="memory_time", alt=memory.summary(found))
     parts.table("memory_time", lambda: memory.table(found))
     parts.title("Its way through the space of weights, and its singular values", "")
-    _path(run, found, _chosen_layer(found.sizes["layer"], looked_at), palette)
+    _path(run, found, palette)
 
 
-def _path(run: Run, found: xr.Dataset, layer: int, palette: Palette) -> None:
-    st.html(STILL)
+@st.fragment
+def _path(run: Run, found: xr.Dataset, palette: Palette) -> None:
+    """A fragment of its own: another layer, or its table, leaves the figure above as it is."""
+    layer = _chosen_layer(found.sizes["layer"])
     st.plotly_chart(
         memory_path.scrub(run.ds, found, layer, palette, palette.variant(run.checkpoint)),
         config=frame.CHART,
@@ -76,6 +73,12 @@ def _path(run: Run, found: xr.Dataset, layer: int, palette: Palette) -> None:
         alt=memory_words.summary(found, layer),
         on_select=parts.then_draw(state.pick_bar(PATH), "text", "side"),
         selection_mode="points",
+    )
+    scrub.scrub(
+        PATH,
+        name=f"Moment of layer {layer + 1}'s memory",
+        moments=memory_words.names(found),
+        facts=memory_words.facts(found, layer),
     )
     st.caption(ABOUT)
     parts.table(PATH, lambda: memory_words.table(found, layer))
@@ -89,10 +92,10 @@ def _chosen_run(having: list[Run]) -> Run:
     return runs[_control("Memory", names, having[0].id, f"memory_run_{hash(tuple(runs))}")]
 
 
-def _chosen_layer(layers: int, looked_at: int | None) -> int:
+def _chosen_layer(layers: int) -> int:
     """The layer of the path: the one that the page looked at, until another is chosen here."""
     names = {layer: f"Layer {layer + 1}" for layer in range(layers)}
-    first = looked_at if looked_at in names else 0
+    first = state.layer(layers) or 0
     chosen: int = first if layers == 1 else _control("Layer of the path", names, first, f"memory_layer_{first}")
     return chosen
 

@@ -6,7 +6,7 @@ import copy
 
 import streamlit as st
 
-from app import runs, state, theme
+from app import opening, runs, state, theme
 from app.components import cards, text_heatmap, zoom
 from app.figures import fate, frame, layers, lineage, marks, tables, token
 from app.link import HOW
@@ -39,7 +39,7 @@ def through_time(shown: list[Run], look: state.Look) -> None:
     palette = state.palette()
     with st.container(border=True, key="panel_time"):
         drawn = runs.through_time(tuple(run.id for run in shown), look.layer, look.span, palette.dark)
-        runs.after_text(shown[0].id)
+        opening.after("text", shown[0].id)
         parts.title("Through time", drawn.note)
         _zoom_buttons(look)
         figure = marks.mark(copy.deepcopy(drawn.figure), palette, look.token, look.range)
@@ -97,6 +97,7 @@ def linked(shown: list[Run], look: state.Look) -> None:
     """Zooms and clicks in both figures come back, and the address follows what is looked at."""
     zoom.zoom(
         ("timelines", "layer_map"),
+        run=shown[0].id,
         total=shown[0].ds.sizes["token"],
         zoomed=look.span is not None,
         link=look.address,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import pandas as pd
@@ -10,17 +11,25 @@ import streamlit as st
 from app import state, theme
 from app.jobs import Progress
 
-ALL = ("figures", "text", "side", "export")  # the keys of the fragments of a result
+ALL = ("figures", "text", "side", "export")  # the keys of the fragments that show what is looked at
+MEMORY = "memory"  # of the fragment that shows the layer and the colours of it, whatever the token
 
 
 def then_draw(act: Callable[[], None], *first: str) -> Callable[[], None]:
-    """A callback that does `act` and has all of a result drawn again, `first` what it is about."""
+    """A callback that does `act` and has what it may change of a result drawn again, `first` what it is about."""
 
     def done() -> None:
+        before = _of_memory()
         act()
-        st.rerun([*first, *(part for part in ALL if part not in first)])
+        last = (MEMORY,) if _of_memory() != before else ()
+        st.rerun([*first, *(part for part in ALL if part not in first), *last])
 
     return done
+
+
+def _of_memory() -> tuple[int | None, str | None]:
+    """What the memory over time depends on of what is chosen."""
+    return state.layer(sys.maxsize), state.reported_theme()
 
 
 def title(title: str, note: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import runs, samples, state, theme
+from app import opening, runs, samples, state, theme
 from app.runs import Run
 from app.views import panels, take_away
 from app.views.memory import memory_over_time
@@ -34,7 +34,7 @@ def results(shown: list[Run]) -> None:
         if alone:
             _text(shown)
         _figures(shown)
-        memory_over_time(shown, _look(shown))
+        memory_over_time(shown)
     with right:
         _side(shown)
 
@@ -113,10 +113,13 @@ def _figures(shown: list[Run]) -> None:
     look = _look(shown)
     try:
         panels.through_time(shown, look)
-        panels.layer_map(shown, look)
+        below = st.container()
+        panels.linked(shown, look)
+        opening.after("timelines", shown[0].id)  # all that follows is drawn then, and does not keep the browser from it
+        with below:
+            panels.layer_map(shown, look)
     except StoreError as error:
         _damaged(error)
-    panels.linked(shown, look)
 
 
 @st.fragment(key="side")

@@ -13,8 +13,6 @@ from app.state import Look
 from app.views import parts
 from app.words import words
 
-ACROSS = 3  # answers side by side
-
 
 def sanity_panel(shown: list[Run], look: Look) -> None:
     """One answer for each shown run that has one, progress of those that are going, a button for the others."""
@@ -34,7 +32,7 @@ def _panel(shown: list[Run], layer: int | None) -> None:
     answers = {run: found for run, check in checks.items() if (found := runs.engine().answer(check.id)) is not None}
     live = [checks[run] for run, at in where.items() if at is not None and at.live]
     open_ones = [run for run in shown if run.id in checks and run.id not in answers and checks[run.id] not in live]
-    _answers([(run, answers[run.id]) for run in shown if run.id in answers], layer, alone=len(shown) == 1)
+    _answers([(run, answers[run.id]) for run in shown if run.id in answers], layer)
     for run in shown:
         _problem(run, refused[run.id], where.get(run.id), alone=len(shown) == 1)
     if live:
@@ -95,13 +93,10 @@ def _progress(checks: list[str]) -> None:
             runs.engine().cancel(check)
 
 
-def _answers(found: list[tuple[Run, figures.Answer]], layer: int | None, *, alone: bool) -> None:
-    for start in range(0, len(found), ACROSS):
-        part = found[start : start + ACROSS]
-        places = [st.container()] if alone else st.columns(min(ACROSS, len(found)))
-        for place, (run, answer) in zip(places, part, strict=False):
-            with place:
-                _answer(run, answer, layer)
+def _answers(found: list[tuple[Run, figures.Answer]], layer: int | None) -> None:
+    """One below the other: side by side in the narrow column of the page, labels and axes are cut off."""
+    for run, answer in found:
+        _answer(run, answer, layer)
     if found:
         with st.expander("How to read this"):
             st.caption(words("sanity_note"))

@@ -11,7 +11,15 @@ from app.components.download import Row, download
 from app.exports import names, recipe
 from app.runs import Run
 
-FIGURES = {"timelines": "Through time", "layer_map": "Layer × token", "moves": "What moved the memory"}
+FIGURES = {
+    "timelines": "Through time",
+    "layer_map": "Layer × token",
+    "memory_time": "Memory over time",
+    "memory_path": "Its way and singular values",
+    "moves": "What moved the memory",
+    "lineage": "Lineage",
+    "fate": "Fate",
+}
 
 
 def take_away(shown: list[Run], look: state.Look) -> None:
@@ -20,7 +28,7 @@ def take_away(shown: list[Run], look: state.Look) -> None:
     with st.popover("Export", icon=":material/download:", key="export"):
         download(
             _rows(shown, view),
-            figures=FIGURES,
+            figures=_figures(shown),
             file=names.stem(shown),
             ground=state.palette().panel,
         )
@@ -28,6 +36,12 @@ def take_away(shown: list[Run], look: state.Look) -> None:
         st.code(recipe.python(shown, view), language="python", height=150)
         st.caption("The shown runs again, on the command line, and opened in this page:")
         st.code(recipe.command(shown), language="bash")
+
+
+def _figures(shown: list[Run]) -> dict[str, str]:
+    """What the figures are called, by their keys."""
+    compared = {f"sanity_{run.id}": f"Is it just surprisal ({theme.label(run.checkpoint)})" for run in shown}
+    return FIGURES | compared
 
 
 def _rows(shown: list[Run], view: names.View) -> list[Row]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
-from app import routes, runs
+from app import opening, routes
 
 
 def links(query: str, path: str = "/") -> str:
@@ -28,8 +28,8 @@ def links(query: str, path: str = "/") -> str:
     return dict(sent[0]["headers"]).get(b"link", b"").decode()
 
 
-def drawn(run: str) -> None:
-    scope = {"type": "http", "method": "GET", "headers": [], "query_string": f"run={run}".encode()}
+def drawn(run: str, part: str) -> None:
+    scope = {"type": "http", "method": "GET", "headers": [], "query_string": f"run={run}&part={part}".encode()}
     assert routes.drawn(Request(scope)).status_code == 204
 
 
@@ -42,8 +42,11 @@ def test_the_page_of_a_run_names_its_text_and_values(run: str) -> None:
     told = links(f"run={run}&signal=momentum")
     assert f"<titanscope/text?run={run}>; rel=preload" in told
     assert f"<titanscope/values?run={run}&signal=momentum>; rel=preload" in told
-    drawn(run)
-    runs.after_text(run)
+    assert "/PlotlyChart." in told, "plotly is read while the text is drawn"
+    assert "rel=modulepreload" in told
+    for part in opening.FIRST:
+        drawn(run, part)
+        opening.after(part, run)
 
 
 @pytest.mark.parametrize("query", ["", "run=" + "0" * 32, "run=../../etc"])
@@ -57,20 +60,29 @@ def test_other_paths_name_nothing(run: str) -> None:
 
 def test_figures_wait_for_the_text_but_only_where_a_browser_was_announced(run: str) -> None:
     began = time.monotonic()
-    runs.after_text(run)
+    opening.after("text", run)
     assert time.monotonic() - began < 0.2, "nobody was announced"
     links(f"run={run}")
-    threading.Timer(0.3, drawn, [run]).start()
-    began = time.monotonic()
-    runs.after_text(run)
-    assert 0.25 < time.monotonic() - began < runs.PATIENCE
+    for part in opening.FIRST:
+        threading.Timer(0.3, drawn, [run, part]).start()
+        began = time.monotonic()
+        opening.after(part, run)
+        assert 0.25 < time.monotonic() - began < opening.PATIENCE
 
 
 def test_a_browser_that_never_draws_does_not_hold_the_figures_for_ever(
     run: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runs, "PATIENCE", 0.2)
+    monkeypatch.setattr(opening, "PATIENCE", 0.2)
     links(f"run={run}")
     began = time.monotonic()
-    runs.after_text(run)
-    assert 0.15 < time.monotonic() - began < 1.5
+    opening.after("text", run)
+    opening.after("timelines", run)
+    assert 0.15 < time.monotonic() - began < 0.35, "it waits once"
+
+
+def test_what_nobody_waits_for_is_not_noted(run: str) -> None:
+    drawn(run, "text")
+    drawn("0" * 32, "text")
+    drawn(run, "else")
+    assert opening._awaited == {}

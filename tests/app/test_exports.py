@@ -6,12 +6,8 @@ import asyncio
 import io
 import json
 import re
-import shlex
-import subprocess
-import sys
 import zipfile
 from collections.abc import Callable
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -22,7 +18,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import xarray as xr
-from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import Request
@@ -30,12 +25,10 @@ from starlette.responses import Response
 
 import titans_core as tc
 from app import runs
-from app.exports import archive, columns, names, recipe, report, report_style, routes, signals, spans, svg
+from app.exports import archive, columns, names, report, report_style, routes, signals, spans, svg
 from app.exports.names import View
 from app.figures import aggregate
 from app.jobs import Job, Progress
-from app.samples import samples
-from titans_core.cli import main as titans
 from titans_core.record import save_trace
 
 ROOT = Path(__file__).parents[2]
@@ -51,14 +44,6 @@ def hostile(finish: Callable[..., Progress]) -> runs.Run:
     run = runs.engine().submit(Job("mag", ATTACK, TITLE))
     assert finish(run).state == "done"
     return opened(run)
-
-
-@pytest.fixture(scope="session")
-def sample_runs(finish: Callable[..., Progress]) -> list[runs.Run]:
-    sample = samples()[1]
-    started = [runs.engine().submit(Job(name, sample.text, sample.title)) for name in ("mac", "mag")]
-    assert {finish(run).state for run in started} == {"done"}
-    return [opened(run) for run in started]
 
 
 def opened(run: str) -> runs.Run:
@@ -356,73 +341,6 @@ def test_steps_of_a_scale_and_ticks() -> None:
     from plotly.colors import sequential
 
     assert list(report_style.CIVIDIS) == sequential.Cividis
-
-
-def test_python_makes_the_same_values(tmp_path: Path, sample_runs: list[runs.Run]) -> None:
-    for view in (View("surprise", None, 70), View("alpha", 2, None, (3, 5)), View("nll", None, 9)):
-        code = recipe.python(sample_runs, view)
-        out = tmp_path / f"{view.signal}.npz"
-        picked = ", ".join(f"{view.signal}_{name}" for name in ("mac", "mag"))
-        code += f"import numpy as np\nnp.savez({str(out)!r}, {picked})\n"
-        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        with np.load(out) as values:
-            for run, got in zip(sample_runs, values.values(), strict=True):
-                wanted = aggregate.column(run.ds, view.signal, view.layer)
-                np.testing.assert_array_equal(got, wanted)
-                if view.range is not None:
-                    assert str(wanted[slice(*view.range)]) in done.stdout
-                if view.token is not None:
-                    assert str(wanted[view.token]) in done.stdout.split("\n")
-
-
-def test_python_of_an_uploaded_text_reads_the_saved_file(tmp_path: Path, finish: Callable[..., Progress]) -> None:
-    text = "\ufeffa marked text,\r\nwith odd line ends\r and more."
-    run = runs.engine().submit(Job("mal", text, 'Notes "2".txt'))
-    assert finish(run).state == "done"
-    response, data = ask("text", f"run={run}")
-    assert response.headers["content-disposition"] == 'attachment; filename="notes-2.txt"'
-    (tmp_path / "notes-2.txt").write_bytes(data)
-    code = recipe.python([opened(run)], View("surprise", None, 0))
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == str(aggregate.column(opened(run).ds, "surprise")[0])
-
-
-def test_the_command_makes_the_same_runs(
-    tmp_path: Path, sample_runs: list[runs.Run], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lines = [line for line in recipe.command(sample_runs).split("\n") if line and not line.startswith("#")]
-    arguments = shlex.split(lines[0])
-    assert arguments[0] == "titans"
-    (tmp_path / "assets").symlink_to(ROOT / "assets")
-    monkeypatch.chdir(tmp_path)
-    result = CliRunner().invoke(titans, arguments[1:])
-    assert result.exit_code == 0, result.output
-    out = tmp_path / arguments[-1]
-    assert lines[1] == f"python -m app {arguments[-1]}"
-    for run, name in zip(sample_runs, ("mac", "mag"), strict=True):
-        xr.testing.assert_equal(tc.open_trace(out / f"{name}.zarr"), run.ds)
-
-
-def test_settings_and_own_checkpoints_are_part_of_the_recipe(traces: list[xr.Dataset]) -> None:
-    ds = traces[0].copy()
-    ds.attrs = {
-        **ds.attrs,
-        "a\n=1+1": 0,
-        "settings": json.dumps({"zero_reads": True, "freeze_writes": False}),
-        "checkpoint": "my; own",
-    }
-    own = runs.Run("b" * 32, "t", ds)
-    code = recipe.python([own, replace(own, id="c" * 32)], View("surprise", None, None))
-    assert (
-        'ds_my__own_2 = tc.trace(tc.load("PATH/TO/my; own", device="cpu"), text, settings=tc.Settings(zero_reads=True))'
-        in code
-    )
-    assert "\n=" not in b"".join(signals.csv(own)).decode()
-    compile(code, "recipe", "exec")
-    assert "--checkpoint 'PATH/TO/my; own'" in recipe.command([own])
-    assert "only Python can give" in recipe.command([own])
 
 
 def test_columns_of_heads_are_named(traces: list[xr.Dataset]) -> None:

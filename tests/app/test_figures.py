@@ -85,7 +85,10 @@ def test_timelines_of_a_span_have_its_lowest_and_highest(long: xr.Dataset, span:
         values = values[np.isfinite(values)]
         assert np.nanmin(drawn[0].y) == values.min(), row
         assert np.nanmax(drawn[-1].y) == values.max(), row
-        assert len(drawn[-1].x) <= aggregate.BINS + 1
+        assert len(drawn[-1].y) <= aggregate.BINS + 1
+        size = int(drawn[-1].dx)
+        assert drawn[-1].x0 == low + (size + 1) / 2, "the first bin begins where the axis does"
+        assert low + size * len(drawn[-1].y) >= high
     tops = [figure.layout[axis].range for axis in ("yaxis", "yaxis2", "yaxis3")]
     assert span is None or None not in tops, "zoomed figures keep the vertical scale of the whole text"
 
@@ -176,7 +179,7 @@ def test_timelines_draw_the_trace(traces: list[xr.Dataset]) -> None:
         for k, ds in enumerate(traces):
             line = figure.data[row * len(traces) + k]
             np.testing.assert_array_equal(line.y, aggregate.column(ds, name))
-            np.testing.assert_array_equal(line.x, np.arange(ds.sizes["token"]) + 1)
+            assert (line.x0, line.dx) == (1, 1), "tokens are counted from 1"
             assert line.line.color == LIGHT.variants[ds.attrs["checkpoint"]]
             assert line.type == "scatter"
     titles = [note.text for note in figure.layout.annotations]
@@ -188,11 +191,11 @@ def test_timelines_draw_the_trace(traces: list[xr.Dataset]) -> None:
 def test_timelines_say_what_they_left_out(traces: list[xr.Dataset]) -> None:
     figure = timelines.timelines(traces[:1], DARK, wanted=20)
     low, high = figure.data[:2]
-    assert len(high.x) <= 21
+    assert len(high.y) <= 21
     assert (min(low.y), max(high.y)) == tuple(f(aggregate.column(traces[0], "surprise")) for f in (np.min, np.max))
     count = traces[0].sizes["token"]
     assert f"showing all {count:,} tokens" in timelines.note(traces[:1], None)
-    assert f"showing {2 * len(high.x) - 1} of {count}" in timelines.note(traces[:1], None, wanted=20)
+    assert f"showing {2 * len(high.y) - 1} of {count}" in timelines.note(traces[:1], None, wanted=20)
     assert "3 layers" in timelines.note(traces, None)
     assert "layer 2" in timelines.note(traces, 1)
 
@@ -215,6 +218,20 @@ def test_a_start_from_an_empty_memory_does_not_flatten_the_rest(traces: list[xr.
     whole = started(traces[0], 128)  # too short a text to leave anything out
     assert timelines.timelines([whole], LIGHT).layout.yaxis.range is None
     assert "above the scale" not in timelines.note([whole], None)
+
+
+def test_a_known_scale_is_not_read_again(long: xr.Dataset) -> None:
+    spans: list[object] = []
+
+    def read(*of: object, **how: object) -> object:
+        spans.append(how.get("span"))
+        return bins(*of, **how)  # type: ignore[arg-type]
+
+    span, plain = (50_000, 50_900), timelines.timelines([long], LIGHT, span=(50_000, 50_900))
+    known = {name: timelines.reach([long], name, None) for name in timelines.ROWS}
+    figure = timelines.timelines([long], LIGHT, span=span, read=read, reached=known.__getitem__)
+    assert spans == [span] * 3
+    assert figure.layout == plain.layout
 
 
 def test_what_is_selected_is_marked_in_every_row(traces: list[xr.Dataset]) -> None:

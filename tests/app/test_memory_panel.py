@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+import streamlit as st
 import xarray as xr
 from streamlit.testing.v1 import AppTest
 
 from app import runs
-from app.figures import memory, memory_path, memory_words, scrubber
-from app.theme import DARK, LIGHT
+from app.figures import memory, memory_path, memory_words
+from app.theme import DARK, LIGHT, number
 from app.views import parts
 from titans_core import moments
 from titans_core.moments import effective_rank, path
@@ -92,17 +93,40 @@ def test_each_moment_is_a_frame_that_says_what_changes(traces: list[xr.Dataset],
             values = singular[head, taken]
             np.testing.assert_array_equal(drawn.y, np.where(values > 0, values, np.nan))
             assert memory_path.moment_words(int(one["tokens"][taken])) in drawn.hovertemplate
-    assert [step.args[0] for step in figure.layout.sliders[0].steps] == [(frame.name,) for frame in figure.frames]
-    assert figure.layout.sliders[0].active == len(figure.frames) - 1
+        assert ring.meta == {"moment": moment}
+    assert figure.data[1].meta == memory_path.POINTS
+    assert figure.data[2].meta == {"moment": len(figure.frames) - 1}
 
 
-def test_nothing_plays_by_itself_and_no_step_is_hurried(traces: list[xr.Dataset], found: list[xr.Dataset]) -> None:
-    buttons = memory_path.scrub(traces[0], found[0], 0, LIGHT, "#c4692a").layout.updatemenus[0].buttons
-    play, pause = buttons
-    assert play.args[0] is None
-    assert play.args[1]["frame"]["duration"] == scrubber.STEP >= 150
-    assert play.args[1]["transition"]["duration"] == 0
-    assert pause.args[0] == (None,)
+def test_the_page_shows_a_moment_by_a_button_that_is_not_seen(
+    traces: list[xr.Dataset], found: list[xr.Dataset]
+) -> None:
+    figure = memory_path.scrub(traces[0], found[0], 0, LIGHT, "#c4692a")
+    assert not figure.layout.sliders, "plotly's own cannot be moved by keys"
+    menu = figure.layout.updatemenus[0]
+    (button,) = menu.buttons
+    assert button.args[0] == (str(found[0].sizes["moment"] - 1),)
+    assert button.args[1]["frame"]["duration"] == button.args[1]["transition"]["duration"] == 0, "nothing moves"
+    assert {menu.bgcolor, menu.bordercolor, menu.font.color} == {"rgba(0,0,0,0)"}
+    assert not button.label.strip()
+
+
+def test_the_facts_of_a_moment_are_what_was_recorded(found: list[xr.Dataset]) -> None:
+    one, layer = found[2], 1
+    ranks = effective_rank(one["singular"].values[layer])
+    listed = memory_words.facts(one, layer)
+    assert len(listed) == len(memory_words.names(one)) == one.sizes["moment"]
+    for moment, line in enumerate(listed):
+        assert f"size {number(float(one['size'].values[layer, moment]))}" in line
+        moved = f"{number(float(one['moved'].values[layer, moment]))} since the moment before"
+        assert (moved in line) == (moment > 0)
+        assert "from the start" not in line, "it starts empty, so that would be the size"
+        taken = memory_path.measured(one["singular"].values[layer], moment)
+        assert "effective rank of the heads " + ", ".join(f"{rank:.1f}" for rank in ranks[:, taken]) in line
+        assert (f"taken {memory_words.names(one)[taken]}" in line) == (taken != moment)
+    assert any("taken" in line for line in listed), "not every moment has a spectrum"
+    later = one.assign(size=one["size"] + 1)
+    assert f"{number(float(one['drift'].values[layer, -1]))} from the start" in memory_words.facts(later, layer)[-1]
 
 
 def test_text_around_a_moment_is_text(traces: list[xr.Dataset]) -> None:
@@ -125,6 +149,7 @@ def test_what_is_not_finite_is_left_out(traces: list[xr.Dataset], found: list[xr
     memory.over_time(broken, LIGHT, "#c4692a").to_json()
     assert "–" in memory.summary(broken)
     assert "–" in memory_words.summary(broken, 0)
+    assert all("–" in line for line in memory_words.facts(broken, 0))
 
 
 def test_words_and_tables(found: list[xr.Dataset]) -> None:
@@ -145,11 +170,11 @@ def test_words_and_tables(found: list[xr.Dataset]) -> None:
 def page() -> None:
     import streamlit as st
 
-    from app import runs, state
+    from app import runs
     from app.views.memory import memory_over_time
 
     shown = [runs.opened(run) for run in st.session_state["ids"]]
-    memory_over_time([run for run in shown if run is not None], state.look(["surprise"], 3, 10))
+    memory_over_time([run for run in shown if run is not None])
 
 
 def open_page(ids: list[str]) -> AppTest:
@@ -163,7 +188,8 @@ def test_the_panel_of_one_and_of_several_runs(finished: dict[str, str]) -> None:
     assert not at.exception
     assert "MAL" in at.markdown[0].value
     assert len(at.get("plotly_chart")) == 2
-    assert "memory" not in parts.ALL, "what is looked at elsewhere does not draw it again"
+    (slider,) = at.get("bidi_component")
+    assert "scrub" in slider.proto.component_name
     at = open_page(list(finished.values()))
     assert not at.exception
     assert len(at.get("plotly_chart")) == 2
@@ -177,3 +203,26 @@ def test_a_run_without_them_says_so(finished: dict[str, str], monkeypatch: pytes
     at = open_page([finished["mag"]])
     assert not at.exception
     assert any("stored without its memory at moments" in caption.value for caption in at.caption)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "again"),
+    [({"token": 3}, False), ({"signal": "momentum"}, False), ({"layer": 1}, True), ({"theme": "dark"}, True)],
+)
+def test_it_is_drawn_again_only_for_what_it_shows(
+    chosen: dict[str, object], again: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[str] = []
+    monkeypatch.setattr("streamlit.session_state", {"layer": None, "theme": "light"})
+    monkeypatch.setattr("streamlit.rerun", drawn.extend)
+    parts.then_draw(lambda: st.session_state.update(chosen), "side")()
+    assert drawn[0] == "side"
+    assert set(drawn) == {*parts.ALL, *(["memory"] if again else [])}
+
+
+def test_the_layer_that_is_looked_at_is_the_first_choice(finished: dict[str, str]) -> None:
+    at = AppTest.from_function(page, default_timeout=60)
+    at.session_state["ids"], at.session_state["layer"] = [finished["mal"]], 2
+    assert at.run().segmented_control[0].value == 2
+    at.session_state["layer"] = 1
+    assert at.run().segmented_control[0].value == 1

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 import struct
 from typing import Any
@@ -15,8 +16,9 @@ from app.components import blob, text_heatmap
 from app.figures import aggregate
 
 
-def ask(endpoint: Any, query: str) -> Response:
-    return endpoint(Request({"type": "http", "method": "GET", "headers": [], "query_string": query.encode()}))
+def ask(endpoint: Any, query: str, **headers: str) -> Response:
+    named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    return endpoint(Request({"type": "http", "method": "GET", "headers": named, "query_string": query.encode()}))
 
 
 def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -43,6 +45,15 @@ def test_text_spans_count_as_javascript_does(finished: dict[str, str], traces: l
     for low, high, a, b in zip(start, end, ds.start.values, ds.end.values, strict=True):
         assert units[2 * low : 2 * high].decode("utf-16-le") == ds.attrs["text"][a:b]
     assert [header["pieces"][str(i)] for i in sections["id"]] == list(ds.piece.values)
+
+
+def test_a_text_is_compressed_for_browsers_that_can_read_that(finished: dict[str, str]) -> None:
+    plain = ask(routes.text, f"run={finished['mac']}")
+    packed = ask(routes.text, f"run={finished['mac']}", accept_encoding="gzip, deflate, br")
+    assert (plain.headers["content-encoding"], packed.headers["content-encoding"]) == ("identity", "gzip")
+    assert gzip.decompress(packed.body) == plain.body
+    assert int(packed.headers["content-length"]) == len(packed.body) < len(plain.body)
+    assert plain.headers["vary"] == packed.headers["vary"] == "Accept-Encoding"
 
 
 def test_values_are_the_trace_with_one_scale(finished: dict[str, str], traces: list[xr.Dataset]) -> None:

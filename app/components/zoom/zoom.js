@@ -1,6 +1,5 @@
 // Streamlit's charts tell Python nothing of a zoom, and of clicks only those on points: so plotly itself is asked.
 
-const QUIET = 20; // ms without a further change before a zoom is told: plotly tells a drag once, at its end
 const TWICE = 260; // ms in which a second click makes a double click
 
 class Bridge {
@@ -10,11 +9,23 @@ class Bridge {
     this.watch = setInterval(() => this.look(), 150);
   }
 
+  // The server holds back the layer map and all else until it hears that the first chart is drawn.
+  tellDrawn() {
+    if (!this.root.isConnected) return;
+    const chart = `.st-key-${this.data.charts[0]} .js-plotly-plot`;
+    if (document.querySelector(`${chart} .scatterlayer .trace path`)) {
+      const address = new URL(`titanscope/drawn?run=${this.data.run}&part=timelines`, document.baseURI);
+      fetch(address).catch(() => {});
+    } else requestAnimationFrame(() => this.tellDrawn());
+  }
+
   update(data, send) {
+    const isFirst = !this.data;
     this.data = data;
     this.send = send;
     this.look();
     this.address();
+    if (isFirst) requestAnimationFrame(() => this.tellDrawn());
   }
 
   // Streamlit may put a new figure in the place of the old one.
@@ -47,7 +58,7 @@ class Bridge {
 
   tell(act) {
     clearTimeout(this.telling);
-    this.telling = setTimeout(act, QUIET);
+    this.telling = setTimeout(act); // of several in one go the last; plotly tells a drag once, at its end
   }
 
   whole() {
