@@ -21,6 +21,15 @@ def open_page(browser: Browser, address: str, theme: str, width: int, height: in
     return page
 
 
+def below(page: Page, panel: str, path: Path) -> None:
+    """One panel of the lower page, alone."""
+    box = page.locator(f".st-key-{panel}")
+    page.set_viewport_size({"width": 1280, "height": 3200})  # tall enough to hold the panel whole
+    box.scroll_into_view_if_needed()
+    page.wait_for_timeout(3000)
+    box.screenshot(path=path)
+
+
 def main(address: str) -> None:
     FOLDER.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
@@ -37,7 +46,10 @@ def main(address: str) -> None:
                 page.wait_for_function("document.body.innerText.includes('MAL, memory as layer')", timeout=90_000)
                 page.wait_for_timeout(4000)
                 page.screenshot(path=FOLDER / "three-memories.png")
-        open_page(browser, address, "light", 390, 844).screenshot(path=FOLDER / "explore-phone.png")
+            else:
+                below(page, "panel_memory", FOLDER / "memory-over-time.png")
+            phone = open_page(browser, address, theme, 390, 844)
+            phone.screenshot(path=FOLDER / f"phone-{theme}.png")
 
 
 if __name__ == "__main__":
