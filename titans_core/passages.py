@@ -42,7 +42,8 @@ def passages(
         taken[max(0, place - 3 * width) : place + 3 * width] = True
         peak = int(place + np.argmax(known[place : place + width]))
         low, high = _words(text, int(start[place]), int(end[place + width - 1]))
-        before, after = text[max(0, low - CONTEXT) : low], text[high : high + CONTEXT]
+        first, last = _words(text, max(0, low - CONTEXT), min(len(text), high + CONTEXT))
+        before, after = text[min(first, low) : low], text[high : max(last, high)]
         mean = float(means[place])
         found.append(Passage(peak, mean, _one_line(before), _one_line(text[low:high]), _one_line(after)))
     return found

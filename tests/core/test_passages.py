@@ -26,7 +26,10 @@ def test_the_core_is_in_the_text_with_what_stands_around_it() -> None:
     values[50] = 1
     (found,) = passages(values, START, END, TEXT, count=3)[:1]
     assert "word050" in found.core
-    assert found.before + found.core + found.after in TEXT
+    around = found.before + found.core + found.after
+    assert around in TEXT
+    assert len(around) > len(found.core) + 16
+    assert set(around.split()) <= set(TEXT.split()), "it begins and ends with whole words"
 
 
 def test_undefined_and_short_texts() -> None:
