@@ -124,11 +124,11 @@ def _join(parts: list[Tensor], dim: int) -> Tensor:
 
 
 def _first_theta(eta_max: float, writes_from: float) -> float:
-    """The bias by which a lone write, its momentum run out, takes away 0.28 of the error."""
+    """The bias by which a lone write, its momentum run out, takes away 0.28 of the error, or as much as it may."""
     if eta_max in (0, 1):
         return -1.5
     carry = 0.269
-    open_ = 0.139 * (1 - eta_max * carry) / ((1 - eta_max) * (1 - carry))
+    open_ = min(0.9, 0.139 * (1 - eta_max * carry) / ((1 - eta_max) * (1 - carry)))
     chance = writes_from + (1 - writes_from) * open_
     return math.log(chance / (1 - chance))
 

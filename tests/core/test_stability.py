@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from titans_core.config import ModelConfig
 from titans_core.layers.memory import Gates, MemoryLayer
 from titans_core.memory.scan import memory_scan
+from titans_core.model import Model
 
 TOKENS, HEADS, WIDTH, ROWS = 600, 2, 4, 64
 
@@ -67,3 +68,12 @@ def test_a_write_bounded_by_its_own_token_alone_can_be_carried_too_far(
 ) -> None:
     gates = extreme_gates(tiny_config("mag", chunk=1, eta_max=1.0), seed=0)
     assert largest(gates, keys(same=True), 1.0) > 1e6
+
+
+@pytest.mark.parametrize(("eta_max", "taken"), [(0.1, 0.279), (0.5, 0.279), (0.75, 0.279), (0.9, 0.174), (0.99, 0.018)])
+def test_a_new_memory_writes_as_much_as_the_bound_lets_it(
+    tiny_config: Callable[..., ModelConfig], eta_max: float, taken: float
+) -> None:
+    layer = Model(tiny_config("mag", chunk=1, writes_from=0.05, eta_max=eta_max)).blocks[0].memory
+    theta, eta, _ = layer.gate(torch.zeros(1, 1, layer.dim))
+    torch.testing.assert_close(2 * theta / (1 - eta), torch.full_like(theta, taken), rtol=2e-2, atol=0)
