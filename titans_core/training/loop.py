@@ -30,7 +30,7 @@ from titans_core.training.step import TrainStep
 LOOK = 20  # steps between looks at the loss: each look waits for the GPU
 SAVE = 60.0  # seconds
 COMPILE_FROM = 1200  # steps of a stage: compiling takes as long as it saves on about so many
-COMPILE_MAC_FROM = 600  # of its many small segments it saves more
+COMPILE_MAC_FROM = 300  # of its many small segments it saves more
 
 
 class Training:
