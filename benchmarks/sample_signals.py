@@ -12,8 +12,8 @@ import numpy as np
 import xarray as xr
 
 import titans_core as tc
-from titans_core.config import Settings
 from titans_core.model import Model
+from titans_core.settings import Settings
 from titans_core.signals import sum_layers
 
 SAMPLES = Path(__file__).parents[1] / "assets/samples"

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 import titans_core as tc
-from titans_core.config import Settings
 from titans_core.corpus import training_stream
 from titans_core.evaluation.answering import score
+from titans_core.settings import Settings
 from titans_core.tasks import Prose, TaskSource
 
 TEXTS = {2048: 64, 8192: 32, 16_384: 32, 65_536: 16, 262_144: 8}

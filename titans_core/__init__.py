@@ -14,22 +14,24 @@ if TYPE_CHECKING:
     from titans_core import memory as memory
     from titans_core.checkpoint import load as load
     from titans_core.config import ModelConfig as ModelConfig
-    from titans_core.config import Settings as Settings
+    from titans_core.interventions import intervene as intervene
     from titans_core.record import open_trace as open_trace
+    from titans_core.settings import Settings as Settings
     from titans_core.tracing import run as run
     from titans_core.tracing import trace as trace
 
 _HOMES = {
     "load": "checkpoint",
     "ModelConfig": "config",
-    "Settings": "config",
+    "Settings": "settings",
     "open_trace": "record",
     "run": "tracing",
     "trace": "tracing",
+    "intervene": "interventions",
 }
 _MODULES = ("memory",)
 
-__all__ = ["ModelConfig", "Settings", "checkpoints", "load", "memory", "open_trace", "run", "trace"]
+__all__ = ["ModelConfig", "Settings", "checkpoints", "intervene", "load", "memory", "open_trace", "run", "trace"]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -17,14 +18,17 @@ from tqdm import tqdm
 from titans_core.assets import checkpoint_names
 from titans_core.documents import check_text, read_text
 from titans_core.errors import CheckpointError, StoreError, TitansError
+from titans_core.interventions import HELP, intervene
 from titans_core.outputs import output_folder
 from titans_core.passages import inside_segments, passages
 from titans_core.signals import sum_layers
 
-# commands whose modules need torch, which takes seconds to load: only when they are called
+# commands whose modules take long to load, most of them with torch: only when they are called
 _LAZY = {
     "train": ("titans_core.training.command", "train_command"),
     "eval": ("titans_core.evaluation.command", "eval_command"),
+    "compare": ("titans_core.compare_command", "compare_command"),
+    "memory": ("titans_core.memory_command", "memory_command"),
 }
 
 
@@ -65,8 +69,28 @@ def main() -> None:
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda")
 @click.option("--heads", is_flag=True, help="Keep every head apart.")
-def trace(file: Path, names: tuple[str, ...], out: Path, device: str, heads: bool) -> None:
-    """Run FILE (text, UTF-8) through one or more memories and store what they did with every token."""
+@click.option("--save-memory", type=click.Path(path_type=Path), help="New file for the memory after the text.")
+@click.option(
+    "--from-memory",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Begin with such a memory.",
+)
+@click.option("--set", "changes", multiple=True, metavar="CHANGE", help=f"Change the memory: {HELP}. Repeatable.")
+def trace(
+    file: Path,
+    names: tuple[str, ...],
+    out: Path,
+    device: str,
+    heads: bool,
+    save_memory: Path | None,
+    from_memory: Path | None,
+    changes: tuple[str, ...],
+) -> None:
+    """Run FILE (text, UTF-8) through one or more memories and store what they did with every token.
+
+    Layers and tokens of a CHANGE count from 0.
+    """
+    settings = intervene(*changes)
     # torch takes seconds to load: only once the file is known to be good
     text = read_text(file.read_bytes())
     for notice in check_text(text):
@@ -74,20 +98,32 @@ def trace(file: Path, names: tuple[str, ...], out: Path, device: str, heads: boo
     chosen = list(dict.fromkeys(names or checkpoint_names()))
     if not chosen:
         raise CheckpointError("this installation ships no checkpoints; give the folder of one with --checkpoint")
+    if len(chosen) > 1 and (save_memory or from_memory):
+        raise click.UsageError("a memory is of one checkpoint; name it with --checkpoint")
     stores = _stores(chosen, out)
     click.get_current_context().with_resource(output_folder(out.parent if out.suffix == ".zarr" else out))
     _refuse_taken(stores)
     import torch  # noqa: PLC0415
 
+    from titans_core import snapshot  # noqa: PLC0415
     from titans_core.checkpoint import load  # noqa: PLC0415
-    from titans_core.tracing import trace as run_trace  # noqa: PLC0415
+    from titans_core.tracing import trace_on  # noqa: PLC0415
 
     torch.set_num_threads(1)  # these matrices are small: a second thread gains little and costs much on a busy machine
     models = [load(name, device) for name in chosen]  # all of them before the first run: a bad name costs nothing
+    state = snapshot.begin(models[0], snapshot.load(from_memory)) if from_memory else None
+    if save_memory:
+        snapshot.check_free(models[0], save_memory)
+    how: dict[str, Any] = {"settings": settings, "state": state, "heads": heads}
     for model, store in zip(models, stores, strict=True):
         with tqdm(unit=" tokens", desc=model.name, file=sys.stderr) as bar:
-            dataset = run_trace(model, text, store=store, heads=heads, progress=bar_progress(bar))
+            dataset, after = trace_on(model, text, store=store, progress=bar_progress(bar), **how)
         click.echo(summary(dataset, store))
+        if save_memory and "diverged" in dataset.attrs:
+            click.echo("  the memory diverged, so it was not kept")
+        elif save_memory:
+            snapshot.save(snapshot.take(model, after, text_sha256=dataset.attrs["text_sha256"]), save_memory)
+            click.echo(f"  memory after {dataset.sizes['token']:,} tokens -> {save_memory}")
 
 
 def bar_progress(bar: tqdm) -> Callable[[int, int], None]:
@@ -124,11 +160,16 @@ def summary(dataset: xr.Dataset, store: Path, count: int = 5) -> str:
     """What a person wants to know of a trace, in a few lines: facts, and the passages that moved the memory most."""
     attrs = dataset.attrs
     tokens = dataset.sizes["token"]
-    bits = float(np.nansum(dataset["nll"].values)) / max(1, len(attrs["text"].encode()))
+    known = int(np.flatnonzero(np.isfinite(dataset["nll"].values)).max(initial=0))  # the last token that was read
+    read = attrs["text"][: int(dataset["end"].values[known])] if "diverged" in attrs else attrs["text"]
+    bits = float(np.nansum(dataset["nll"].values)) / max(1, len(read.encode()))
     lines = [
         f"{attrs['checkpoint']}: {tokens:,} tokens in {attrs['seconds']:.2f} s on {attrs['device']}, "
         f"{bits:.2f} bits per byte -> {store}"
     ]
+    if "diverged" in attrs:
+        lost = json.loads(attrs["diverged"])
+        lines.append(f"  diverged at token {lost['token']:,}, layer {lost['layer']} first: nothing after it is known")
     if "surprise" not in dataset:
         return "\n".join([*lines, "  a model without memory: surprisal and entropy only"])
     surprise = dataset["surprise"].values

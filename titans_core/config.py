@@ -1,4 +1,4 @@
-"""Frozen settings: what a model is (ModelConfig) and how a run treats it (Settings)."""
+"""What a model is: its frozen shape. (How a run treats it is in settings.py.)"""
 
 from __future__ import annotations
 
@@ -78,7 +78,13 @@ class ModelConfig:
     @property
     def unit(self) -> int:
         """Tokens that are computed together: a run may be split only at multiples of this."""
-        return {"mac": self.window, "transformer": 1, "lightning": 1}.get(self.variant, self.chunk)
+        return self.unit_at(self.chunk)
+
+    def unit_at(self, chunk: int) -> int:
+        """`unit` of a run at another update chunk. Raises ConfigError where it does not divide mac's segments."""
+        if self.variant == "mac" and self.window % chunk:
+            raise ConfigError(f"chunk {chunk} must divide the segments of this mac, {self.window} tokens")
+        return {"mac": self.window, "transformer": 1, "lightning": 1}.get(self.variant, chunk)
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -93,19 +99,3 @@ class ModelConfig:
     @property
     def digest(self) -> str:
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """How a run treats the model.
-
-    zero_reads: the memory still writes, but everything read from it is replaced by zero: the control
-    that shows what the memory is worth.
-    freeze_writes: the memory is never written: neither pushed nor decayed.
-    """
-
-    zero_reads: bool = False
-    freeze_writes: bool = False
-
-    def to_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)

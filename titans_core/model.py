@@ -15,13 +15,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from titans_core.config import ModelConfig, Settings
+from titans_core.config import ModelConfig
 from titans_core.errors import ConfigError
 from titans_core.layers.memory import MemoryLayer
+from titans_core.layers.step import Step
 from titans_core.memory.types import Wanted
+from titans_core.settings import Settings
 from titans_core.tokenizer import Tokenizer
 from titans_core.variants import build_block
-from titans_core.variants.block import Signals, Step
+from titans_core.variants.block import Signals
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class ModelState:
     pending: Tensor  # (B, fewer than unit): ids of the tokens after `position`
     logits: Tensor | None  # (B, V) after the last token, None before the first
     model: str  # digest of the config it belongs to
+    now: tuple[Any, ...]  # the layers after the last token, the pending ones too
+    origin: str | None = None  # JSON: of which memory the stream began, where not of an empty one
 
 
 class Output(NamedTuple):
@@ -71,7 +75,7 @@ class Model(nn.Module):
         """The state before the first token."""
         pending = torch.empty(batch, 0, dtype=torch.long, device=self.device)
         layers = tuple(block.start(batch) for block in self.blocks)  # type: ignore[operator]
-        return ModelState(0, layers, pending, None, self.config.digest)
+        return ModelState(0, layers, pending, None, self.config.digest, layers)
 
     def forward(
         self,
@@ -92,27 +96,38 @@ class Model(nn.Module):
         if state.pending.shape[0] != ids.shape[0]:
             raise ConfigError(f"the state holds {state.pending.shape[0]} texts, but ids hold {ids.shape[0]}")
         settings = Settings() if settings is None else settings
+        unit = self._unit(settings, state)
         known = state.pending.shape[1]
         ids = torch.cat((state.pending, ids), 1)
-        whole = ids.shape[1] - ids.shape[1] % self.config.unit
+        whole = ids.shape[1] - ids.shape[1] % unit
         parts, position, layers = [], state.position, state.layers
         if whole:
             logits, layers, named = self._through(ids[:, :whole], layers, Step(position, settings, signals))
             parts.append((logits, named))
             position += whole
+        now = layers
         if whole < ids.shape[1]:
-            logits, _, named = self._through(ids[:, whole:], layers, Step(position, settings, signals))
+            logits, now, named = self._through(ids[:, whole:], layers, Step(position, settings, signals))
             parts.append((logits, named))
         logits = _join([p[0] for p in parts], 1)[:, known:]
         named = {name: _join([p[1][name] for p in parts], 3)[..., known:] for name in parts[0][1]}
-        state = ModelState(position, layers, ids[:, whole:], logits[:, -1], state.model)
+        state = ModelState(position, layers, ids[:, whole:], logits[:, -1], state.model, now, state.origin)
         return Output(logits, state, named if signals else None)
+
+    def _unit(self, settings: Settings, state: ModelState) -> int:
+        """Raises ConfigError for an update chunk that does not fit the model or the state."""
+        if settings.chunk is None:
+            return self.config.unit
+        unit = self.config.unit_at(settings.chunk)
+        if state.position % unit:
+            raise ConfigError(f"the state holds {state.position} tokens, no multiple of chunk {settings.chunk}")
+        return unit
 
     def _through(self, ids: Tensor, layers: tuple[Any, ...], step: Step) -> tuple[Tensor, tuple[Any, ...], Signals]:
         x = F.rms_norm(self.embed(ids), (self.config.dim,))
         after, named = [], []
-        for block, before in zip(self.blocks, layers, strict=True):
-            x, layer, signals = block(x, before, step)
+        for place, (block, before) in enumerate(zip(self.blocks, layers, strict=True)):
+            x, layer, signals = block(x, before, step._replace(layer=place))
             after.append(layer)
             named.append(signals)
         logits = F.linear(self.norm(x), self.embed.weight)

@@ -7,7 +7,7 @@ import json
 import math
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -18,16 +18,13 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from titans_core.config import Settings
 from titans_core.documents import check_text
 from titans_core.model import Model, ModelState
 from titans_core.moments.collect import Collector
 from titans_core.record import Recording
+from titans_core.settings import Settings
 from titans_core.signals import SIGNALS, Arrays, by_head, sum_heads
-
-SLAB = (
-    512  # tokens computed at once, a multiple of every unit: memory does not grow with the text, and a cancel is quick
-)
+from titans_core.slabs import Slab, stream
 
 
 class Recorder(Protocol):
@@ -45,14 +42,6 @@ class Run(NamedTuple):
     trace: xr.Dataset
 
 
-class _Slab(NamedTuple):
-    span: tuple[int, int]
-    logits: Tensor  # (t, V)
-    before: Tensor | None  # (V,): the prediction of the slab's first token
-    state: ModelState
-    signals: dict[str, Tensor]  # name -> (layers, H, t)
-
-
 def run(
     model: Model,
     text: str,
@@ -65,7 +54,7 @@ def run(
 
     For long texts use `trace`. Raises TextError for a text without anything to read.
     """
-    kept: list[_Slab] = []
+    kept: list[Slab] = []
     dataset = _record(model, text, settings, state, None, False, None, recorder, kept.append)
     return Run(torch.cat([slab.logits for slab in kept]), kept[-1].state, dataset)
 
@@ -86,9 +75,31 @@ def trace(
     `titans_core.moments.moments` of it gives the memory itself at up to 64 moments.
     store: a new folder to stream to (Zarr); the Dataset is then read from it when used.
     progress(done, total) is called as tokens are done and may raise to cancel: nothing is left behind.
+    Where a memory stops being finite the run ends: the values of the rest are NaN, and the attribute "diverged" says at
+    which token and in which layer first.
     Raises TextError for a text without anything to read and StoreError for a store that exists or cannot be written.
     """
-    return _record(model, text, settings, state, None if store is None else Path(store), heads, progress, None, None)
+    return trace_on(model, text, settings=settings, state=state, store=store, heads=heads, progress=progress)[0]
+
+
+def trace_on(
+    model: Model,
+    text: str,
+    *,
+    settings: Settings | None = None,
+    state: ModelState | None = None,
+    store: str | Path | None = None,
+    heads: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[xr.Dataset, ModelState]:
+    """As `trace`, and the state after the last token, whose memory `titans_core.snapshot` keeps."""
+    last: list[ModelState] = []
+
+    def keep(slab: Slab) -> None:
+        last[:] = [slab.state]
+
+    target = None if store is None else Path(store)
+    return _record(model, text, settings, state, target, heads, progress, None, keep), last[0]
 
 
 def _record(
@@ -100,17 +111,21 @@ def _record(
     heads: bool,
     progress: Callable[[int, int], None] | None,
     recorder: Recorder | None,
-    keep: Callable[[_Slab], None] | None,
+    keep: Callable[[Slab], None] | None,
 ) -> xr.Dataset:
     begun = time.monotonic()
     check_text(text)
     settings = Settings() if settings is None else settings
     encoding = model.tokenizer.encode(text)
     total = len(encoding.ids)
+    first = 0 if state is None else state.position + state.pending.shape[1]
+    settings.check(model.config.layers, first, first + total)
     recording = Recording(encoding.ids, encoding.start, encoding.end, model.tokenizer.pieces, text, store)
-    collector = Collector(model, total, 0 if state is None else state.position + state.pending.shape[1])
+    collector = Collector(model, total, first)
+    lost = None
     try:
-        for slab in _stream(model, encoding.ids, settings, state, collector):
+        for slab in stream(model, encoding.ids, settings, state, collector):
+            lost = lost or slab.lost
             recording.add(_arrays(slab, encoding.ids, heads))
             _tell(recorder, slab)
             if keep is not None:
@@ -118,28 +133,18 @@ def _record(
             if progress is not None:
                 progress(slab.span[1], total)
         found = collector.dataset()
-        return recording.finish(_attributes(model, text, settings, time.monotonic() - begun), found)
+        attributes = _attributes(model, text, settings, time.monotonic() - begun)
+        if slab.state.origin is not None:
+            attributes["memory_from"] = slab.state.origin
+        if lost is not None:
+            attributes["diverged"] = json.dumps(lost._asdict())
+        return recording.finish(attributes, found)
     except BaseException:
         recording.abandon()
         raise
 
 
-def _stream(
-    model: Model, ids: np.ndarray, settings: Settings, state: ModelState | None, collector: Collector
-) -> Iterator[_Slab]:
-    tokens = torch.from_numpy(ids.astype(np.int64)).to(model.device)[None]
-    for start in range(0, len(ids), SLAB):
-        stop = min(len(ids), start + SLAB)
-        before = None if state is None or state.logits is None else state.logits[0]
-        with torch.inference_mode(), collector.watching(0 if state is None else state.position):
-            logits, state, signals = model(tokens[:, start:stop], state, settings=settings, signals=True)
-        assert signals is not None  # noqa: S101 (asked for)
-        if signals:
-            signals["momentary"] = signals["theta"] * signals["surprise"]
-        yield _Slab((start, stop), logits[0], before, state, {name: value[:, 0] for name, value in signals.items()})
-
-
-def _arrays(slab: _Slab, ids: np.ndarray, heads: bool) -> Arrays:
+def _arrays(slab: Slab, ids: np.ndarray, heads: bool) -> Arrays:
     named = {name: value.float().cpu().numpy() for name, value in slab.signals.items()}
     if named:
         named = {name: named[name] for name in SIGNALS if name in named}
@@ -147,7 +152,7 @@ def _arrays(slab: _Slab, ids: np.ndarray, heads: bool) -> Arrays:
     return {**named, **_predictions(slab, ids)}
 
 
-def _predictions(slab: _Slab, ids: np.ndarray) -> Arrays:
+def _predictions(slab: Slab, ids: np.ndarray) -> Arrays:
     """nll[t] = -log2 p(token t given those before it) and the entropy of that distribution, in bits."""
     with torch.inference_mode():
         first = torch.full_like(slab.logits[:1], math.nan) if slab.before is None else slab.before[None]
@@ -158,7 +163,7 @@ def _predictions(slab: _Slab, ids: np.ndarray) -> Arrays:
     return {"nll": nll.cpu().numpy(), "entropy": entropy.cpu().numpy()}
 
 
-def _tell(recorder: Recorder | None, slab: _Slab) -> None:
+def _tell(recorder: Recorder | None, slab: Slab) -> None:
     if recorder is None or not slab.signals:
         return
     layers = next(iter(slab.signals.values())).shape[0]

@@ -9,9 +9,9 @@ import xarray as xr
 
 import titans_core as tc
 from titans_core.assets import ROOT
-from titans_core.config import Settings
 from titans_core.errors import ConfigError
 from titans_core.probes.sanity import MIN_TOKENS
+from titans_core.settings import Settings
 
 LIMIT = 20_000  # tokens from the start of a text that are read, three times
 
@@ -37,7 +37,7 @@ def settings(ds: xr.Dataset) -> Settings:
     """How the run of this trace treated its model. Raises ConfigError for what this version does not know."""
     stored = str(ds.attrs["settings"])
     try:
-        return Settings(**json.loads(stored))
+        return Settings.from_dict(json.loads(stored))
     except (TypeError, ValueError) as error:
         raise ConfigError(f"the run had settings that this version does not know: {stored[:80]}") from error
 

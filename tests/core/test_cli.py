@@ -94,12 +94,12 @@ def test_a_wrong_name_or_a_taken_store_costs_nothing(tmp_path: Path) -> None:
     assert "give a folder" in several.output
 
 
-def test_commands_that_need_torch_are_listed_and_loaded_when_called() -> None:
+def test_commands_that_take_long_to_load_are_listed_and_loaded_when_called() -> None:
     listed = run("--help")
     assert listed.exit_code == 0
     commands = re.findall(r"^  (\w+)  ", listed.output.partition("Commands:")[2], re.MULTILINE)
-    assert commands == ["eval", "trace", "train"]
-    for command, option in (("train", "--resume"), ("eval", "--out")):
+    assert commands == ["compare", "eval", "memory", "trace", "train"]
+    for command, option in (("train", "--resume"), ("eval", "--out"), ("compare", "--signal"), ("memory", "OTHER")):
         shown = run(command, "--help")
         assert shown.exit_code == 0
         assert option in shown.output

@@ -3,8 +3,9 @@ import json
 
 import pytest
 
-from titans_core.config import LARGEST, VARIANTS, ModelConfig, Settings
+from titans_core.config import LARGEST, VARIANTS, ModelConfig
 from titans_core.errors import ConfigError, TitansError
+from titans_core.settings import Settings
 
 FLOORS = ["writes_from", "forgets_from"]
 SWITCHES = ["momentum", "forgetting"]

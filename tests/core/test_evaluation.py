@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from titans_core.config import VARIANTS, ModelConfig, Settings
+from titans_core.config import VARIANTS, ModelConfig
 from titans_core.errors import ConfigError
 from titans_core.evaluation.answering import Batching, score
 from titans_core.evaluation.cells import Key
 from titans_core.evaluation.forms import Form, error_kind, find_value, form_of
 from titans_core.evaluation.needles import episode, run_cell
+from titans_core.settings import Settings
 from titans_core.tasks import Episode, Prose, Role, TaskSource
 
 BATCHINGS = [Batching(1, 16), Batching(3, 100), Batching(64, 4096), Batching(2, 10**6)]

@@ -11,7 +11,6 @@ import torch
 from click.testing import CliRunner, Result
 
 from titans_core.checkpoint import save
-from titans_core.config import Settings
 from titans_core.errors import ConfigError
 from titans_core.evaluation import plan, runner
 from titans_core.evaluation.cells import CONTROLS, Cell, Job, Key, length_name, pack, unpack, wilson
@@ -23,6 +22,7 @@ from titans_core.evaluation.report import Report, agreement, header_of
 from titans_core.evaluation.runner import Materials, run_job
 from titans_core.evaluation.tables import markdown
 from titans_core.evaluation.validation import evaluate
+from titans_core.settings import Settings
 from titans_core.tasks import Role
 
 ROOMS = ("kitchen", "garden", "office")

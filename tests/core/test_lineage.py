@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from titans_core import lineage, record, tracing
-from titans_core.config import Settings
 from titans_core.errors import ConfigError
 from titans_core.layers.memory import _unit
 from titans_core.memory.equations import gradient, memory_steps
+from titans_core.settings import Settings
 from titans_core.signals import BY_HEAD
 
 TEXT = "The keeper walked along the shore, and it rained. The piano stood there; then it rained again."

@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from titans_core import record, tracing
-from titans_core.config import VARIANTS, ModelConfig, Settings
+from titans_core.config import VARIANTS, ModelConfig
 from titans_core.errors import StoreError
 from titans_core.layers import memory as layer
 from titans_core.layers.memory import MemoryLayer
 from titans_core.memory import equations, memory_scan
 from titans_core.moments import collect, effective_rank, moments, path
 from titans_core.moments.measure import DERIVED, VARIABLES
+from titans_core.settings import Settings
 
 WITH_MEMORY = [variant for variant in VARIANTS if ModelConfig(variant=variant).has_memory]
 LONG = "The keeper walked along the shore. It rained, and the piano stood there all night; nobody came. " * 9

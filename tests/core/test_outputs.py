@@ -105,7 +105,7 @@ def test_a_failed_trace_of_several_leaves_nothing(damage: str, story: Path, tiny
         def broken(*_: object, **__: object) -> None:
             raise ConfigError("it broke")
 
-        monkeypatch.setattr("titans_core.tracing.trace", broken)
+        monkeypatch.setattr("titans_core.tracing.trace_on", broken)
     else:
         (names[1] / "config.json").write_text("{")
     before = sorted(story.parent.iterdir())

@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 import zarr
 
-from titans_core import record, tracing
+from titans_core import record, slabs, tracing
 from titans_core.config import VARIANTS
 from titans_core.errors import StoreError
 from titans_core.pyramid import layout
@@ -39,7 +39,7 @@ def assert_same(a: xr.Dataset, b: xr.Dataset, *, same_run: bool) -> None:
 def small_chunks(monkeypatch) -> int:
     """Stored chunks of 40 tokens and slabs of 48: flushes of one and of two chunks, with remainders."""
     monkeypatch.setattr(record, "CHUNK", 40)
-    monkeypatch.setattr(tracing, "SLAB", 48)
+    monkeypatch.setattr(slabs, "SLAB", 48)
     return 40
 
 

@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from titans_core import tracing
-from titans_core.config import Settings
 from titans_core.layers.memory import _unit
 from titans_core.memory.equations import memory_steps
+from titans_core.settings import Settings
 from titans_core.signals import BY_HEAD, OUTPUTS, SIGNALS, sum_heads, sum_layers
 
 TEXT = "The keeper walked along the shore, and it rained. The piano stood there; then it rained again."

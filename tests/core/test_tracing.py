@@ -10,9 +10,10 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from titans_core import tracing
-from titans_core.config import VARIANTS, ModelConfig, Settings
+from titans_core import slabs, tracing
+from titans_core.config import VARIANTS, ModelConfig
 from titans_core.errors import TextError, TitansError
+from titans_core.settings import Settings
 from titans_core.signals import BY_HEAD, SIGNALS, sum_heads
 
 TEXT = "The keeper walked along the shore, and it rained. The keeper found 37 stones; the piano stood there.\n  "
@@ -149,14 +150,14 @@ def test_shares_of_attention_sum_to_one_and_the_gate_is_a_fraction(heads, models
 def test_slabs_change_nothing(variant, slab, models, monkeypatch) -> None:
     text = TEXT * 5 + "the end of it"
     whole = tracing.trace(models[variant], text)
-    monkeypatch.setattr(tracing, "SLAB", slab)
+    monkeypatch.setattr(slabs, "SLAB", slab)
     assert whole.sizes["token"] > 2 * slab
     assert whole.sizes["token"] % slab
     assert_close(whole, tracing.trace(models[variant], text))
 
 
 def test_a_slab_is_a_multiple_of_every_unit_that_ships() -> None:
-    assert tracing.SLAB % 128 == 0
+    assert slabs.SLAB % 128 == 0
 
 
 @pytest.mark.parametrize("tokens", [1, 3, 15, 16, 17, 35])
@@ -203,7 +204,7 @@ class Spy:
 
 @pytest.mark.parametrize("variant", WITH_MEMORY)
 def test_a_recorder_sees_every_layer_and_token_once_in_order(variant, models, monkeypatch) -> None:
-    monkeypatch.setattr(tracing, "SLAB", 16)
+    monkeypatch.setattr(slabs, "SLAB", 16)
     spy = Spy()
     run = tracing.run(models[variant], TEXT, recorder=spy)
     total = run.trace.sizes["token"]
@@ -251,7 +252,7 @@ def test_zeroed_reads_change_the_predictions_of_models_with_memory(variant, mode
 
 
 def test_progress_counts_up_to_all_tokens(models, monkeypatch) -> None:
-    monkeypatch.setattr(tracing, "SLAB", 16)
+    monkeypatch.setattr(slabs, "SLAB", 16)
     calls = []
     dataset = tracing.trace(models["mac"], TEXT, progress=lambda *done: calls.append(done))
     total = dataset.sizes["token"]

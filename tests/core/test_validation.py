@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from titans_core.config import VARIANTS, Settings
+from titans_core.config import VARIANTS
 from titans_core.errors import ConfigError
 from titans_core.evaluation import validation as module
 from titans_core.evaluation.validation import evaluate
+from titans_core.settings import Settings
 
 LENGTHS = [33, 1, 7, 40, 17, 33]
 

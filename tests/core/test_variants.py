@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from titans_core.config import VARIANTS, ModelConfig, Settings
+from titans_core.config import VARIANTS, ModelConfig
 from titans_core.errors import ConfigError
 from titans_core.model import Model
+from titans_core.settings import Settings
 from titans_core.variants import mac
 
 WITH_MEMORY = [v for v in VARIANTS if ModelConfig(variant=v).has_memory]

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from titans_core.config import Settings
 from titans_core.errors import ConfigError
 from titans_core.evaluation.forms import Form, error_kind, find_value
 from titans_core.evaluation.reading import Greedy, Rows, decode, read
 from titans_core.model import Model
+from titans_core.settings import Settings
 from titans_core.tasks import Episode, Role
 
 SPREAD = 16  # tokens that the beginnings of the answers of one batch may lie apart

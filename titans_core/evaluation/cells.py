@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from titans_core.config import Settings
 from titans_core.errors import ConfigError
+from titans_core.settings import Settings
 
 # What is done to the memory, or to the text: absent is the same text without the facts asked for.
 CONTROLS: dict[str, Settings] = {

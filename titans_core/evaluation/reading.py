@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from titans_core.config import Settings
 from titans_core.model import Model, ModelState
+from titans_core.settings import Settings
 
 
 class Rows(NamedTuple):

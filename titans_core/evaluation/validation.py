@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from titans_core.config import Settings
 from titans_core.errors import ConfigError
 from titans_core.model import Model
+from titans_core.settings import Settings
 
 SLAB = 2048
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from itertools import pairwise
 from threading import get_ident
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from titans_core.config import ModelConfig, Settings
+from titans_core.config import ModelConfig
+from titans_core.layers.intervene import changed, scan_wiped
+from titans_core.layers.step import Step
 from titans_core.memory.scan import memory_scan
-from titans_core.memory.types import Wanted, Watch, Weights, zeros_like
+from titans_core.memory.types import Watch, Weights, zeros_like
 
 
 class MemoryState(NamedTuple):
@@ -74,40 +76,42 @@ class MemoryLayer(nn.Module):
             mixed, tail = self._convolve(projected, query_tail, self.conv[:, : self.dim])
             return _unit(self._split(mixed)), tail
 
-    def recall(self, q: Tensor, state: MemoryState, settings: Settings) -> Tensor:
+    def recall(self, q: Tensor, state: MemoryState, step: Step) -> Tensor:
         """Read the memory as it is, without writing: M_{t-1}(q) (eq. 21). q: (B, H, T, D); result: (B, T, H*D)."""
         with torch.autocast(q.device.type, enabled=False):
-            return self._join(_read_all(state.weights, q), settings)
+            reads = _read_all(state.weights, q)
+            wiped = step.wiped(q.shape[2])
+            if wiped is not None:
+                reads = torch.cat((reads[:, :, :wiped], torch.zeros_like(reads[:, :, wiped:])), 2)  # an empty memory's
+            return self._join(reads, step)
 
-    def forward(
-        self, x: Tensor, state: MemoryState, settings: Settings, signals: Wanted
-    ) -> tuple[Tensor, MemoryState, dict[str, Tensor]]:
+    def forward(self, x: Tensor, state: MemoryState, step: Step) -> tuple[Tensor, MemoryState, dict[str, Tensor]]:
         """Write the tokens, reading after each: M_t(q_t) (eq. 13-15). x, result: (B, T, H*D)."""
         projected = self.qkv(x).to(self.conv.dtype)
         with torch.autocast(x.device.type, enabled=False):  # the recurrence needs all its digits
             mixed, tail = self._convolve(projected, state.tail, self.conv)
             q, k, v = (self._split(part) for part in mixed.chunk(3, -1))
             gates, momentum = self.gate(x.to(self.conv.dtype)), state.momentum
-            if settings.freeze_writes:
+            gates = Gates(*changed(gates, step))
+            if step.settings.freeze_writes:
                 gates = gates._replace(theta=torch.zeros_like(gates.theta), alpha=torch.zeros_like(gates.alpha))
                 momentum = zeros_like(momentum)
-            scan = memory_scan(
-                _unit(q),
-                _unit(k),
-                v,
-                *gates,
-                state.weights,
-                momentum,
-                chunk=self.chunk,
-                signals=signals is True,
-                step_cap=self.step_cap,
-                watch=self.watches.get(get_ident()) if self.watches else None,
-            )
-            after = state if settings.freeze_writes else scan
-        named: dict[str, Tensor] = gates._asdict() if signals else {}
+            inputs, wiped = (_unit(q), _unit(k), v, *gates), step.wiped(x.shape[1])
+            how: dict[str, Any] = {
+                "chunk": step.settings.chunk or self.chunk,
+                "signals": step.signals is True,
+                "step_cap": self.step_cap,
+                "watch": self.watches.get(get_ident()) if self.watches else None,
+            }
+            if wiped is None:
+                scan = memory_scan(*inputs, state.weights, momentum, **how)
+            else:
+                scan = scan_wiped(wiped, self.start(x.shape[0]).weights, inputs, (state.weights, momentum), **how)
+            after = state if step.settings.freeze_writes and wiped is None else scan
+        named: dict[str, Tensor] = gates._asdict() if step.signals else {}
         if scan.signals is not None:
             named |= {**scan.signals, "read": scan.reads.norm(dim=-1)}
-        reads = self._join(scan.reads, settings)
+        reads = self._join(scan.reads, step)
         return reads, MemoryState(after.weights, after.momentum, tail, state.query_tail), named
 
     def gate(self, x: Tensor) -> Gates:
@@ -157,9 +161,9 @@ class MemoryLayer(nn.Module):
     def _split(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
-    def _join(self, reads: Tensor, settings: Settings) -> Tensor:
+    def _join(self, reads: Tensor, step: Step) -> Tensor:
         joined = reads.transpose(1, 2).flatten(2)
-        return torch.zeros_like(joined) if settings.zero_reads else joined
+        return torch.zeros_like(joined) if step.settings.zero_reads else joined
 
 
 def _above(gate: Tensor, floor: float) -> Tensor:

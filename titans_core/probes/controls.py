@@ -13,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from titans_core.config import Settings
 from titans_core.errors import ConfigError
 from titans_core.model import Model
 from titans_core.probes.sanity import MIN_TOKENS, Sanity, check_length, check_signal, sanity
+from titans_core.settings import Settings
 from titans_core.tokenizer import Tokenizer
 from titans_core.tracing import trace
 

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from torch import Tensor
 
-from titans_core.config import Settings
-from titans_core.memory.types import Wanted
+from titans_core.layers.step import Step
 
 Signals = dict[str, Tensor]  # name -> (B, H, T)
-
-
-class Step(NamedTuple):
-    """Where in the stream a block is called, and how."""
-
-    position: int  # index of the first token of this call
-    settings: Settings
-    signals: Wanted
 
 
 class Block(Protocol):

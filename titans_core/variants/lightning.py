@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from titans_core.config import ModelConfig
 from titans_core.layers.feed_forward import FeedForward
 from titans_core.layers.lightning import LightningAttention
-from titans_core.variants.block import Signals, Step
+from titans_core.layers.step import Step
+from titans_core.variants.block import Signals
 
 PERIOD = 8  # seven blocks of linear attention, then one of softmax attention (MiniMax-01)
 

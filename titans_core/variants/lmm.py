@@ -8,7 +8,8 @@ from titans_core.config import ModelConfig
 from titans_core.layers.feed_forward import FeedForward
 from titans_core.layers.memory import MemoryLayer, MemoryState
 from titans_core.layers.memory_output import MemoryOutput
-from titans_core.variants.block import Signals, Step
+from titans_core.layers.step import Step
+from titans_core.variants.block import Signals
 
 
 class LmmBlock(nn.Module):
@@ -26,5 +27,5 @@ class LmmBlock(nn.Module):
 
     def forward(self, x: Tensor, state: MemoryState, step: Step) -> tuple[Tensor, MemoryState, Signals]:
         h = self.norm(x)
-        m, state, signals = self.memory(h, state, step.settings, step.signals)
+        m, state, signals = self.memory(h, state, step)
         return self.feed_forward(x + self.memory_output(m, h)), state, signals

@@ -10,7 +10,8 @@ from titans_core.layers.attention import Known, SegmentAttention
 from titans_core.layers.combine import Combine, HeadNorm
 from titans_core.layers.feed_forward import FeedForward
 from titans_core.layers.memory import MemoryLayer, MemoryState
-from titans_core.variants.block import Signals, Step
+from titans_core.layers.step import Step
+from titans_core.variants.block import Signals
 
 
 class MacBlock(nn.Module):
@@ -35,8 +36,11 @@ class MacBlock(nn.Module):
     def forward(self, x: Tensor, state: MemoryState, step: Step) -> tuple[Tensor, MemoryState, Signals]:
         known, asked, query_tail = self.before(x, state.query_tail)
         ys, ms, named = [], [], []
-        for of_segment, questions in zip(known.segments(self.segment), asked.split(self.segment, 2), strict=True):
-            y, m, state, signals = self.through(of_segment, questions, state, step)
+        segments = zip(known.segments(self.segment), asked.split(self.segment, 2), strict=True)
+        for place, (of_segment, questions) in enumerate(segments):
+            # else the same for all segments: what is compiled for one then serves all
+            here = step._replace(position=step.position + place * self.segment) if step.settings.timed else step
+            y, m, state, signals = self.through(of_segment, questions, state, here)
             ys.append(y)
             ms.append(m)
             named.append(signals)
@@ -53,10 +57,10 @@ class MacBlock(nn.Module):
         self, known: Known, asked: Tensor, state: MemoryState, step: Step
     ) -> tuple[Tensor, Tensor, MemoryState, Signals]:
         """One segment: what attention made of it, what the memory says to that after its write, and the state."""
-        read = self.memory.recall(asked, state, step.settings)  # eq. 21: h = M_{t-1}(q)
+        read = self.memory.recall(asked, state, step)  # eq. 21: h = M_{t-1}(q)
         y, share = self.attention(known, self.read_norm(read) + self.read_mark)  # eqs. 22-23
         y = self.write_norm(self.mix(y))
-        m, state, signals = self.memory(y, state, step.settings, step.signals)  # eq. 24: write y, then read
+        m, state, signals = self.memory(y, state, step)  # eq. 24: write y, then read
         if step.signals is True:
             signals |= _shares(share.detach(), asked.shape[2])
         return y, m, state, signals

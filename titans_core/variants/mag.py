@@ -9,7 +9,8 @@ from titans_core.layers.attention import Cache, WindowAttention
 from titans_core.layers.combine import Combine
 from titans_core.layers.feed_forward import FeedForward
 from titans_core.layers.memory import MemoryLayer, MemoryState
-from titans_core.variants.block import Signals, Step
+from titans_core.layers.step import Step
+from titans_core.variants.block import Signals
 
 MagState = tuple[Cache | None, MemoryState]
 
@@ -32,7 +33,7 @@ class MagBlock(nn.Module):
         cache, memory = state
         h = self.norm(x)
         y, cache = self.attention(h, cache, step.position)  # eq. 27
-        m, memory, signals = self.memory(h, memory, step.settings, step.signals)
+        m, memory, signals = self.memory(h, memory, step)
         o, gate = self.combine(y, m)  # eq. 28: o = y (x) M(x)
         if step.signals is True:
             signals["gate"] = gate.unflatten(-1, (self.memory.heads, -1)).mean(-1).mT

@@ -9,7 +9,8 @@ from titans_core.layers.attention import Cache, WindowAttention
 from titans_core.layers.feed_forward import FeedForward
 from titans_core.layers.memory import MemoryLayer, MemoryState
 from titans_core.layers.memory_output import MemoryOutput
-from titans_core.variants.block import Signals, Step
+from titans_core.layers.step import Step
+from titans_core.variants.block import Signals
 
 MalState = tuple[Cache | None, MemoryState]
 
@@ -33,7 +34,7 @@ class MalBlock(nn.Module):
     def forward(self, x: Tensor, state: MalState, step: Step) -> tuple[Tensor, MalState, Signals]:
         cache, memory = state
         h = self.memory_norm(x)
-        m, memory, signals = self.memory(h, memory, step.settings, step.signals)
+        m, memory, signals = self.memory(h, memory, step)
         x = x + self.memory_output(m, h)  # eq. 30
         y, cache = self.attention(self.attention_norm(x), cache, step.position)
         x = x + self.attention_out(y)  # eq. 31
