@@ -12,12 +12,16 @@ LIVE = ("queued", "loading", "running")
 
 @dataclass(frozen=True)
 class Job:
-    """What to run: one text through one checkpoint on one device ("cpu" or "cuda")."""
+    """What to run: one text through one checkpoint on one device ("cpu" or "cuda").
+
+    changes: interventions, as `titans_core.interventions.intervene` reads them.
+    """
 
     checkpoint: str
     text: str
     title: str
     device: str = "cpu"
+    changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

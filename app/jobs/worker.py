@@ -1,7 +1,7 @@
 """The process that holds torch: reads jobs as JSON lines on stdin, answers with JSON lines on stdout.
 
-in   {"do": "run", "id", "name", "checkpoint", "text", "title"}   {"do": "sanity", "id", "name", "of", "title"}
-     {"do": "cancel", "id"}
+in   {"do": "run", "id", "name", "checkpoint", "text", "title", "changes"}
+     {"do": "sanity", "id", "name", "of", "title"}   {"do": "cancel", "id"}
 out  {"event": "ready", "devices"}   {"event": "loading" | "running" | "done" | "failed" | "cancelled", "id", ...}
 id: of this attempt. name: under which its result is published. of: the finished run to check.
 """
@@ -93,7 +93,8 @@ class Worker:
         run, name = job["id"], job["checkpoint"]
         model = self._model(run, name)
         started = time.monotonic()
-        ds = tc.trace(model, job["text"], store=store.draft(run) / "trace.zarr", progress=self._progress(run))
+        settings, target = tc.intervene(*job["changes"]), store.draft(run) / "trace.zarr"
+        ds = tc.trace(model, job["text"], settings=settings, store=target, progress=self._progress(run))
         self._stop(run)
         return self._facts(job, name, ds.sizes["token"], started)
 

@@ -13,6 +13,8 @@ from app import runs, samples
 from app.jobs import Job, Progress, SanityCheck, store
 from app.jobs.local import LocalEngine
 from titans_core.documents import check_text
+from titans_core.interventions import intervene
+from titans_core.settings import Settings
 
 Finish = Callable[..., Progress]
 
@@ -161,6 +163,18 @@ def test_a_killed_worker_fails_a_sanity_check_and_the_next_one_works(
     assert "ended unexpectedly" in at.message
     engine.submit(job)
     wait_for(lambda: engine.progress(check).state == "done")  # type: ignore[union-attr]
+
+
+def test_a_run_with_interventions_is_stored_with_them(finish: Finish, finished: dict[str, str]) -> None:
+    run = runs.engine().submit(Job("mac", "The keeper walked along the shore.", "t", changes=("theta*=0", "wipe=3")))
+    assert finish(run).state == "done"
+    opened = runs.opened(run)
+    assert opened is not None
+    stored = json.loads(opened.ds.attrs["settings"])
+    assert Settings.from_dict(stored) == intervene("theta*=0", "wipe=3")
+    assert not opened.ds["theta"].values.any()
+    far = finish(runs.engine().submit(Job("mac", "A short text.", "t", changes=("wipe=1000",))))
+    assert (far.state, "wipe_at is token 1,000; this text has tokens 0 to" in far.message) == ("failed", True)
 
 
 @pytest.mark.parametrize("name", ["nope", "../checkpoints/mac", "/etc"])
