@@ -1,0 +1,76 @@
+"""What grows with the length of a text, and what does not."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from titans_core.cli import main
+from titans_core.config import VARIANTS
+from titans_core.errors import ConfigError
+from titans_core.growth import FULL, full_attention, growth
+
+IDS = torch.arange(300) * 7 % 4096
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_what_a_model_carries_has_a_constant_size(tiny_model, variant: str) -> None:
+    points = growth(tiny_model(variant), IDS, [64, 1024, 700])
+    assert [point.tokens for point in points] == [64, 700, 1024]
+    assert [point.seconds for point in points] == sorted(point.seconds for point in points)
+    assert all(point.speed > 0 for point in points)
+    sizes = [point.state for point in points]
+    logits_and_pending = 4 * 4096 + 8 * 16
+    assert max(sizes) - min(sizes) <= 8 * 16, "but for tokens of a unit that is not whole"
+    assert min(sizes) > logits_and_pending - 8 * 16
+
+
+def test_attention_over_everything_carries_every_token(tiny_model) -> None:
+    points = growth(full_attention(tiny_model("transformer")), IDS, [100, 200, 600])
+    sizes = np.array([point.state for point in points])
+    per_token = 2 * 2 * 16 * 4  # keys and values of two layers of width 16 in float32
+    np.testing.assert_array_equal(np.diff(sizes), np.diff([100, 200, 600]) * per_token)
+
+
+def test_it_is_attention_in_a_window_that_nothing_leaves(tiny_model) -> None:
+    wide, ids = tiny_model("transformer", window=128), IDS[None, :128]
+    opened = full_attention(tiny_model("transformer", window=128))
+    state = opened(ids[:, :50]).state
+    split = torch.cat((opened(ids[:, :50]).logits, opened(ids[:, 50:], state).logits), 1)
+    torch.testing.assert_close(split, wide(ids).logits, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(split, tiny_model("transformer", window=16)(ids).logits)
+    assert opened.name == FULL
+    assert wide.name == "tiny-transformer"
+
+
+def test_a_limit_ends_it_and_what_cannot_be_read_is_refused(tiny_model) -> None:
+    model = tiny_model("mag")
+    assert [point.tokens for point in growth(model, IDS, [16, 100_000], limit=0.01)] == [16]
+    for lengths in ([], [0, 4], [-1]):
+        with pytest.raises(ConfigError, match="at least one token"):
+            growth(model, IDS, lengths)
+    with pytest.raises(ConfigError, match="tiny-mag is a mag; only a transformer's window"):
+        full_attention(model)
+
+
+def test_the_command(tmp_path) -> None:
+    def run(*arguments: object):
+        return CliRunner().invoke(main, ["bench", *map(str, arguments)])
+
+    out = tmp_path / "growth.json"
+    made = run(
+        "--checkpoint", "transformer", "--checkpoint", "mal", "--lengths", "64,128", "--device", "cpu", "--out", out
+    )
+    assert made.exit_code == 0, made.output
+    record = json.loads(out.read_text())
+    assert list(record["models"]) == ["transformer", "mal", FULL]
+    assert [point["tokens"] for point in record["models"]["mal"]] == [64, 128]
+    for wrong, message in (
+        (("--lengths", "a,b"), "must be whole numbers with commas"),
+        (("--limit", "0"), "must be above 0 seconds"),
+        (("--lengths", "0", "--checkpoint", "mal"), "at least one token"),
+    ):
+        refused = run(*wrong)
+        assert (refused.exit_code, message in refused.output) == (2, True), refused.output
