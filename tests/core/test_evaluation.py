@@ -11,6 +11,7 @@ import torch
 
 from titans_core.config import VARIANTS, ModelConfig
 from titans_core.errors import ConfigError
+from titans_core.evaluation import answering
 from titans_core.evaluation.answering import Batching, score
 from titans_core.evaluation.cells import Key
 from titans_core.evaluation.forms import Form, error_kind, find_value, form_of
@@ -33,7 +34,7 @@ class Oracle:
 
     def __init__(self, tokenizer, *, slip: bool = False, otherwise: str = "", sure: float = 30.0) -> None:
         self.tokenizer, self.slip, self.otherwise, self.sure = tokenizer, slip, otherwise, sure
-        self.config = ModelConfig(variant="mag", window=16, chunk=16)
+        self.config = ModelConfig(variant="mag", window=4096, chunk=16)
         self.device, self.name, self.weights_sha256, self.parameter_count = torch.device("cpu"), "oracle", "1" * 64, 0
         self.prefix = tokenizer.encode_ids([" provided text is"])[0].tolist()
         self.calls = 0
@@ -141,6 +142,28 @@ def test_slabs_and_rows_do_not_change_results(variant, source, tiny_model) -> No
             assert [a[:3] for a in other] == [a[:3] for a in first]
             assert [(a.value, a.kind) for a in other] == [(a.value, a.kind) for a in first]
             np.testing.assert_allclose([a.bits for a in other], [a.bits for a in first], rtol=1e-4)
+
+
+@pytest.mark.parametrize("settings", [LIVE, Settings(zero_reads=True), Settings(freeze_writes=True)])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_what_has_no_part_in_an_answer_is_not_read(variant, settings, source, tiny_model, monkeypatch) -> None:
+    """The answers are the same; only a model that reads nothing far back skips what is far back."""
+    model, episodes = tiny_model(variant), texts(source, "word", 5)
+    fed: list[int] = []
+    forward = model.forward
+    monkeypatch.setattr(model, "forward", lambda ids, *a, **k: fed.append(ids.numel()) or forward(ids, *a, **k))
+    told: list[int] = []
+    found = score(model, episodes, settings, form_of("word"), progress=told.append)
+    skipping = sum(fed)
+    fed.clear()
+    monkeypatch.setattr(answering, "_unseen", lambda *_: 0)
+    whole_told: list[int] = []
+    whole = score(model, episodes, settings, form_of("word"), progress=whole_told.append)
+    remembers = variant == "lightning" or (variant != "transformer" and settings == LIVE)
+    assert (skipping == sum(fed)) if remembers else (skipping < 0.7 * sum(fed))
+    assert sum(told) == sum(whole_told)
+    assert [(a.exact, a.value, a.kind) for a in found] == [(a.exact, a.value, a.kind) for a in whole]
+    np.testing.assert_allclose([a.bits for a in found], [a.bits for a in whole], rtol=1e-4)
 
 
 def test_what_is_decoded_is_what_the_model_says(source, tokenizer) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
+from titans_core.config import ModelConfig
 from titans_core.errors import ConfigError
 from titans_core.evaluation.forms import Form, error_kind, find_value
 from titans_core.evaluation.reading import Greedy, Rows, decode, read
@@ -107,10 +109,14 @@ def _score_group(
     budget: int,
     progress: Callable[[int], None],
 ) -> list[Answer]:
-    rows = _rows(episodes, starts, model.tokenizer.separator)
+    cut = _unseen(model.config, settings, int(starts.min()))
+    progress(cut * len(episodes))
+    rows = _rows(episodes, starts, model.tokenizer.separator, cut)
     unit = model.config.unit
     slab = max(unit, budget // len(episodes) // unit * unit)  # whole units, so that nothing is computed twice
-    marks, forked = read(model, rows, slab, settings, progress)
+    # persistent tokens have no position, but what asks them has: so the stream goes on at `cut`, from nothing
+    state = replace(model.start(len(episodes)), position=cut) if cut else None
+    marks, forked = read(model, rows, slab, settings, progress, state)
     answers = []
     for row in range(len(episodes)):
         right, p = marks.right[marks.row == row], marks.p[marks.row == row]
@@ -143,12 +149,20 @@ def _explained(
     return answer._replace(value=value.text, confidence=float(p[: value.tokens].mean()), kind=kind)
 
 
-def _rows(episodes: list[Episode], starts: np.ndarray, filler: int) -> Rows:
-    """Side by side, filled up at the right: what stands after a row's end changes nothing before it."""
-    longest = max(map(len, episodes))
+def _unseen(config: ModelConfig, settings: Settings, start: int) -> int:
+    """How many tokens at the start have no part in what is said at `start`: without reads only windows look back."""
+    without = settings.zero_reads or settings.freeze_writes or not config.has_memory
+    if not without or config.variant == "lightning":
+        return 0
+    return max(0, start - config.layers * config.window) // config.window * config.window  # of whole segments
+
+
+def _rows(episodes: list[Episode], starts: np.ndarray, filler: int, cut: int) -> Rows:
+    """Side by side from token `cut` on, filled up at the right: what stands after a row changes nothing in it."""
+    longest = max(map(len, episodes)) - cut
     ids = np.full((len(episodes), longest), filler, np.int32)
     wanted = np.zeros((len(episodes), longest), bool)
     for row, episode in enumerate(episodes):
-        ids[row, : len(episode)] = episode.ids
-        wanted[row, : len(episode)] = episode.role == Role.ANSWER
-    return Rows(ids, wanted, starts, int(starts.min()) - 1)
+        ids[row, : len(episode) - cut] = episode.ids[cut:]
+        wanted[row, : len(episode) - cut] = episode.role[cut:] == Role.ANSWER
+    return Rows(ids, wanted, starts - cut, int(starts.min()) - cut - 1)

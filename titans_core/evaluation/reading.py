@@ -40,15 +40,20 @@ class Greedy(NamedTuple):
 
 
 def read(
-    model: Model, rows: Rows, slab: int, settings: Settings, progress: Callable[[int], None]
+    model: Model,
+    rows: Rows,
+    slab: int,
+    settings: Settings,
+    progress: Callable[[int], None],
+    state: ModelState | None = None,
 ) -> tuple[Marks, ModelState | None]:
     """Only the logits before answer tokens are looked at. Also returned is the state after `fork` tokens.
 
-    slab: tokens of each row in one forward.
+    slab: tokens of each row in one forward. state: before the first token.
     """
     last = int(np.flatnonzero(rows.wanted.any(0))[-1])  # nothing after the last answer token matters
     cuts = sorted({*range(0, last, slab), rows.fork, last})
-    state, forked = None, None
+    forked = None
     found: list[Marks] = []
     for start, stop in pairwise(cuts):
         forked = state if start == rows.fork else forked
