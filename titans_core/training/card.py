@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -71,11 +72,16 @@ def write_card(folder: Path, data: str, limits: str) -> None:
         data=data,
         minutes=training["seconds"] / 60,
         eval_seed=report.header["seed"],
-        devices=" and ".join(report.header["devices"]),
+        devices=_listed(report.header["devices"]),
         tables=markdown(report),
         limits=limits,
     )
     (folder / "card.md").write_text(text)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """As a sentence lists them: a; a and b; a, b and c."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _purpose(config: ModelConfig) -> str:
