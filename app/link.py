@@ -24,7 +24,8 @@ class Look:
     """What is looked at. layer None: all layers. nonce changes when the server, not the browser, moved the token.
 
     span: the tokens that the figures show, None for all. range: the tokens selected in the text. Both are from..to,
-    counted from 0, without `to`. how: what the layer map shows of a bin, "max" or "mean".
+    counted from 0, without `to`. how: what the layer map shows of a bin, "max" or "mean". at: when the
+    browser made the newest choice that is known of, in its ms; it may have made another since.
     """
 
     signal: str
@@ -34,6 +35,7 @@ class Look:
     span: Span | None = None
     range: Span | None = None
     how: str = HOW[0]
+    at: int = 0
 
     @property
     def address(self) -> dict[str, str | None]:

@@ -1,7 +1,9 @@
-"""The numbers behind the text heatmap over HTTP, so that a new colouring needs neither a rerun nor a new layout.
+"""The numbers behind text heatmap, timelines and layer map over HTTP, so that the browser draws without a rerun.
 
 titanscope/text?run=ID                               the text, its tokens and their spans
 titanscope/values?run=ID[&run=ID...]&signal=S[&signal=...][&layer=0][&from=0&to=4096]
+titanscope/figure?kind=timelines&run=ID[&run=ID...][&layer=0][&from=0&to=4096]
+titanscope/figure?kind=layer_map&run=ID[&run=ID...]&signal=S&how=max[&from=0&to=4096]    or how=mean
 titanscope/drawn?run=ID&part=text                    the browser tells that it has drawn it; or part=timelines
 """
 
@@ -9,11 +11,12 @@ from __future__ import annotations
 
 import functools
 import gzip
-from pathlib import Path
+import logging
+import re
+from collections.abc import Callable
 from urllib.parse import urlencode
 
 import numpy as np
-import streamlit
 from starlette.datastructures import MutableHeaders, QueryParams
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -26,6 +29,9 @@ from app.exports import routes as exports
 from app.figures import aggregate
 from app.theme import SIGNALS
 from titans_core.errors import StoreError
+from titans_core.storage import READ_ERRORS
+
+log = logging.getLogger("titanscope.routes")
 
 FAST = 1  # of the levels of gzip: a text and its spans then take a third, at 20 ms a megabyte
 
@@ -63,6 +69,59 @@ def values(request: Request) -> Response:
     except (ValueError, IndexError):
         return PlainTextResponse("layer, from and to must be numbers within the run", status_code=400)
     return _binary(blob.pack({"scales": scales}, columns))
+
+
+def figure(request: Request) -> Response:
+    """What a figure draws of runs of one text, see figures.timelines.drawing and figures.layers.drawing."""
+    query = request.query_params
+    names = tuple(query.getlist("run"))[:8]
+    opened = [run for name in names if (run := _opened(name)) is not None]
+    if not names or len(opened) < len(names):
+        return _gone()
+    try:
+        draw = _figure(query, opened)
+    except ValueError as error:
+        return PlainTextResponse(str(error), status_code=400)
+    try:
+        return _binary(draw())
+    except (StoreError, *READ_ERRORS):
+        log.exception("a figure of the run %s failed", names[0])
+        return PlainTextResponse("a part of the stored run cannot be read", status_code=500)
+
+
+def _figure(query: QueryParams, opened: list[runs.Run]) -> Callable[[], bytes]:
+    """What makes the reply. Raises ValueError with words for the asker where the query cannot be meant."""
+    names, span = tuple(run.id for run in opened), _exact_span(query, opened[0])
+    if len({run.ds.attrs["text_sha256"] for run in opened}) > 1:
+        raise ValueError("the runs are of different texts")
+    if query.get("kind") == "timelines":
+        layer = _count(query, "layer") if "layer" in query else None
+        if layer is not None and layer >= min(run.ds.sizes.get("layer", layer + 1) for run in opened):
+            raise ValueError(f"there is no layer {layer} in every run")
+        return functools.partial(runs.through_time, names, layer, span)
+    if query.get("kind") != "layer_map":
+        raise ValueError("kind must be timelines or layer_map")
+    signal, how = query.get("signal", ""), query.get("how", "")
+    if signal not in SIGNALS or how not in link.HOW:
+        raise ValueError("signal must be one of a trace, and how must be max or mean")
+    return functools.partial(runs.layer_map, names, signal, span, how)
+
+
+def _exact_span(query: QueryParams, run: runs.Run) -> link.Span | None:
+    if "from" not in query and "to" not in query:
+        return None
+    low, high = _count(query, "from"), _count(query, "to")
+    total = run.ds.sizes["token"]
+    if not low < high <= total:
+        raise ValueError(f"from and to must be a part of 0 to {total}")
+    return low, high
+
+
+def _count(query: QueryParams, name: str) -> int:
+    value = query.get(name, "")
+    if not re.fullmatch("[0-9]{1,12}", value):
+        raise ValueError(f"{name} must be a whole number from 0 on")
+    return int(value)
 
 
 def drawn(request: Request) -> Response:
@@ -120,36 +179,33 @@ class Ahead:
 
         async def told(message: Message) -> None:
             if wanted and message["type"] == "http.response.start" and message["status"] == 200:
-                links = [f"<{address}>; rel=preload; as=fetch; crossorigin=anonymous" for address in wanted]
-                MutableHeaders(scope=message).append("Link", ", ".join(links + _charts()))
+                links = (f"<{address}>; rel=preload; as=fetch; crossorigin=anonymous" for address in wanted)
+                MutableHeaders(scope=message).append("Link", ", ".join(links))
             await send(message)
 
         await self.app(scope, receive, told)
 
 
-@functools.cache
-def _charts() -> list[str]:
-    """Streamlit loads plotly when the first figure comes, and it is large: the browser can read it beforehand."""
-    scripts = Path(streamlit.__file__).parent / "static/static/js"
-    found = (f"static/js/{script.name}" for script in scripts.glob("PlotlyChart.*.js"))
-    return [f"<{address}>; rel=modulepreload; fetchpriority=low" for address in found]
-
-
 def _wanted(query: QueryParams) -> list[str]:
-    """The addresses that heatmap/data.js will ask for first; of a chosen layer only that of the text."""
+    """The addresses that text and timelines will ask for first, as far as they do not hang on what the run has."""
     names = list(dict.fromkeys(query.getlist("run")))[:8]
     if not names or any(runs.engine().result(name) is None for name in names):
         return []
     opening.announce(names[0])
     look = link.read(query, SIGNALS)
-    values = [*(("run", name) for name in names), ("signal", look.get("signal", "surprise"))]
-    addresses = [f"titanscope/text?{urlencode({'run': names[0]})}"]
-    return addresses if "layer" in look else [*addresses, f"titanscope/values?{urlencode(values)}"]
+    shown = [("run", name) for name in names]
+    addresses = [f"titanscope/text?{urlencode(shown[:1])}"]
+    if "layer" not in look:
+        addresses.append(f"titanscope/values?{urlencode([*shown, ('signal', look.get('signal', 'surprise'))])}")
+        if "span" not in look:
+            addresses.append(f"titanscope/figure?{urlencode([('kind', 'timelines'), *shown])}")
+    return addresses
 
 
 ROUTES = [
     Route("/titanscope/text", text),
     Route("/titanscope/values", values),
+    Route("/titanscope/figure", figure),
     Route("/titanscope/drawn", drawn),
     *exports.ROUTES,
 ]

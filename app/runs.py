@@ -10,16 +10,15 @@ import threading
 from dataclasses import dataclass
 
 import numpy as np
-import plotly.graph_objects as go
 import xarray as xr
 
 import titans_core as tc
+from app.components import blob
 from app.figures import aggregate, layers, scale, timelines
 from app.jobs import Engine, Job, Progress
 from app.jobs.local import LocalEngine
 from app.kept import Kept
 from app.link import Span
-from app.theme import DARK, LIGHT
 from titans_core import lineage, passages
 from titans_core.errors import TitansError
 from titans_core.lasting import lasting
@@ -135,23 +134,12 @@ def found(run: str, signal: str, layer: int | None) -> list[passages.Passage]:
     return passages.passages(values, *spans, str(ds.attrs["text"]), skip=aggregate.settling(ds))
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """A figure, what it draws in words, and the same for people who cannot see it. Copy the figure before a change."""
-
-    figure: go.Figure
-    note: str
-    summary: str
-
-
 @functools.lru_cache(maxsize=32)
-def through_time(runs: tuple[str, ...], layer: int | None, span: Span | None, dark: bool) -> Drawn:
-    traces = [_open(run).ds for run in runs]
+def through_time(runs: tuple[str, ...], layer: int | None, span: Span | None) -> bytes:
+    """The timelines of these runs as the browser takes them: see timelines.drawing. Raises IndexError for a layer."""
     read = aggregate.Reader()
-    reached = _reached(runs, layer, read)
-    figure = timelines.timelines(traces, DARK if dark else LIGHT, layer=layer, span=span, read=read, reached=reached)
-    note = timelines.note(traces, layer, span, read=read, reached=reached)
-    return Drawn(figure, note, timelines.summary(traces, layer, span, read=read))
+    traces = [_open(run).ds for run in runs]
+    return blob.pack(*timelines.drawing(traces, layer=layer, span=span, read=read, reached=_reached(runs, layer, read)))
 
 
 _tops: dict[tuple[tuple[str, ...], int | None, str], tuple[float, float]] = {}
@@ -172,13 +160,17 @@ def _reached(runs: tuple[str, ...], layer: int | None, read: aggregate.Read) -> 
 
 
 @functools.lru_cache(maxsize=32)
-def layer_map(runs: tuple[str, ...], signal: str, span: Span | None, how: str, dark: bool) -> Drawn:
-    """Of runs that have the signal layer by layer."""
+def layer_map(runs: tuple[str, ...], signal: str, span: Span | None, how: str) -> bytes:
+    """The layer map of these runs as the browser takes it: see layers.drawing."""
+    scaled = functools.partial(_layer_scale, runs, signal)
     traces = [_open(run).ds for run in runs]
-    read = aggregate.Reader()
-    figure = layers.layer_map(traces, signal, DARK if dark else LIGHT, span=span, how=how, read=read)
-    note = layers.note(traces, signal, span, how, read=read)
-    return Drawn(figure, note, layers.summary(traces, signal, span, read=read))
+    return blob.pack(*layers.drawing(traces, signal, span=span, how=how, read=aggregate.Reader(), scaled=scaled))
+
+
+@functools.lru_cache(maxsize=256)
+def _layer_scale(runs: tuple[str, ...], signal: str, size: int, how: str) -> scale.Scale:
+    """layers.layer_scale of these runs. It is of the whole text, so that a zoom need not ask again."""
+    return layers.layer_scale([_open(run).ds for run in runs], signal, size, how)
 
 
 @functools.lru_cache(maxsize=256)

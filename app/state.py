@@ -15,12 +15,10 @@ from typing import Any
 import streamlit as st
 
 from app import link
-from app.components import text_heatmap, zoom
+from app.components import text_heatmap
 from app.jobs import store
 from app.link import HOW, Look, Span
 from app.theme import DARK, LIGHT, SIGNALS, Palette
-
-MAP_CONTROL = "map_how"
 
 
 @dataclass(frozen=True)
@@ -70,6 +68,7 @@ def look(available: list[str], layers: int, tokens: int) -> Look:
         _within("span", tokens),
         _within("range", tokens),
         st.session_state.get("map") or HOW[0],
+        st.session_state.get("at", 0),
     )
 
 
@@ -99,40 +98,29 @@ def arrive(text: str) -> bool:
     return new
 
 
-def follow(name: str) -> Callable[[], None]:
-    """A callback that takes over what the browser chose in the text heatmap.
+def follow(key: str, name: str) -> Callable[[], None]:
+    """A callback that takes over what the browser chose in the component `key`.
 
-    name: "signal", "layer", "token", "range" or "theme".
+    name: "signal", "layer", "token", "range", "theme", "span" or "map". The report is [what, time], or [from, to, time]
+    of tokens: with the time, the same choice again is news.
     """
 
     def take() -> None:
-        value = st.session_state[text_heatmap.KEY][name]
-        if name == "range":
-            st.session_state["range"] = link.ends(value)
+        report = st.session_state[key][name]
+        if not isinstance(report, list) or len(report) < 2 or type(report[-1]) is not int:
             return
-        if isinstance(value, list):  # with the time of the choice, so that the same choice again is news
-            value = value[0]
-        if name == "signal":
-            valid = value in SIGNALS
-        elif name == "theme":
-            valid = value in ("light", "dark")
-        else:
-            value = value if isinstance(value, int) and value >= 0 else None
-            valid = True
-        if valid:
+        st.session_state["at"] = max(st.session_state.get("at", 0), report[-1])
+        value = link.ends(report) if name in ("range", "span") else report[0]
+        if name == "span":
+            show_span(value)
+        elif name in ("layer", "token"):
+            st.session_state[name] = value if type(value) is int and value >= 0 else None
+            if name == "token" and key != text_heatmap.KEY:
+                follow_text()
+        elif name == "range" or value in {"signal": tuple(SIGNALS), "theme": ("light", "dark"), "map": HOW}[name]:
             st.session_state[name] = value
 
     return take
-
-
-def zoomed() -> None:
-    """Takes over the zoom of a figure."""
-    show_span(link.ends(st.session_state[zoom.KEY]["zoom"]))
-
-
-def took_how() -> None:
-    """Takes over what the layer map is to show of a bin. Kept apart from the control, which is not always there."""
-    st.session_state["map"] = st.session_state[MAP_CONTROL]
 
 
 def show_span(span: Span | None) -> None:
@@ -141,17 +129,6 @@ def show_span(span: Span | None) -> None:
     token = st.session_state.get("token")
     if span is not None and (token is None or not span[0] <= token < span[1]):
         select(span[0])
-
-
-def pick(key: str) -> Callable[[], None]:
-    """A callback that selects the token chosen in component `key` and lets the text follow."""
-
-    def take() -> None:
-        value = st.session_state[key]["token"]
-        if isinstance(value, list) and value and isinstance(value[0], int):
-            select(value[0])
-
-    return take
 
 
 def pick_bar(key: str) -> Callable[[], None]:

@@ -73,6 +73,11 @@ DARK = Palette(
 )
 
 
+CIVIDIS = (  # of the layer map in both themes
+    "#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678", "#a59c74", "#c3b369", "#e1cc55", "#fee838",
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Variant:
     label: str

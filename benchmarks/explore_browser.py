@@ -24,19 +24,18 @@ FIGURES = ["timelines", "layer_map"]
 # When each thing was first there, in ms since the navigation; looked for in every frame, so painted by then.
 MARKS = """
 const marks = (window.__marks = {});
-const figure = (key) => document.querySelector(`.st-key-${key} .js-plotly-plot`);
-window.__figure = figure;
+const figure = (key) => window.__titanscopeFigures?.[key];
 const drawn = {
   text: () => window.__titanscope?.painted && !window.__titanscope.error,
   laidOut: () => window.__titanscope?.laidOut,
-  timelines: () => figure("timelines")?.querySelector(".scatterlayer .trace path"),
-  layer_map: () => figure("layer_map")?.querySelector(".heatmaplayer image"),
+  timelines: () => figure("timelines")?.painted,
+  layer_map: () => figure("layer_map")?.painted,
 };
 (function look() {
   for (const name in drawn) if (!marks[name] && drawn[name]()) marks[name] = performance.now();
   requestAnimationFrame(look);
 })();
-addEventListener("mouseup", () => (window.__released = performance.now()), true);
+addEventListener("pointerup", () => (window.__released = performance.now()), true);
 """
 SCROLL = """async ([frames, step]) => {
   const boxes = [...document.querySelectorAll("*")].map((e) => e.shadowRoot?.querySelector(".scroll"));
@@ -52,8 +51,7 @@ RESAMPLED = """(before) => {
   const now = performance.now();
   window.__resampled ??= {};
   for (const [key, old] of Object.entries(before)) {
-    const f = window.__figure(key);
-    if (!f?._fullLayout?.xaxis || f.layout.uirevision === old) continue;
+    if (String(window.__titanscopeFigures[key].header.extent) === old) continue;
     window.__resampled[key] ??= now - window.__released;
   }
   return Object.keys(window.__resampled).length === 2;
@@ -181,8 +179,9 @@ def _listen(context: BrowserContext, page: Page, wire: list[int]) -> None:
 
 def _zoom(page: Page, low: float, high: float) -> dict[str, float]:
     """Drag across a part of the timelines; ms from letting go until each figure is drawn from what the server sent."""
-    before = page.evaluate("(keys) => keys.map((k) => [k, window.__figure(k).layout.uirevision])", FIGURES)
-    area = page.locator(".st-key-timelines .nsewdrag").first
+    extents = "(keys) => keys.map((k) => [k, String(window.__titanscopeFigures[k].header.extent)])"
+    before = page.evaluate(extents, FIGURES)
+    area = page.locator("canvas.figure[data-key=timelines]")
     area.scroll_into_view_if_needed()
     page.wait_for_timeout(500)
     box = area.bounding_box()

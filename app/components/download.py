@@ -27,11 +27,10 @@ class Row(TypedDict):
 
 
 def download(rows: Sequence[Row], *, figures: Mapping[str, str], file: str, ground: str) -> None:
-    """Links, and a pair of buttons for each plotly figure that stands on the page.
+    """Links, and a pair of buttons for each figure that stands on the page.
 
     figures: what the figure under a Streamlit key is called; others are called by their key. file: how image files
-    begin. ground: the colour behind an image,
-    which would else be transparent.
+    begin. ground: the colour behind an image, which would else be transparent.
     """
     data = {"rows": list(rows), "figures": dict(figures), "file": file, "ground": ground}
     _component(key="download", data=data)

@@ -10,6 +10,7 @@ from typing import Any
 import streamlit as st
 import xarray as xr
 
+from app.components import scripts
 from app.figures import aggregate
 from app.theme import DARK, LIGHT, SIGNALS, VARIANTS, Variant
 
@@ -17,8 +18,8 @@ KEY = "text_heatmap"
 
 _HERE = Path(__file__).parent / "heatmap"
 _SCRIPTS = (
-    *("data.js", "words.js", "segments.js", "cells.js", "layout.js", "units.js", "scale.js", "fold.js"),
-    *("colour.js", "paint.js", "marks.js", "svg.js", "strip.js", "panel.js"),
+    *("data.js", "segments.js", "cells.js", "layout.js", "units.js", "scale.js", "fold.js"),
+    *("paint.js", "marks.js", "strip.js", "panel.js"),
     *("toolbar.js", "search.js", "range.js", "legend.js", "card.js"),
     *("source.js", "sheet.js", "surface.js", "keys.js", "view.js", "main.js"),
 )
@@ -27,7 +28,7 @@ _component = st.components.v2.component(
     "titanscope.text_heatmap",
     html='<div class="titanscope"></div>',
     css=(_HERE / "style.css").read_text(encoding="utf-8"),
-    js="\n".join((_HERE / name).read_text(encoding="utf-8") for name in _SCRIPTS),
+    js=scripts.joined(_HERE, _SCRIPTS),
 )
 
 
@@ -42,6 +43,7 @@ def text_heatmap(
     on_change: Callable[[str], Callable[[], None]],
     range_: tuple[int, int] | None = None,
     zoom: tuple[int, int] | None = None,
+    at: int = 0,
 ) -> None:
     """Draw runs (id, trace) of one text. The browser fetches their values itself (app.routes).
 
@@ -49,7 +51,7 @@ def text_heatmap(
     them, reports changes through session state under KEY ("signal", "layer", "token", "theme", "range"), and takes
     `selected` and `range_` again when `nonce` changes. on_change gives the callback for each of these names. "range"
     is [from, to, time in ms], with -1 for both ends when it was cleared. zoom: the tokens that the figures draw, if not
-    all.
+    all. at: of link.Look.
     """
     data = facts(shown) | {
         "theme": "dark" if dark else "light",
@@ -59,6 +61,7 @@ def text_heatmap(
         "range": list(range_) if range_ else None,
         "zoom": list(zoom) if zoom else None,
         "nonce": nonce,
+        "at": at,
     }
     _component(
         key=KEY,

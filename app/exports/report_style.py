@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.exports.svg import LEVELS
-from app.theme import DARK, LIGHT, Palette
+from app.theme import CIVIDIS, DARK, LIGHT, Palette
 
-CIVIDIS = (  # the page's colours of the layer map
-    "#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678", "#a59c74", "#c3b369", "#e1cc55", "#fee838",
-)  # fmt: skip
 _INKS = ((13, 17, 32), (255, 250, 240))
 
 _COMMON = """

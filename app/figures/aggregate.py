@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from app.theme import SIGNALS
+from app.theme import SIGNALS, label
 from titans_core.pyramid import Bins, Layer, bins
 from titans_core.signals import sum_layers
 
@@ -105,6 +106,33 @@ def width(found: Bins) -> int:
 def extent(found: Bins) -> tuple[int, int]:
     """The tokens that the bins cover."""
     return int(found.start[0]), int(found.stop[-1])
+
+
+def covered(found: Bins | None) -> dict[str, Any]:
+    """The tokens and the width of bins, for the browser; None: nothing is drawn."""
+    return {"extent": [0, 1], "size": 1} if found is None else {"extent": list(extent(found)), "size": width(found)}
+
+
+def labelled(traces: Sequence[xr.Dataset]) -> list[dict[str, Any]]:
+    """What runs are called, for the browser."""
+    checkpoints = (str(ds.attrs["checkpoint"]) for ds in traces)
+    return [{"label": label(checkpoint), "checkpoint": checkpoint} for checkpoint in checkpoints]
+
+
+def arrays(prefix: str, found: Bins, shown: np.ndarray, low: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """What the browser draws of bins: values, and of bins of many tokens their lowest and the token of the highest.
+
+    float32: NaN where nothing is defined, and infinite where all that is defined is so, of whichever sign.
+    """
+
+    def sent(values: np.ndarray) -> np.ndarray:
+        return np.where((found.finite == 0) & (found.infinite > 0), np.inf, values).astype(np.float32).ravel()
+
+    result = {f"{prefix}/value": sent(shown)}
+    if width(found) > 1:
+        result |= {f"{prefix}/low": sent(low)} if low is not None else {}
+        result[f"{prefix}/peak"] = found.peak.astype(np.uint32).ravel()  # -1 becomes the largest: no token's number
+    return result
 
 
 def highest(ds: xr.Dataset, signal: str, layer: int | None, start: int = 0, read: Read = bins) -> float:

@@ -2,86 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 import xarray as xr
 
-from app.figures import aggregate, frame, scale
+from app.figures import aggregate, scale
 from app.figures.aggregate import Read
-from app.theme import SIGNALS, Palette, label, number
+from app.theme import SIGNALS, label, number
 from titans_core.pyramid import Bins, bins
 
 HOW = {"max": "highest", "mean": "mean"}  # what is drawn of the tokens of a bin
 
 Span = tuple[int, int]
+Scaled = Callable[[int, str], scale.Scale]  # `layer_scale` of bins of so many tokens
 
 
-def layer_map(
+def drawing(
     traces: Sequence[xr.Dataset],
     signal: str,
-    palette: Palette,
     *,
     span: Span | None = None,
     how: str = "max",
     wanted: int = aggregate.BINS,
     read: Read = bins,
-) -> go.Figure:
-    """One heatmap a run, all on one scale (cividis; blue to orange for signed signals).
+    scaled: Scaled | None = None,
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """A block of cells for each run that has the signal layer by layer, all on one scale: facts, and arrays "run/...".
 
     span: the tokens drawn, None for all. Up to `wanted` tokens are drawn each; more as bins of equal width, by their
-    highest value or their mean (`how`), and the axis then covers whole bins.
+    highest value or their mean (`how`), and the axis then covers whole bins. scaled: where the scale is known already.
     """
     shown = layered(traces, signal)
-    cells = [read(ds, signal, layer="each", span=span, wanted=wanted) for ds in shown]
-    limits = layer_scale(shown, signal, aggregate.width(cells[0]) if cells else 1, how, read)
-    colours = {"zmin": limits.low, "zmax": limits.high, "colorscale": _colours(signal, palette)}
-    heats = [
-        _heat(ds, signal, found, how) | frame.place(row) | colours | {"showscale": row == 1, "colorbar": _bar(palette)}
-        for row, (ds, found) in enumerate(zip(shown, cells, strict=True), start=1)
-    ]
-    return go.Figure(heats, _layout(shown, aggregate.extent(cells[0]) if cells else (0, 1), palette))
-
-
-def _layout(shown: Sequence[xr.Dataset], extent: Span, palette: Palette) -> frame.Layout:
-    low, high = extent
-    rows = max(len(shown), 1)
-    gap = min(0.2, 0.9 / (4 * rows))
-    height = 24 * sum(ds.sizes["layer"] for ds in shown) + 22 * len(shown) + 60
-    x = {"range": [low + 0.5, high + 0.5], "showgrid": False, "ticks": ""}
-    layout = frame.stacked(palette, height, rows, gap, x, {"showgrid": False, "fixedrange": True})
-    layout["margin"] |= {"t": 34, "b": 42}
-    layout["uirevision"] = f"{low} {high}"
-    if len(shown) > 1:
-        names = (label(str(ds.attrs["checkpoint"])) for ds in shown)
-        layout["annotations"] = [frame.row_title(row, name, palette) for row, name in enumerate(names, start=1)]
-    return layout
+    found = [read(ds, signal, layer="each", span=span, wanted=wanted) for ds in shown]
+    known = SIGNALS[signal]
+    if not shown:
+        words = f"{known.label.lower()} belongs to the whole model, not to a layer"
+        return {"runs": [], "note": words, "summary": words, **aggregate.covered(None)}, {}
+    limits = (scaled or partial(layer_scale, shown, signal, read=read))(aggregate.width(found[0]), how)
+    arrays: dict[str, np.ndarray] = {}
+    for run, one in enumerate(found):
+        arrays |= aggregate.arrays(str(run), one, getattr(one, how))
+    facts = {
+        "runs": [
+            run | {"layers": [f"L{int(k) + 1}" for k in ds["layer"].values]}
+            for run, ds in zip(aggregate.labelled(shown), shown, strict=True)
+        ],
+        "signal": f"{known.label.lower()} {known.symbol}",
+        "how": how,
+        "low": limits.low,
+        "high": limits.high,
+        "signed": known.kind == "cosine",
+        "note": f"{known.label.lower()} {known.symbol} · {note(shown[0], signal, found[0], limits, how)}",
+        "summary": summary(traces, signal, span, read),
+        **aggregate.covered(found[0]),
+    }
+    return facts, arrays
 
 
 def layered(traces: Sequence[xr.Dataset], signal: str) -> list[xr.Dataset]:
     """Those that have the signal layer by layer."""
     return [ds for ds in traces if signal in ds.data_vars and "layer" in ds[signal].dims]
-
-
-def _heat(ds: xr.Dataset, signal: str, found: Bins, how: str) -> dict[str, Any]:
-    """The cells of one run; each knows the token of its highest value, which a click selects."""
-    size = aggregate.width(found)
-    value = SIGNALS[signal].label.lower() + " %{z:.4g}"
-    words = "token %{x:,d}, %{y}<br>" + value
-    if size > 1:
-        words = f"{size:,} tokens around %{{x:,d}}, %{{y}}<br>{HOW[how]} {value}<br>highest at token %{{customdata:,d}}"
-    return {
-        "type": "heatmap",
-        "z": getattr(found, how).astype(np.float32),
-        "x0": float(found.start[0]) + (size + 1) / 2,
-        "dx": size,
-        "y": [f"L{int(k) + 1}" for k in ds["layer"].values],
-        "customdata": (found.peak + 1).astype(np.int32) if size > 1 else None,
-        "hovertemplate": words + "<extra></extra>",
-        "ygap": 1,
-    }
 
 
 def layer_scale(
@@ -97,38 +80,8 @@ def layer_scale(
     return scale.shared([values for values, _ in found], signal, of=of + (f", after token {skip}" if skip else ""))
 
 
-def _bar(palette: Palette) -> dict[str, object]:
-    """A colour bar above the right end, so that the time axis lines up with the timelines."""
-    ticks = {"size": 11, "color": palette.muted}
-    place = {"orientation": "h", "x": 1.0, "xanchor": "right", "y": 1.0, "yanchor": "bottom", "len": 150, "ypad": 6}
-    return place | {"lenmode": "pixels", "thickness": 7, "outlinewidth": 0, "tickfont": ticks, "nticks": 4}
-
-
-def _colours(signal: str, palette: Palette) -> list[list[object]] | str:
-    if SIGNALS[signal].kind != "cosine":
-        return "cividis"
-    stops = palette.diverging
-    return [[k / (len(stops) - 1), colour] for k, colour in enumerate(stops)]
-
-
-def bin_size(traces: Sequence[xr.Dataset], span: Span | None = None, wanted: int = aggregate.BINS) -> int:
-    """About how many tokens a cell is of; exactly 1 where cells are single tokens."""
-    low, high = span or (0, traces[0].sizes["token"])
-    return -(-(high - low) // wanted)
-
-
-def note(
-    traces: Sequence[xr.Dataset],
-    signal: str,
-    span: Span | None = None,
-    how: str = "max",
-    wanted: int = aggregate.BINS,
-    read: Read = bins,
-) -> str:
+def note(ds: xr.Dataset, signal: str, found: Bins, limits: scale.Scale, how: str = "max") -> str:
     """What is drawn, in words: the scale, the granularity and how tokens were put together."""
-    ds = layered(traces, signal)[0]
-    found = read(ds, signal, layer="each", span=span, wanted=wanted)
-    limits = layer_scale(traces, signal, aggregate.width(found), how, read)
     shown = aggregate.shown_words(found, ds.sizes["token"], HOW[how], 1 if how == "max" else 0)
     granularity = ds[signal].attrs.get("granularity", "token")
     return f"{number(limits.low)}–{number(limits.high)}, {limits.rule} · per {granularity} · {shown}"

@@ -7,74 +7,55 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 import xarray as xr
 
-from app.figures import aggregate, frame
+from app.figures import aggregate
 from app.figures.aggregate import Read
-from app.theme import SIGNALS, Palette, label, number
-from titans_core.pyramid import Bins, bins
+from app.theme import SIGNALS, label, number
+from titans_core.pyramid import bins
 
 ROWS = ("surprise", "momentum", "forgotten")
-ROW_HEIGHT = 96
 OVER = 1.3  # a start this many times higher than all the rest is cut off, and the note says so
 
 Span = tuple[int, int] | None
 Reached = Callable[[str], tuple[float, float]]  # `reach` of a signal
 
 
-def timelines(
+def drawing(
     traces: Sequence[xr.Dataset],
-    palette: Palette,
     *,
     layer: int | None = None,
     span: Span = None,
     wanted: int = aggregate.BINS,
     read: Read = bins,
     reached: Reached | None = None,
-) -> go.Figure:
-    """Stacked rows over a shared token axis; a row has one vertical scale for all runs, from zero.
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Stacked rows over a shared token axis, as the browser draws them: facts, and arrays "row/run/..." of the bins.
 
     span: the tokens drawn, None for all. Up to `wanted` tokens are drawn each; more as the lowest and highest of bins,
-    and the axis then covers whole bins. The vertical scale is that of the whole text at any zoom; reached: where it is
-    known already.
+    and the axis then covers whole bins. A row has one vertical scale for all runs, from zero, that of the whole text at
+    any zoom; reached: where it is known already.
     """
     reached = reached or partial(reach, traces, layer=layer, read=read)
-    rows = drawn(traces)
-    lines: list[dict[str, Any]] = []
+    names = drawn(traces)
+    arrays: dict[str, np.ndarray] = {}
     found = None
-    for row, name in enumerate(rows, start=1):
-        for ds in traces:
+    for row, name in enumerate(names):
+        for run, ds in enumerate(traces):
             if name in ds.data_vars:
                 found = read(ds, name, layer=layer, span=span, wanted=wanted)
-                for line in _lines(found, str(ds.attrs["checkpoint"]), palette, len(traces) == 1):
-                    lines.append(line | frame.place(row) | {"showlegend": "name" in line and row == 1})
-    layout = _layout(rows, found, palette)
-    for row, name in enumerate(rows, start=1):
-        top, highest = reached(name)
-        if highest > top or (span is not None and top > 0):
-            layout[frame.named("yaxis", row)]["range"] = [0, 1.05 * top]
-    if len(traces) > 1:
-        at = {"orientation": "h", "x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom", "traceorder": "normal"}
-        layout |= {"showlegend": True, "legend": {**at, "itemclick": False, "itemdoubleclick": False}}
-    return go.Figure(lines, layout)
-
-
-def _layout(rows: Sequence[str], found: Bins | None, palette: Palette) -> frame.Layout:
-    low, high = aggregate.extent(found) if found is not None else (0, 1)
-    size = aggregate.width(found) if found is not None else 1
-    title = "token %{x:,d}" if size == 1 else f"{size:,} tokens around %{{x:,d}}, lowest to highest"
-    x = {"range": [low + 0.5, high + 0.5], "showgrid": False, "unifiedhovertitle": {"text": title}}
-    y = {"rangemode": "tozero", "nticks": 4, "fixedrange": True}
-    layout = frame.stacked(palette, ROW_HEIGHT * len(rows) + 56, len(rows), 0.09, x, y)
-    layout[frame.named("xaxis", len(rows))]["title"]["standoff"] = 4
-    titles = (f"{SIGNALS[name].label.lower()} {SIGNALS[name].symbol}" for name in rows)
-    return layout | {
-        "annotations": [frame.row_title(row, title, palette) for row, title in enumerate(titles, start=1)],
-        "hovermode": "x unified",
-        "hoversubplots": "axis",
-        "uirevision": f"{low} {high}",  # what the browser zoomed to gives way to what was drawn for it
+                arrays |= aggregate.arrays(f"{row}/{run}", found, found.max, found.min)
+    facts = {
+        "rows": [
+            {"title": f"{SIGNALS[name].label.lower()} {SIGNALS[name].symbol}", "top": 1.05 * reached(name)[0] or 1.0}
+            for name in names
+        ],
+        "runs": aggregate.labelled(traces),
+        "note": note(traces, layer, span, wanted, read, reached),
+        "summary": summary(traces, layer, span, read),
+        **aggregate.covered(found),
     }
+    return facts, arrays
 
 
 def drawn(traces: Sequence[xr.Dataset]) -> list[str]:
@@ -89,30 +70,6 @@ def reach(traces: Sequence[xr.Dataset], name: str, layer: int | None, read: Read
     later = [aggregate.highest(ds, name, layer, aggregate.settling(ds), read) for ds in having]
     top = max((v for v in later if np.isfinite(v)), default=0.0)
     return (top, highest) if 0 < top < highest / OVER else (highest, highest)
-
-
-def _lines(found: Bins, checkpoint: str, palette: Palette, alone: bool) -> list[dict[str, Any]]:
-    """One line of single tokens; of bins their highest, and a band down to their lowest."""
-    colour = palette.variant(checkpoint)
-    size = aggregate.width(found)
-    x = {"x0": float(found.start[0]) + (size + 1) / 2, "dx": size}
-    look = {"type": "scatter", "mode": "lines", **x, "line": {"color": colour, "width": 1.3 if alone else 1}}
-    high = {"y": found.max.astype(np.float32), "name": label(checkpoint)}
-    if size == 1:
-        fill = {"fill": "tozeroy" if alone else None, "fillcolor": _faint(colour, 0.14)}
-        return [look | fill | high | {"hovertemplate": "%{y:.4g}"}]
-    under = look | {"y": found.min.astype(np.float32), "hoverinfo": "skip", "line": {"color": colour, "width": 0}}
-    facts = np.stack([found.min, found.peak + 1], 1)
-    # Half the bytes, where a token's number is exact in them.
-    facts = facts.astype(np.float32) if found.stop[-1] < 2**24 else facts
-    words = "%{customdata[0]:.4g} to %{y:.4g}, highest at token %{customdata[1]:,d}"
-    fill = {"fill": "tonexty", "fillcolor": _faint(colour, 0.3 if alone else 0.14)}
-    return [under, look | fill | high | {"customdata": facts, "hovertemplate": words}]
-
-
-def _faint(colour: str, strength: float) -> str:
-    red, green, blue = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
-    return f"rgba({red},{green},{blue},{strength})"
 
 
 def note(

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import copy
-
 import streamlit as st
 
-from app import opening, runs, state, theme
-from app.components import cards, text_heatmap, zoom
-from app.figures import fate, frame, layers, lineage, marks, tables, token
-from app.link import HOW
+from app import runs, state, theme
+from app.components import cards, figures, text_heatmap
+from app.figures import fate, frame, layers, lineage, tables, token
 from app.runs import Run
 from app.views import parts
 from app.words import words
 from titans_core.errors import ConfigError
 from titans_core.lineage import recorded
-
-ZOOMED = frame.CHART | {"doubleClick": False, "showTips": False}  # the bridge answers it: back to the whole text
 
 
 def text(shown: list[Run], look: state.Look) -> None:
@@ -30,79 +25,35 @@ def text(shown: list[Run], look: state.Look) -> None:
             nonce=look.nonce,
             range_=look.range,
             zoom=look.span,
-            on_change=lambda name: parts.then_draw(state.follow(name), *("side",) * (name == "token")),
+            at=look.at,
+            on_change=lambda name: parts.then_draw(
+                state.follow(text_heatmap.KEY, name), *("side",) * (name == "token")
+            ),
         )
         parts.table("text", lambda: tables.tokens([run.ds for run in shown], look.signal, look.layer, look.token))
 
 
 def through_time(shown: list[Run], look: state.Look) -> None:
-    palette = state.palette()
     with st.container(border=True, key="panel_time"):
-        drawn = runs.through_time(tuple(run.id for run in shown), look.layer, look.span, palette.dark)
-        opening.after("text", shown[0].id)
-        parts.title("Through time", drawn.note)
-        _zoom_buttons(look)
-        figure = marks.mark(copy.deepcopy(drawn.figure), palette, look.token, look.range)
-        st.plotly_chart(figure, config=ZOOMED, theme=None, key="timelines", alt=drawn.summary)
+        _linked(figures.TIMELINES, shown, look)
         parts.table("timelines", lambda: tables.timelines([run.ds for run in shown], look.layer, look.span))
 
 
-def _zoom_buttons(look: state.Look) -> None:
-    """What else the figures could show. Their row is always there, so that the figures below keep their place."""
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key="zoom_row"):
-        st.caption("Drag across a figure to zoom in, click to select a token.")
-        if look.range is not None and look.range != look.span:
-            _zoom_button("Zoom to the range", look.range, "Show only the tokens selected in the text")
-        if look.span is not None:
-            _zoom_button("Whole text", None, "Show all tokens again; a double click in a figure does the same")
-
-
-def _zoom_button(name: str, span: tuple[int, int] | None, words: str) -> None:
-    act = parts.then_draw(lambda: state.show_span(span))
-    st.button(name, key=f"zoom_{name}", type="tertiary", help=words, on_click=act)
-
-
 def layer_map(shown: list[Run], look: state.Look) -> None:
-    having = [run for run in shown if layers.layered([run.ds], look.signal)]
-    palette = state.palette()
     with st.container(border=True, key="panel_layers"):
-        signal = theme.SIGNALS[look.signal]
-        if not having:
-            parts.title("Layer × token", f"{signal.label.lower()} belongs to the whole model, not to a layer")
-            return
-        traces = [run.ds for run in having]
-        drawn = runs.layer_map(tuple(run.id for run in having), look.signal, look.span, look.how, palette.dark)
-        parts.title("Layer × token", f"{signal.label.lower()} {signal.symbol} · {drawn.note}")
-        with st.container(key="map_row"):
-            if layers.bin_size(traces, look.span) > 1:
-                _max_or_mean(look)
-        figure = marks.mark(copy.deepcopy(drawn.figure), palette, look.token, look.range, halo=True)
-        st.plotly_chart(figure, config=ZOOMED, theme=None, key="layer_map", alt=drawn.summary)
-        parts.table("layer_map", lambda: tables.layer_map(traces, look.signal, look.span, look.how))
+        _linked(figures.LAYER_MAP, shown, look)
+        having = layers.layered([run.ds for run in shown], look.signal)
+        if having:
+            parts.table("layer_map", lambda: tables.layer_map(having, look.signal, look.span, look.how))
 
 
-def _max_or_mean(look: state.Look) -> None:
-    st.segmented_control(
-        "What a cell shows of its tokens",
-        HOW,
-        default=look.how,
-        required=True,
-        key=state.MAP_CONTROL,
-        on_change=state.took_how,
-        label_visibility="collapsed",
-    )
-
-
-def linked(shown: list[Run], look: state.Look) -> None:
-    """Zooms and clicks in both figures come back, and the address follows what is looked at."""
-    zoom.zoom(
-        ("timelines", "layer_map"),
-        run=shown[0].id,
-        total=shown[0].ds.sizes["token"],
-        zoomed=look.span is not None,
-        link=look.address,
-        on_zoom=parts.then_draw(state.zoomed),
-        on_token=parts.then_draw(state.pick(zoom.KEY)),
+def _linked(key: str, shown: list[Run], look: state.Look) -> None:
+    figures.figure(
+        key,
+        [run.id for run in shown],
+        shown[0].ds.sizes["token"],
+        look,
+        on_change=lambda name: parts.then_draw(state.follow(key, name)),
     )
 
 

@@ -48,7 +48,7 @@ def passage_panel(run: Run, look: state.Look) -> None:
             return
         if not listed:
             st.caption("None stands out: it is zero all along the text.")
-        cards.passage_list("passages", listed, parts.then_draw(state.pick("passages"), "text", "side"))
+        cards.passage_list("passages", listed, parts.then_draw(state.follow("passages", "token"), "text", "side"))
 
 
 def _passage_note(run: Run, kind: str) -> str:

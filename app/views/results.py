@@ -113,11 +113,8 @@ def _figures(shown: list[Run]) -> None:
     look = _look(shown)
     try:
         panels.through_time(shown, look)
-        below = st.container()
-        panels.linked(shown, look)
-        opening.after("timelines", shown[0].id)  # all that follows is drawn then, and does not keep the browser from it
-        with below:
-            panels.layer_map(shown, look)
+        opening.after_first(shown[0].id)  # all that follows is drawn then, and does not keep the browser from it
+        panels.layer_map(shown, look)
     except StoreError as error:
         _damaged(error)
 

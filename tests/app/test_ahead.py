@@ -38,15 +38,23 @@ def run(finished: dict[str, str]) -> str:
     return finished["mac"]
 
 
-def test_the_page_of_a_run_names_its_text_and_values(run: str) -> None:
+def test_the_page_of_a_run_names_what_its_first_parts_draw(run: str) -> None:
     told = links(f"run={run}&signal=momentum")
     assert f"<titanscope/text?run={run}>; rel=preload" in told
     assert f"<titanscope/values?run={run}&signal=momentum>; rel=preload" in told
-    assert "/PlotlyChart." in told, "plotly is read while the text is drawn"
-    assert "rel=modulepreload" in told
+    assert f"<titanscope/figure?kind=timelines&run={run}>; rel=preload" in told
     for part in opening.FIRST:
         drawn(run, part)
-        opening.after(part, run)
+    opening.after_first(run)
+
+
+@pytest.mark.parametrize("chosen", ["layer=9", "span=5-99999"])
+def test_what_a_link_chooses_may_not_be_there_and_is_not_named(chosen: str, run: str) -> None:
+    told = links(f"run={run}&{chosen}")
+    assert "titanscope/text" in told
+    assert "titanscope/figure" not in told
+    assert ("titanscope/values" in told) == chosen.startswith("span")
+    opening._awaited.clear()
 
 
 @pytest.mark.parametrize("query", ["", "run=" + "0" * 32, "run=../../etc"])
@@ -58,26 +66,23 @@ def test_other_paths_name_nothing(run: str) -> None:
     assert links(f"run={run}", "/titanscope/text") == ""
 
 
-def test_figures_wait_for_the_text_but_only_where_a_browser_was_announced(run: str) -> None:
+def test_the_rest_waits_for_the_first_parts_but_only_where_a_browser_was_announced(run: str) -> None:
     began = time.monotonic()
-    opening.after("text", run)
+    opening.after_first(run)
     assert time.monotonic() - began < 0.2, "nobody was announced"
     links(f"run={run}")
-    for part in opening.FIRST:
-        threading.Timer(0.3, drawn, [run, part]).start()
-        began = time.monotonic()
-        opening.after(part, run)
-        assert 0.25 < time.monotonic() - began < opening.PATIENCE
+    for delay, part in zip((0.1, 0.4), opening.FIRST, strict=True):
+        threading.Timer(delay, drawn, [run, part]).start()
+    opening.after_first(run)
+    assert 0.35 < time.monotonic() - began < opening.PATIENCE
 
 
-def test_a_browser_that_never_draws_does_not_hold_the_figures_for_ever(
-    run: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_browser_that_never_draws_does_not_hold_the_rest_for_ever(run: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "PATIENCE", 0.2)
     links(f"run={run}")
     began = time.monotonic()
-    opening.after("text", run)
-    opening.after("timelines", run)
+    opening.after_first(run)
+    opening.after_first(run)
     assert 0.15 < time.monotonic() - began < 0.35, "it waits once"
 
 

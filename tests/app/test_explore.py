@@ -55,6 +55,12 @@ def heatmap(page: AppTest) -> dict:
     return json.loads(element.proto.json)
 
 
+def figures(page: AppTest) -> list[dict]:
+    """What the timelines and the layer map are told to draw."""
+    drawn = [e for e in page.get("bidi_component") if e.proto.component_name.endswith("titanscope.figures")]
+    return [json.loads(element.proto.json) for element in drawn]
+
+
 def said(page: AppTest) -> str:
     return " ".join(element.value for kind in ("error", "warning", "info") for element in page.get(kind))
 
@@ -65,7 +71,7 @@ def test_a_newcomer_sees_the_first_sample_run_by_itself(finish: Finish, store: P
     facts = heatmap(page)
     assert [run["label"] for run in facts["runs"]] == ["MAC"]
     assert facts["selected"] is not None
-    assert [e.proto.id for e in page.get("plotly_chart")]
+    assert [figure["kind"] for figure in figures(page)] == ["timelines", "layer_map"]
     other = open_page()
     assert shown(other) == shown(page), "two newcomers share one run"
 
@@ -80,7 +86,8 @@ def test_pasted_text_through_three_memories(finish: Finish, store: Path) -> None
     assert any("MAG, memory as gate" in line for line in lines)
     assert any("3 memories" in caption.value for caption in page.sidebar.caption)
     specs = [json.loads(chart.proto.spec) for chart in page.get("plotly_chart")]
-    assert [len(spec["data"]) for spec in specs] == [9, 3, 15, 6, 3, 3]  # timelines, layers, moves, lineage
+    assert [len(spec["data"]) for spec in specs] == [15, 6, 3, 3]  # memory over time, its way, moves, lineage
+    assert [figure["runs"] for figure in figures(page)] == [shown(page)] * 2
 
 
 def test_a_fresh_session_finds_the_runs_of_the_address(finished: dict[str, str]) -> None:
@@ -207,6 +214,8 @@ def test_the_look_is_held_to_what_the_runs_have(finished: dict[str, str]) -> Non
     assert not page.exception
     facts = heatmap(page)
     assert (facts["signal"], facts["layer"], facts["selected"]) == ("surprise", None, None)
+    for figure in figures(page):
+        assert (figure["look"]["signal"], figure["look"]["layer"], figure["look"]["token"]) == ("surprise", None, None)
 
 
 @pytest.mark.parametrize("signal", ["nll", "gate", "alignment", "share_memory", "alpha"])

@@ -25,10 +25,11 @@ from starlette.responses import Response
 
 import titans_core as tc
 from app import runs
-from app.exports import archive, columns, names, report, report_style, routes, signals, spans, svg
+from app.exports import archive, columns, names, report, routes, signals, spans, svg
 from app.exports.names import View
 from app.figures import aggregate
 from app.jobs import Job, Progress
+from app.theme import CIVIDIS
 from titans_core.record import save_trace
 
 ROOT = Path(__file__).parents[2]
@@ -340,7 +341,7 @@ def test_steps_of_a_scale_and_ticks() -> None:
     assert svg.ticks(0, 0) == svg.ticks(0, float("nan")) == []
     from plotly.colors import sequential
 
-    assert list(report_style.CIVIDIS) == sequential.Cividis
+    assert list(CIVIDIS) == sequential.Cividis
 
 
 def test_columns_of_heads_are_named(traces: list[xr.Dataset]) -> None:

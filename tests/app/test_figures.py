@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from app.figures import aggregate, layers, marks, scale, tables, timelines, token
-from app.theme import DARK, LIGHT, SIGNALS, number
+from app.figures import aggregate, layers, scale, tables, timelines, token
+from app.theme import LIGHT, SIGNALS, number
 from titans_core import passages, record
 from titans_core.pyramid import bins
 from titans_core.signals import sum_layers
@@ -73,62 +73,52 @@ def test_a_column_of_a_stored_trace_does_not_stay_in_memory(long: xr.Dataset) ->
 
 @pytest.mark.parametrize("span", [None, (0, 3_000), (50_001, 51_000), (61_234, 98_765), (99_001, 100_003)])
 def test_timelines_of_a_span_have_its_lowest_and_highest(long: xr.Dataset, span: tuple[int, int] | None) -> None:
-    figure = timelines.timelines([long], LIGHT, layer=1, span=span)
-    low, high = (int(end - 0.5) for end in figure.layout.xaxis.range)
+    facts, arrays = timelines.drawing([long], layer=1, span=span)
+    (low, high), size = facts["extent"], facts["size"]
     asked = span or (0, 100_003)
     slack = (asked[1] - asked[0]) // 1000 + 128
     assert low <= asked[0] < low + slack
     assert high - slack < asked[1] <= high
-    lines = {row: [line for line in figure.data if line.yaxis == row] for row in ("y", "y2", "y3")}
-    for (row, drawn), name in zip(lines.items(), timelines.ROWS, strict=True):
+    for row, name in enumerate(timelines.ROWS):
         values = every(long, name, low, high)[1]
-        values = values[np.isfinite(values)]
-        assert np.nanmin(drawn[0].y) == values.min(), row
-        assert np.nanmax(drawn[-1].y) == values.max(), row
-        assert len(drawn[-1].y) <= aggregate.BINS + 1
-        size = int(drawn[-1].dx)
-        assert drawn[-1].x0 == low + (size + 1) / 2, "the first bin begins where the axis does"
-        assert low + size * len(drawn[-1].y) >= high
-    tops = [figure.layout[axis].range for axis in ("yaxis", "yaxis2", "yaxis3")]
-    assert span is None or None not in tops, "zoomed figures keep the vertical scale of the whole text"
-
-
-def test_bins_say_where_their_highest_token_is(long: xr.Dataset) -> None:
-    line = timelines.timelines([long], LIGHT, layer=0, span=(10_000, 60_000)).data[1]
-    values = every(long, "surprise", 0, 60_001)[0]
-    for value, (lowest, peak) in zip(line.y, line.customdata, strict=True):
-        assert values[int(peak) - 1] == value >= lowest
-    heat = layers.layer_map([long], "surprise", LIGHT, span=(10_000, 60_000)).data[0]
-    for row, (cells, peaks) in enumerate(zip(heat.z, heat.customdata, strict=True)):
-        np.testing.assert_array_equal(every(long, "surprise", 0, 60_100)[row, peaks - 1], cells)
+        drawn = arrays[f"{row}/0/value"]
+        assert drawn.dtype == np.float32
+        assert len(drawn) == -(-(high - low) // size) <= aggregate.BINS + 1
+        for k, value in enumerate(drawn):
+            part = values[k * size : (k + 1) * size]
+            part = part[np.isfinite(part)]
+            assert value == part.max()
+            if size > 1:
+                assert arrays[f"{row}/0/low"][k] == part.min()
+                assert values[arrays[f"{row}/0/peak"][k] - low] == value
+    whole, _ = timelines.drawing([long], layer=1)
+    assert facts["rows"] == whole["rows"], "zoomed figures keep the vertical scale of the whole text"
 
 
 @pytest.mark.parametrize("how", ["max", "mean"])
 @pytest.mark.parametrize("span", [None, (0, 3_000), (50_001, 51_000), (61_234, 98_765), (99_001, 100_003)])
 def test_the_layer_map_of_a_span_equals_the_trace(long: xr.Dataset, span: tuple[int, int] | None, how: str) -> None:
-    figure = layers.layer_map([long], "surprise", LIGHT, span=span, how=how)
-    heat = figure.data[0]
-    low, high = (int(end - 0.5) for end in figure.layout.xaxis.range)
-    size = int(heat.dx)
-    assert heat.x0 == low + (size + 1) / 2, "the first cell begins where the axis does"
+    facts, arrays = layers.drawing([long], "surprise", span=span, how=how)
+    (low, high), size = facts["extent"], facts["size"]
     values = every(long, "surprise", low, high)
-    for k in range(len(heat.z[0])):
+    cells = arrays["0/value"].reshape(3, -1)
+    assert cells.shape[1] == -(-(high - low) // size) <= aggregate.BINS + 1
+    for k in range(cells.shape[1]):
         part = values[:, k * size : (k + 1) * size]
         wanted = part.max(1) if how == "max" else part.astype(float).mean(1)
-        np.testing.assert_allclose(heat.z[:, k], wanted, rtol=1e-6)
-    timeline = timelines.timelines([long], LIGHT, span=span)
-    assert timeline.layout.xaxis.range == figure.layout.xaxis.range, "both show the same tokens"
+        np.testing.assert_allclose(cells[:, k], wanted, rtol=1e-6)
+        if size > 1:
+            peaks = arrays["0/peak"].reshape(3, -1)[:, k]
+            np.testing.assert_array_equal(values[[0, 1, 2], peaks - low], part.max(1))
+    timeline, _ = timelines.drawing([long], span=span)
+    assert (timeline["extent"], timeline["size"]) == (facts["extent"], size), "both show the same tokens"
 
 
 def test_a_long_trace_is_not_read_whole(long: xr.Dataset, unread: list[int]) -> None:
     for span in (None, (20_000, 90_000)):
-        timelines.timelines([long], LIGHT, span=span)
-        timelines.note([long], None, span)
-        timelines.summary([long], None, span)
+        timelines.drawing([long], span=span)
         for how in ("max", "mean"):
-            layers.layer_map([long], "surprise", LIGHT, span=span, how=how)
-            layers.note([long], "surprise", span, how)
-            layers.summary([long], "surprise", span)
+            layers.drawing([long], "surprise", span=span, how=how)
         tables.timelines([long], None, span)
         tables.layer_map([long], "surprise", span)
     tables.tokens([long], "surprise", None, 50_000)
@@ -142,11 +132,15 @@ def test_notes_say_how_many_of_how_many(long: xr.Dataset) -> None:
     size, drawn = aggregate.width(found), 2 * len(found.start)
     words = f"showing {drawn:,} of 100,003 tokens, lowest and highest per bin of {size} tokens"
     assert words in timelines.note([long], 0)
-    assert f"showing {len(found.start)} of 100,003 tokens, highest per bin of {size}" in layers.note([long], "surprise")
-    assert f"from all 100,003 tokens, mean per bin of {size}" in layers.note([long], "surprise", how="mean")
+    note = layers.drawing([long], "surprise")[0]["note"]
+    assert f"showing {len(found.start)} of 100,003 tokens, highest per bin of {size}" in note
+    assert (
+        f"from all 100,003 tokens, mean per bin of {size}" in layers.drawing([long], "surprise", how="mean")[0]["note"]
+    )
     zoomed = timelines.note([long], None, (50_000, 50_900))
     assert "tokens 50,001 to 50,900 of 100,003, showing all 900 tokens" in zoomed
-    assert "1 infinite values are not drawn" in layers.note([long], "momentum", (69_500, 70_400))
+    infinite = layers.drawing([long], "momentum", span=(69_500, 70_400))[0]["note"]
+    assert "1 infinite values are not drawn" in infinite
     assert "starts above the scale" not in zoomed
     assert "starts above the scale: surprise" in timelines.note([long], None, (0, 900))
 
@@ -173,31 +167,54 @@ def test_the_highest_value_after_a_start_is_exact(long: xr.Dataset) -> None:
 
 
 def test_timelines_draw_the_trace(traces: list[xr.Dataset]) -> None:
-    figure = timelines.timelines(traces, LIGHT)
-    assert len(figure.data) == 3 * len(traces)
+    facts, arrays = timelines.drawing(traces)
+    assert len(arrays) == 3 * len(traces), "of single tokens only their values"
     for row, name in enumerate(timelines.ROWS):
-        for k, ds in enumerate(traces):
-            line = figure.data[row * len(traces) + k]
-            np.testing.assert_array_equal(line.y, aggregate.column(ds, name))
-            assert (line.x0, line.dx) == (1, 1), "tokens are counted from 1"
-            assert line.line.color == LIGHT.variants[ds.attrs["checkpoint"]]
-            assert line.type == "scatter"
-    titles = [note.text for note in figure.layout.annotations]
-    assert titles == [f"{SIGNALS[name].label.lower()} {SIGNALS[name].symbol}" for name in timelines.ROWS]
-    assert figure.layout.xaxis3.title.text == "token"
-    assert tuple(figure.layout.xaxis.range) == (0.5, traces[0].sizes["token"] + 0.5)
+        for run, ds in enumerate(traces):
+            np.testing.assert_array_equal(arrays[f"{row}/{run}/value"], aggregate.column(ds, name))
+        top = max(aggregate.column(ds, name).max() for ds in traces)
+        assert facts["rows"][row] == {
+            "title": f"{SIGNALS[name].label.lower()} {SIGNALS[name].symbol}",
+            "top": pytest.approx(1.05 * top),
+        }
+    assert [run["label"] for run in facts["runs"]] == ["MAC", "MAG", "MAL"]
+    assert (facts["extent"], facts["size"]) == ([0, traces[0].sizes["token"]], 1)
+    assert facts["summary"].startswith("Signals through time. MAC surprise")
 
 
 def test_timelines_say_what_they_left_out(traces: list[xr.Dataset]) -> None:
-    figure = timelines.timelines(traces[:1], DARK, wanted=20)
-    low, high = figure.data[:2]
-    assert len(high.y) <= 21
-    assert (min(low.y), max(high.y)) == tuple(f(aggregate.column(traces[0], "surprise")) for f in (np.min, np.max))
+    facts, arrays = timelines.drawing(traces[:1], wanted=20)
+    low, high = arrays["0/0/low"], arrays["0/0/value"]
+    assert len(high) <= 21
+    assert (low.min(), high.max()) == tuple(f(aggregate.column(traces[0], "surprise")) for f in (np.min, np.max))
     count = traces[0].sizes["token"]
     assert f"showing all {count:,} tokens" in timelines.note(traces[:1], None)
-    assert f"showing {2 * len(high.y) - 1} of {count}" in timelines.note(traces[:1], None, wanted=20)
+    assert f"showing {2 * len(high) - 1} of {count}" in facts["note"]
     assert "3 layers" in timelines.note(traces, None)
     assert "layer 2" in timelines.note(traces, 1)
+
+
+def test_what_is_undefined_is_not_sent_as_a_number(traces: list[xr.Dataset]) -> None:
+    values = traces[0]["surprise"].values.copy()
+    values[:, 4], values[1, 6] = np.nan, -np.inf
+    ds = traces[0].assign(surprise=(("layer", "token"), values))
+    cells = layers.drawing([ds], "surprise")[1]["0/value"].reshape(3, -1)
+    assert np.isnan(cells[:, 4]).all()
+    assert cells[1, 6] == np.inf, "infinite, of whichever sign"
+    np.testing.assert_array_equal(cells[:, 10:], values[:, 10:])
+    line = timelines.drawing([ds], layer=1)[1]["0/0/value"]
+    assert np.isnan(line[4])
+    assert line[6] == np.inf
+    # In bins what is defined counts; a bin without it has no highest token.
+    values[:, 40:80] = np.nan
+    ds = traces[0].assign(surprise=(("layer", "token"), values))
+    facts, arrays = layers.drawing([ds], "surprise", wanted=20)
+    size = facts["size"]
+    cells, peaks = (arrays[f"0/{name}"].reshape(3, -1) for name in ("value", "peak"))
+    assert cells[1, 6 // size] == np.nanmax(np.where(np.isinf(values), np.nan, values)[1, :size])
+    empty = -(-40 // size)
+    assert np.isnan(cells[:, empty]).all()
+    assert (peaks[:, empty] > ds.sizes["token"]).all()
 
 
 def started(ds: xr.Dataset, window: int) -> xr.Dataset:
@@ -211,13 +228,13 @@ def started(ds: xr.Dataset, window: int) -> xr.Dataset:
 def test_a_start_from_an_empty_memory_does_not_flatten_the_rest(traces: list[xr.Dataset]) -> None:
     ds = started(traces[0], 8)
     values = aggregate.column(ds, "surprise")
-    figure = timelines.timelines([ds], LIGHT)
-    np.testing.assert_allclose(figure.layout.yaxis.range, [0, 1.05 * values[8:].max()], rtol=1e-6)
-    np.testing.assert_array_equal(figure.data[0].y, values)
-    assert f"starts above the scale: surprise {number(float(values[0]))}" in timelines.note([ds], None)
-    whole = started(traces[0], 128)  # too short a text to leave anything out
-    assert timelines.timelines([whole], LIGHT).layout.yaxis.range is None
-    assert "above the scale" not in timelines.note([whole], None)
+    facts, arrays = timelines.drawing([ds])
+    assert facts["rows"][0]["top"] == pytest.approx(1.05 * values[8:].max())
+    np.testing.assert_array_equal(arrays["0/0/value"], values)
+    assert f"starts above the scale: surprise {number(float(values[0]))}" in facts["note"]
+    whole, _ = timelines.drawing([started(traces[0], 128)])  # too short a text to leave anything out
+    assert whole["rows"][0]["top"] == pytest.approx(1.05 * values[0])
+    assert "above the scale" not in whole["note"]
 
 
 def test_a_known_scale_is_not_read_again(long: xr.Dataset) -> None:
@@ -227,49 +244,37 @@ def test_a_known_scale_is_not_read_again(long: xr.Dataset) -> None:
         spans.append(how.get("span"))
         return bins(*of, **how)  # type: ignore[arg-type]
 
-    span, plain = (50_000, 50_900), timelines.timelines([long], LIGHT, span=(50_000, 50_900))
+    span = (50_000, 50_900)
+    plain, _ = timelines.drawing([long], span=span)
     known = {name: timelines.reach([long], name, None) for name in timelines.ROWS}
-    figure = timelines.timelines([long], LIGHT, span=span, read=read, reached=known.__getitem__)
-    assert spans == [span] * 3
-    assert figure.layout == plain.layout
-
-
-def test_what_is_selected_is_marked_in_every_row(traces: list[xr.Dataset]) -> None:
-    figure = marks.mark(timelines.timelines(traces, LIGHT), LIGHT, 4)
-    assert [(shape.x0, shape.xref, shape.yref) for shape in figure.layout.shapes] == [
-        (5, "x", "y domain"),
-        (5, "x2", "y2 domain"),
-        (5, "x3", "y3 domain"),
-    ]
-    figure = marks.mark(layers.layer_map(traces[:1], "surprise", LIGHT), LIGHT, 4, (2, 9), halo=True)
-    shaded, *lines = figure.layout.shapes
-    assert (shaded.type, shaded.x0, shaded.x1) == ("rect", 2.5, 9.5)
-    assert [line.x0 for line in lines] == [5, 5]
-    assert not marks.mark(figure, LIGHT, None).layout.shapes
+    facts, _ = timelines.drawing([long], span=span, read=read, reached=known.__getitem__)
+    assert set(spans) == {span}
+    assert facts == plain
 
 
 def test_the_layer_map_draws_the_trace_on_one_scale(traces: list[xr.Dataset]) -> None:
-    figure = layers.layer_map(traces, "surprise", LIGHT)
-    limits = layers.layer_scale(traces, "surprise")
-    assert [heat.type for heat in figure.data] == ["heatmap"] * len(traces)
-    for heat, ds in zip(figure.data, traces, strict=True):
-        np.testing.assert_array_equal(heat.z, ds.surprise.values)
-        assert (heat.zmin, heat.zmax) == (limits.low, limits.high)
-        assert list(heat.y) == ["L1", "L2", "L3"]
+    facts, arrays = layers.drawing(traces, "surprise")
+    for run, ds in enumerate(traces):
+        np.testing.assert_array_equal(arrays[f"{run}/value"].reshape(3, -1), ds.surprise.values)
+    assert [run["label"] for run in facts["runs"]] == ["MAC", "MAG", "MAL"]
+    assert facts["runs"][0]["layers"] == ["L1", "L2", "L3"]
     everything = np.concatenate([ds.surprise.values.ravel() for ds in traces])
-    np.testing.assert_allclose([limits.low, limits.high], np.percentile(everything, [1, 99]), rtol=1e-6)
-    assert number(limits.high) in layers.note(traces, "surprise")
+    np.testing.assert_allclose([facts["low"], facts["high"]], np.percentile(everything, [1, 99]), rtol=1e-6)
+    assert number(facts["high"]) in facts["note"]
+    assert not facts["signed"]
 
 
 def test_a_signed_signal_is_centred_at_zero(traces: list[xr.Dataset]) -> None:
-    heat = layers.layer_map(traces, "alignment", LIGHT).data[0]
-    assert (heat.zmin, heat.zmax) == (-1, 1)
-    assert heat.colorscale[0][1] == LIGHT.diverging[0]
+    facts, _ = layers.drawing(traces, "alignment")
+    assert (facts["low"], facts["high"], facts["signed"]) == (-1, 1, True)
 
 
 def test_a_signal_that_some_lack_is_drawn_where_it_is(traces: list[xr.Dataset]) -> None:
-    assert len(layers.layer_map(traces, "gate", LIGHT).data) == 1
-    assert len(layers.layer_map(traces, "share_memory", LIGHT).data) == 1
+    assert [run["label"] for run in layers.drawing(traces, "gate")[0]["runs"]] == ["MAG"]
+    assert [run["label"] for run in layers.drawing(traces, "share_memory")[0]["runs"]] == ["MAC"]
+    facts, arrays = layers.drawing(traces, "nll")
+    assert (facts["runs"], arrays) == ([], {})
+    assert facts["note"] == "surprisal belongs to the whole model, not to a layer"
 
 
 @pytest.mark.parametrize(
@@ -360,9 +365,9 @@ def test_numbers(value: float, shown: str) -> None:
 
 def test_a_run_without_a_memory_draws_its_output(traces: list[xr.Dataset]) -> None:
     bare = traces[0][["nll", "entropy", "id"]].drop_dims("layer", errors="ignore").drop_vars("layer", errors="ignore")
-    figure = timelines.timelines([bare], LIGHT)
-    np.testing.assert_array_equal(figure.data[0].y, bare.nll.values)
-    assert "showing all" in timelines.note([bare], None)
-    assert not layers.layer_map([bare], "surprise", LIGHT).data
+    facts, arrays = timelines.drawing([bare])
+    np.testing.assert_array_equal(arrays["0/0/value"], bare.nll.values)
+    assert "showing all" in facts["note"]
+    assert not layers.drawing([bare], "surprise")[0]["runs"]
     assert [row["name"] for row in token.values(bare, 3)] == ["nll", "entropy"]
     assert list(tables.timelines([bare], None)[1]) == ["token", "MAC surprisal", "MAC entropy"]

@@ -3,6 +3,8 @@ from __future__ import annotations
 import gzip
 import json
 import struct
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,10 @@ import xarray as xr
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app import routes
+from app import routes, runs
 from app.components import blob, text_heatmap
 from app.figures import aggregate
+from app.jobs import Progress
 
 
 def ask(endpoint: Any, query: str, **headers: str) -> Response:
@@ -93,6 +96,63 @@ def test_a_block_ends_with_the_text(finished: dict[str, str], traces: list[xr.Da
 )
 def test_wrong_addresses(query: str, status: int, finished: dict[str, str]) -> None:
     assert ask(routes.values, query.replace("RUN", finished["mac"])).status_code == status
+
+
+def test_a_figure_is_the_trace(finished: dict[str, str], traces: list[xr.Dataset]) -> None:
+    query = "&".join(f"run={run}" for run in finished.values())
+    header, sections = unpack(ask(routes.figure, f"kind=timelines&{query}&layer=1&from=20&to=60").body)
+    assert (header["extent"], header["size"]) == ([20, 60], 1)
+    for row, name in enumerate(("surprise", "momentum", "forgotten")):
+        for run, ds in enumerate(traces):
+            np.testing.assert_array_equal(sections[f"{row}/{run}/value"], ds[name].values[1, 20:60])
+    header, sections = unpack(ask(routes.figure, f"kind=layer_map&{query}&signal=gate&how=mean").body)
+    assert [run["label"] for run in header["runs"]] == ["MAG"]
+    np.testing.assert_array_equal(sections["0/value"].reshape(3, -1), traces[1]["gate"].values)
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "words"),
+    [
+        ("kind=timelines", 404, "no such run"),
+        ("kind=timelines&run=../../etc/passwd", 404, "no such run"),
+        ("kind=timelines&run=RUN&run=" + "0" * 32, 404, "no such run"),
+        ("kind=nope&run=RUN", 400, "kind must be"),
+        ("run=RUN", 400, "kind must be"),
+        ("kind=timelines&run=RUN&layer=99", 400, "no layer 99"),
+        ("kind=timelines&run=RUN&layer=-1", 400, "layer must be"),
+        ("kind=timelines&run=RUN&layer=", 400, "layer must be"),
+        ("kind=timelines&run=RUN&from=5&to=5", 400, "part of 0 to"),
+        ("kind=timelines&run=RUN&from=0&to=99999", 400, "part of 0 to"),
+        ("kind=timelines&run=RUN&from=9", 400, "to must be"),
+        ("kind=timelines&run=RUN&from=a&to=9", 400, "from must be"),
+        ("kind=timelines&run=RUN&from=1e2&to=200", 400, "from must be"),
+        ("kind=layer_map&run=RUN&signal=nope&how=max", 400, "signal must be"),
+        ("kind=layer_map&run=RUN&signal=surprise&how=median", 400, "how must be"),
+        ("kind=layer_map&run=RUN&signal=surprise", 400, "how must be"),
+    ],
+)
+def test_wrong_addresses_of_figures(query: str, status: int, words: str, finished: dict[str, str]) -> None:
+    reply = ask(routes.figure, query.replace("RUN", finished["mac"]))
+    assert reply.status_code == status
+    assert words in bytes(reply.body).decode()
+
+
+def test_a_figure_is_of_one_text(finished: dict[str, str], finish: Callable[..., Progress]) -> None:
+    other = runs.engine().submit(runs.Job("mag", "Another text of a figure.", "Other"))
+    finish(other)
+    reply = ask(routes.figure, f"kind=timelines&run={finished['mac']}&run={other}")
+    assert (reply.status_code, bytes(reply.body)) == (400, b"the runs are of different texts")
+
+
+def test_a_figure_of_a_damaged_run_is_refused_in_words(finish: Callable[..., Progress], store: Path) -> None:
+    run = runs.engine().submit(runs.Job("mac", "A text whose surprise is damaged later.", "Damaged"))
+    finish(run)
+    for path in (store / run / "trace.zarr" / "surprise" / "c").rglob("*"):
+        if path.is_file():
+            path.write_bytes(b"not a chunk")
+    reply = ask(routes.figure, f"kind=timelines&run={run}")
+    assert reply.status_code == 500
+    assert b"cannot be read" in reply.body
 
 
 def test_lone_surrogates_do_not_break_offsets() -> None:

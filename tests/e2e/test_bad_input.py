@@ -48,7 +48,9 @@ class Visit:
     def wait_for_another(self, before: str) -> None:
         """Until another run than `before` is drawn."""
         self.page.wait_for_function(f"window.__titanscope?.runs[0] !== '{before}' && {PAINTED}", timeout=90_000)
-        for key in ("timelines", "layer_map", "memory_time", "memory_path"):
+        for key in ("timelines", "layer_map"):
+            self.page.wait_for_function(f"window.__titanscopeFigures?.{key}?.runs[0] === window.__titanscope.runs[0]")
+        for key in ("memory_time", "memory_path"):
             self.page.wait_for_function(f"{FIGURE.format(key)}?._fullLayout?.xaxis", timeout=60_000)
 
     def run(self) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 from playwright.sync_api import Browser, Download, Locator, Page, expect
 
 import titans_core as tc
@@ -77,11 +78,18 @@ def test_figures_are_saved_as_svg_and_png(page: Page, folder: Path) -> None:
         assert file.suggested_filename.endswith(f"-{key}.svg")
         root = ET.fromstring(data)  # noqa: S314 (made by our own page)
         assert root.tag == f"{SVG}svg"
-        assert len(list(root.iter())) > 20
+        assert not list(root.iter(f"{SVG}script"))
+        words = [text.text for text in root.iter(f"{SVG}text")]
+        assert {"token", "L1" if key == "layer-map" else "surprise ‖∇ℓ‖", "1,000"} <= set(words)
+        inks = {path.get("fill") for path in root.iter(f"{SVG}path")}
+        points = max(len(str(path.get("d"))) for path in root.iter(f"{SVG}path"))
+        assert len(inks) > 20 if key == "layer-map" else points > 5000
         file, data = saved(page, box.get_by_role("button", name=f"{figure}: PNG"))
         assert file.suggested_filename.endswith(f"-{key}.png")
-        assert data[:8] == b"\x89PNG\r\n\x1a\n"
-        assert int.from_bytes(data[16:20]) > 1000
+        image = Image.open(io.BytesIO(data)).convert("RGB")
+        assert image.width > 1000
+        assert image.getpixel((2, 2)) == (255, 255, 255), "on the ground of the page"
+        assert len(image.getcolors(1 << 24) or []) > 50
     _, data = saved(page, box.get_by_role("button", name="Text in view: PNG"))
     assert data[:8] == b"\x89PNG\r\n\x1a\n"
     assert len(data) > 10_000

@@ -38,12 +38,12 @@ function button(label, row, act, problem) {
 
 function figureLines(data, problem) {
   const seen = new Map(); // two figures of one key get a number
-  return figures().map(({ plot, key }) => {
+  return figures().map(({ plot, key, save }) => {
     const count = (seen.get(key) ?? 0) + 1;
     seen.set(key, count);
     const label = (data.figures[key] ?? key.replaceAll(/[_-]+/g, " ")) + (count > 1 ? ` ${count}` : "");
     const file = `${data.file}-${key.replaceAll("_", "-")}${count > 1 ? `-${count}` : ""}`;
-    const act = (format) => () => saveFigure(plot, format, file, data.ground);
+    const act = (format) => () => save(plot, format, file, data.ground);
     return line(label, "", [button("SVG", label, act("svg"), problem), button("PNG", label, act("png"), problem)]);
   });
 }
@@ -55,8 +55,8 @@ export default function ({ data, parentElement }) {
   const fixed = data.rows.map(({ label, note, files }) =>
     line(label, note, Object.entries(files).map(([name, address]) => link(name, address, label))));
   const text = line("Text in view", "", [
-    button("SVG", "Text in view", () => saveTextSvg(`${data.file}-text`, data.ground), problem),
-    button("PNG", "Text in view", () => saveText(`${data.file}-text`, data.ground), problem),
+    button("SVG", "Text in view", () => saveText("svg", `${data.file}-text`, data.ground), problem),
+    button("PNG", "Text in view", () => saveText("png", `${data.file}-text`, data.ground), problem),
   ]);
   const drawn = node("div");
   let known = "";

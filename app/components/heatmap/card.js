@@ -58,17 +58,3 @@ function unitHead(view, token) {
   head.append(element("span", "unitPiece", view.unitText(token, LONGEST_TITLE)), element("span", "soft", `${view.unit}, ${many}`));
   return head;
 }
-
-function placeCard(view, event) {
-  const { card, root } = view;
-  card.hidden = false;
-  const box = root.getBoundingClientRect();
-  const x = event.clientX - box.left;
-  const y = event.clientY - box.top;
-  const left = x + 18 + card.offsetWidth > box.width ? Math.max(0, x - card.offsetWidth - 14) : x + 18;
-  card.style.left = `${left}px`;
-  // Below the pointer where the window has room, else above what fits.
-  const room = window.innerHeight - event.clientY;
-  const top = room > card.offsetHeight + 24 ? y + 18 : y - card.offsetHeight - 12;
-  card.style.top = `${Math.max(-box.top + 4, top)}px`;
-}

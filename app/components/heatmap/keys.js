@@ -39,6 +39,7 @@ function escape(view) {
     return;
   }
   view.selected = null;
+  shareLook(view, { token: null });
   view.paint();
   clearTimeout(view.telling);
   view.send("token", [-1, Date.now()]);

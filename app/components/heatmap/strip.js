@@ -61,16 +61,3 @@ function paintZoom(context, [from, to], total, width, height, palette) {
   context.fillRect(right, 0, width - right, height);
   context.globalAlpha = 1;
 }
-
-// Match the canvas to its box and the screen's pixels.
-function fitCanvas(canvas) {
-  const ratio = window.devicePixelRatio || 1;
-  const width = canvas.clientWidth;
-  const height = canvas.clientHeight;
-  if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
-    canvas.width = Math.round(width * ratio);
-    canvas.height = Math.round(height * ratio);
-  }
-  canvas.getContext("2d").setTransform(ratio, 0, 0, ratio, 0, 0);
-  return { width, height };
-}

@@ -12,6 +12,7 @@ class Surface extends Sheet {
     this.ranging = false; // the next tap makes a range
     this.lineColours = {};
     new ResizeObserver(() => this.resize()).observe(root);
+    hearLook(this, (changes) => this.hear(changes));
     this.build();
   }
 
@@ -40,7 +41,8 @@ class Surface extends Sheet {
   update(data, send) {
     this.send = send;
     const before = this.data;
-    this.data = data;
+    const current = !before || before.key !== data.key || isCurrent(this, data);
+    this.data = current ? data : { ...data, zoom: before.zoom, nonce: this.nonce };
     this.dress();
     this.correctTheme();
     if (!before || before.key !== data.key) {
@@ -53,13 +55,31 @@ class Surface extends Sheet {
       this.open();
       return;
     }
-    if (data.nonce !== this.nonce) {
+    if (this.data.nonce !== this.nonce) {
       this.follow(data);
       this.reveal();
     }
-    if (data.zoom && String(data.zoom) !== String(before.zoom) && this.layout) this.scrollTo(data.zoom[0], true);
+    this.goTo(before.zoom);
     this.toolbar();
     this.paint();
+  }
+
+  // What is chosen in the figures shows here at once.
+  hear({ token, span }) {
+    const before = this.data.zoom;
+    if (span !== undefined) this.data.zoom = span;
+    this.goTo(before);
+    if (token !== undefined) {
+      Object.assign(this, { selected: token, head: null });
+      this.reveal();
+    }
+    this.paint();
+  }
+
+  // To the tokens that the figures show now, if they showed others before.
+  goTo(before) {
+    const { zoom } = this.data;
+    if (zoom && String(zoom) !== String(before) && this.layout) this.scrollTo(zoom[0], true);
   }
 
   // What the server alone moves: the token and the range.
@@ -110,10 +130,7 @@ class Surface extends Sheet {
   }
 
   failed(error) {
-    const expired = error.message === "expired";
-    this.legend.textContent = expired
-      ? "This run is no longer stored. Run the text again."
-      : "The values of this run could not be loaded from the server. Reload the page to try again.";
+    this.legend.textContent = loadWords(error);
     this.mark({ error: error.message });
   }
 
@@ -135,7 +152,7 @@ class Surface extends Sheet {
     if (!this.strip.hidden) paintStrip(this.stripCanvas, this);
     drawLegend(this);
     this.mark({});
-    if (this.drawn !== this.data.key) requestAnimationFrame(() => tellDrawn(this.runs[0])); // it is painted by then
+    if (this.drawn !== this.data.key) requestAnimationFrame(() => tellDrawn(this.runs[0], "text")); // it is painted by then
     this.drawn = this.data.key;
   }
 

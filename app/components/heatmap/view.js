@@ -29,6 +29,7 @@ class View extends Surface {
 
   async choose(changes) {
     Object.assign(this, changes);
+    if ("signal" in changes || "layer" in changes) shareLook(this, changes);
     this.lineColours = lineColours(this);
     if ("layer" in changes) this.panels.forEach((panel) => (panel.columns = {}));
     this.table = null;
@@ -42,8 +43,7 @@ class View extends Surface {
     }
     this.peaks = null;
     this.paint();
-    if ("signal" in changes) this.send("signal", this.signal);
-    if ("layer" in changes) this.send("layer", this.layer);
+    for (const name of ["signal", "layer"]) if (name in changes) this.send(name, [this[name], Date.now()]);
   }
 
   // The units of the whole text are found first, in slices; until then the old ones stay.
@@ -110,6 +110,7 @@ class View extends Surface {
     if (token < 0) return;
     this.selected = token;
     this.head = null;
+    shareLook(this, { token });
     this.paint();
     this.announce(token);
     clearTimeout(this.telling);
@@ -134,6 +135,7 @@ class View extends Surface {
   setRange(range, tell) {
     this.range = range;
     if (!range) this.head = null;
+    shareLook(this, { range });
     this.rangeLine.draw();
     this.paint();
     clearTimeout(this.tellingRange);

@@ -1,11 +1,11 @@
-// A drawing context that writes SVG: as much of the canvas' as painting a text takes.
+// A drawing context that writes SVG: as much of the canvas' as painting a text or a figure takes.
 
 const SVG = "http://www.w3.org/2000/svg";
 
 class SvgContext {
   constructor(width, height) {
     Object.assign(this, { fillStyle: "#000", strokeStyle: "#000", lineWidth: 1, globalAlpha: 1 });
-    Object.assign(this, { font: "", textAlign: "left", direction: "ltr", textBaseline: "alphabetic" });
+    Object.assign(this, { font: "", textAlign: "left", direction: "ltr", textBaseline: "alphabetic", dashes: [] });
     this.root = drawn("svg", { width, height, viewBox: `0 0 ${width} ${height}` });
     this.into = this.root; // what is clipped goes into a group
     this.path = "";
@@ -23,7 +23,7 @@ class SvgContext {
   }
 
   lineTo(x, y) {
-    this.path += `L${round(x)} ${round(y)}`;
+    this.path += `${this.path ? "L" : "M"}${round(x)} ${round(y)}`;
   }
 
   rect(x, y, w, h) {
@@ -44,8 +44,14 @@ class SvgContext {
     this.add("path", { d: this.path, fill: this.fillStyle });
   }
 
+  setLineDash(dashes) {
+    this.dashes = dashes;
+  }
+
   stroke() {
-    this.add("path", { d: this.path, fill: "none", stroke: this.strokeStyle, "stroke-width": this.lineWidth });
+    const look = { fill: "none", stroke: this.strokeStyle, "stroke-width": this.lineWidth };
+    if (this.dashes.length) look["stroke-dasharray"] = this.dashes.join(" ");
+    this.add("path", { d: this.path, ...look });
   }
 
   fillRect(x, y, width, height) {
@@ -55,8 +61,9 @@ class SvgContext {
 
   fillText(text, x, y) {
     if (!text.trim()) return;
-    const start = (this.textAlign === "right") !== (this.direction === "rtl");
-    const place = { x: round(x), y: round(y), fill: this.fillStyle, "text-anchor": start ? "end" : "start" };
+    const ends = (this.textAlign === "right") !== (this.direction === "rtl");
+    const anchor = this.textAlign === "center" ? "middle" : ends ? "end" : "start";
+    const place = { x: round(x), y: round(y), fill: this.fillStyle, "text-anchor": anchor };
     const made = this.add("text", { ...place, direction: this.direction, style: `font:${this.font};white-space:pre` });
     made.textContent = text;
   }
