@@ -66,7 +66,8 @@ class Settings:
     freeze_writes: the memory is never written: neither pushed nor decayed.
     gates: changes of the gates, applied in this order.
     freeze_from: from this token on the memory stays as it is: theta, eta and alpha are 0.
-    wipe_at: just before this token the memory is emptied, weights and momentum.
+    wipe_at: just before this token the memory is emptied, weights and momentum. A trace has eta 0 and alpha 1 there,
+    which say the same.
     chunk: gradients are taken at the weights before every so many tokens (eq. 16), whatever the model was trained at;
     theta stays as it is. Tokens count from 0, at the first token of the stream.
     Raises ConfigError for a value outside its range.

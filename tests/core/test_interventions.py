@@ -13,6 +13,7 @@ from titans_core.errors import ConfigError
 from titans_core.interventions import intervene, written
 from titans_core.layers.intervene import scan_wiped
 from titans_core.layers.step import Step
+from titans_core.lineage import fate, lineage
 from titans_core.memory.equations import memory_steps
 from titans_core.settings import Change, Settings
 
@@ -99,12 +100,27 @@ def test_a_wiped_scan_is_that_of_the_equations(at: int, chunk: int, depth: int) 
             part = memory_steps(*(x[:, :, start:stop] for x in inputs), *state, chunk=chunk, signals=True)
             reads, named, state = [*reads, part.reads], [*named, part.signals], (part.weights, part.momentum)
     torch.testing.assert_close(found.reads, torch.cat(reads, 2))
+    before = memory if at == 0 else memory_steps(*(x[:, :, :at] for x in inputs), memory, momentum, chunk=chunk).weights
     for name in named[0]:
         expected = torch.cat([one[name] for one in named], 2)
+        if name == "forgotten":
+            expected[:, :, at] = torch.cat([w.flatten(2) for w in before], 2).norm(dim=2)
         torch.testing.assert_close(found.signals[name], expected, equal_nan=True, msg=name)
     torch.testing.assert_close((found.weights, found.momentum), state)
     assert seen == sorted(seen)
     assert (seen[0], seen[-1]) == (0, length)
+
+
+@pytest.mark.parametrize("variant", WITH_MEMORY)
+def test_lineage_and_fate_end_where_the_memory_is_emptied(models, variant: str) -> None:
+    ds = tracing.trace(models[variant, 1], TEXT, settings=intervene("wipe=40", "eta>=0.9"))
+    plain = tracing.trace(models[variant, 1], TEXT, settings=intervene("eta>=0.9"))
+    assert min(push.token for push in lineage(ds, 42, 0, 8).pushes) == 40
+    assert min(push.token for push in lineage(plain, 42, 0, 8).pushes) < 40
+    for run, left in ((ds, False), (plain, True)):
+        assert fate(run, 38, 0).left[2:].any() == left
+    assert (ds["alpha"].values[:, 40] == 1).all()
+    assert (ds["eta"].values[:, 40] == 0).all()
 
 
 @pytest.mark.parametrize("texts", [("freeze=21",), ("wipe=21",), ("wipe=37", "freeze=50"), ("chunk=8",)])

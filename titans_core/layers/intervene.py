@@ -29,6 +29,14 @@ def changed(gates: Sequence[Tensor], step: Step) -> list[Tensor]:
     return list(named.values())
 
 
+def emptied(gates: Sequence[Tensor], at: int) -> list[Tensor]:
+    """The gates that say the same as emptying the memory before token `at`: nothing is carried there, all forgotten."""
+    theta, eta, alpha = gates
+    before, after = (slice(0, at), slice(at + 1, None))
+    zero, one = torch.zeros_like(eta[..., :1]), torch.ones_like(alpha[..., :1])
+    return [theta, *(torch.cat((g[..., before], new, g[..., after]), -1) for g, new in ((eta, zero), (alpha, one)))]
+
+
 def scan_wiped(
     at: int,
     empty: Weights,
@@ -41,7 +49,8 @@ def scan_wiped(
 ) -> MemoryScan:
     """`memory_scan` of inputs (B, H, T, ...) with a memory (weights, momentum) that is emptied just before token `at`.
 
-    Chunks stay where they are in the stream, but for one more beginning at `at`.
+    Chunks stay where they are in the stream, but for one more beginning at `at`. What is forgotten there is the whole
+    memory; the update of that token is counted from the empty one.
     """
     length, parts = inputs[0].shape[2], list[MemoryScan]()
     scan: Callable[..., MemoryScan] = partial(memory_scan, chunk=chunk, **how)
@@ -57,7 +66,15 @@ def scan_wiped(
             state = parts[-1].weights, parts[-1].momentum
     named = [part.signals for part in parts if part.signals is not None]
     signals = {name: torch.cat([part[name] for part in named], 2) for name in named[0]} if named else None
+    if signals is not None:
+        gone = named[0]["memory"][:, :, -1] if at else _norm(memory[0])
+        signals["forgotten"][:, :, at] = gone
     return MemoryScan(torch.cat([part.reads for part in parts], 2), *state, signals)
+
+
+def _norm(weights: Weights) -> Tensor:
+    """(B, H), over all layers of the memory."""
+    return torch.cat([w.flatten(2) for w in weights], 2).norm(dim=2)
 
 
 def _cut(scan: MemoryScan, stop: int) -> MemoryScan:

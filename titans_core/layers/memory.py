@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from titans_core.config import ModelConfig
-from titans_core.layers.intervene import changed, scan_wiped
+from titans_core.layers.intervene import changed, emptied, scan_wiped
 from titans_core.layers.step import Step
 from titans_core.memory.scan import memory_scan
 from titans_core.memory.types import Watch, Weights, zeros_like
@@ -107,6 +107,7 @@ class MemoryLayer(nn.Module):
                 scan = memory_scan(*inputs, state.weights, momentum, **how)
             else:
                 scan = scan_wiped(wiped, self.start(x.shape[0]).weights, inputs, (state.weights, momentum), **how)
+                gates = Gates(*emptied(gates, wiped))
             after = state if step.settings.freeze_writes and wiped is None else scan
         named: dict[str, Tensor] = gates._asdict() if step.signals else {}
         if scan.signals is not None:
