@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
 
 import titans_core as tc
 from app import samples
 from app.exports.names import Finished, View, stem, text_stem
 from app.figures.aggregate import layer_words
 from app.theme import SIGNALS, label
+from titans_core.interventions import written
+from titans_core.settings import Settings
 
 MARK = "\ufeff"  # at the start of a file it is a mark of its encoding; a text that begins with one needs two
 
@@ -54,15 +56,23 @@ def python(runs: Sequence[Finished], view: View) -> str:
 def command(runs: Sequence[Finished]) -> str:
     """The lines of a shell that make the same runs and open them in this page."""
     path, _ = text_file(runs[0])
-    names = list(dict.fromkeys(_checkpoint(run) for run in runs))
-    device = _device(runs[0])
+    device = shlex.quote(_device(runs[0]))
     out = f"runs/{stem(runs)[: -len(runs[0].id[:6]) - 1]}"
-    chosen = " ".join(f"--checkpoint {shlex.quote(name)}" for name in names)
-    notes = [_where(runs[0])]
-    if any(_settings(run) for run in runs):
-        notes.append("# these runs had settings of their own, which only Python can give; see there")
-    lines = [f"titans trace {path} {chosen} --device {shlex.quote(device)} --out {out}", f"python -m app {out}"]
-    return "\n".join([*notes, *lines]) + "\n"
+    if any(_changes(run) for run in runs):
+        traced = [_alone(run, k, path, device, out) for k, run in enumerate(runs, start=1)]
+    else:
+        names = list(dict.fromkeys(_checkpoint(run) for run in runs))
+        chosen = " ".join(f"--checkpoint {shlex.quote(name)}" for name in names)
+        traced = [f"titans trace {shlex.quote(path)} {chosen} --device {device} --out {shlex.quote(out)}"]
+    return "\n".join([_where(runs[0]), *traced, f"python -m app {shlex.quote(out)}"]) + "\n"
+
+
+def _alone(run: Finished, k: int, path: str, device: str, out: str) -> str:
+    """One run with what was changed in it, in a store of its own."""
+    name = _checkpoint(run)
+    changes = "".join(f" --set {shlex.quote(text)}" for text in _changes(run))
+    store = shlex.quote(f"{out}/{k}-{Path(name).name}.zarr")
+    return f"titans trace {shlex.quote(path)} --checkpoint {shlex.quote(name)} --device {device}{changes} --out {store}"
 
 
 def _literal(text: str) -> str:
@@ -91,8 +101,8 @@ def _where(run: Finished) -> str:
 
 
 def _run(run: Finished, name: str) -> list[str]:
-    settings = _settings(run)
-    given = f", settings=tc.Settings({', '.join(f'{k}={v!r}' for k, v in settings.items())})" if settings else ""
+    changes = ", ".join(map(_literal, _changes(run)))
+    given = f", settings=tc.intervene({changes})" if changes else ""
     return [f"{name} = tc.trace(tc.load({_literal(_checkpoint(run))}, device={_literal(_device(run))}), text{given})"]
 
 
@@ -106,10 +116,9 @@ def _device(run: Finished) -> str:
     return str(run.ds.attrs["device"]).partition(":")[0]
 
 
-def _settings(run: Finished) -> dict[str, Any]:
-    """What differs from the usual settings: those are all off."""
-    stored = json.loads(str(run.ds.attrs["settings"]))
-    return {str(name): value for name, value in stored.items() if str(name).isidentifier() and value}
+def _changes(run: Finished) -> list[str]:
+    """What the run did otherwise than its checkpoint, as `titans trace --set` takes it."""
+    return written(Settings.from_dict(json.loads(str(run.ds.attrs["settings"]))))
 
 
 def _over_layers(runs: Sequence[Finished], view: View) -> bool:

@@ -108,10 +108,27 @@ def test_settings_and_own_checkpoints_are_part_of_the_recipe(traces: list[xr.Dat
     own = runs.Run("b" * 32, "t", ds)
     code = recipe.python([own, replace(own, id="c" * 32)], View("surprise", None, None))
     assert (
-        'ds_my__own_2 = tc.trace(tc.load("PATH/TO/my; own", device="cpu"), text, settings=tc.Settings(zero_reads=True))'
+        'ds_my__own_2 = tc.trace(tc.load("PATH/TO/my; own", device="cpu"), text, settings=tc.intervene("reads=off"))'
         in code
     )
     assert "\n=" not in b"".join(signals.csv(own)).decode()
     compile(code, "recipe", "exec")
     assert "--checkpoint 'PATH/TO/my; own'" in recipe.command([own])
-    assert "only Python can give" in recipe.command([own])
+    assert "--checkpoint 'PATH/TO/my; own' --device cpu --set reads=off --out" in recipe.command([own])
+
+
+def test_the_command_repeats_what_was_changed(traces: list[xr.Dataset], tmp_path: Path) -> None:
+    changes = (), ("theta[1]*=0.5", "wipe=7", "eta<=0.25")
+    shown = [
+        runs.Run(letter * 32, "t", ds.assign_attrs(settings=json.dumps(tc.intervene(*texts).to_dict())))
+        for letter, ds, texts in zip("bc", traces, changes, strict=False)
+    ]
+    _, first, second, last = recipe.command(shown).splitlines()
+    assert "--set" not in first
+    arguments = shlex.split(second)
+    given = [arguments[i + 1] for i, word in enumerate(arguments) if word == "--set"]
+    assert tc.intervene(*given) == tc.intervene(*changes[1])
+    stores = [shlex.split(line)[-1] for line in (first, second)]
+    assert len(set(stores)) == 2
+    assert {str(Path(store).parent) for store in stores} == {shlex.split(last)[-1]}
+    compile(recipe.python(shown, View("surprise", None, None)), "recipe", "exec")
