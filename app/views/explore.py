@@ -18,24 +18,30 @@ def page() -> None:
         st.title("Nothing to run yet")
         st.warning(words("no_checkpoint"))
         return
+    if state.run_ids():
+        _shown(state.run_ids())  # before the sidebar, whose many controls would hold up the text
     with st.sidebar:
         asked = controls.request()
-        if st.button("Run", type="primary", width="stretch", key="run"):
-            _start(asked)
+        if st.button("Run", type="primary", width="stretch", key="run") and _start(asked):
+            st.rerun()
         controls.cost(asked)
     if not state.run_ids() and not state.wrong_address() and state.first_visit():
         _welcome()
+        st.rerun()
     if state.wrong_address():
         st.warning("The address of this page does not name a run. Choose a text and press Run.")
-    _shown(state.run_ids())
+    if not state.run_ids():
+        _shown(())
 
 
-def _start(asked: state.Request) -> None:
+def _start(asked: state.Request) -> bool:
+    """Begin the runs; False where that is refused."""
     if asked.problem:
         st.error(state.plain(asked.problem))
-        return
+        return False
     jobs = [Job(name, asked.text, asked.title, asked.device) for name in asked.checkpoints]
     state.show([runs.engine().submit(job) for job in jobs])
+    return True
 
 
 def _welcome() -> None:
