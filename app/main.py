@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+from streamlit.navigation.page import StreamlitPage
 
+from app import state
 from app.theme import DARK, LIGHT
-from app.views import explore
+from app.views import compare, explore
 
 STYLE = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
 
@@ -18,9 +22,24 @@ def main() -> None:
     names = ("panel", "line", "selected", "ground")
     variables = "; ".join(f"--ts-{n}: light-dark({getattr(LIGHT, n)}, {getattr(DARK, n)})" for n in names)
     st.html(f"<style>:root {{ {variables} }} {STYLE}</style>")
+    comparing = st.Page(compare.page, title="Compare", url_path="compare")
+    exploring = st.Page(partial(explore.page, comparing), title="Explore", url_path="explore", default=True)
+    shown = st.navigation([exploring, comparing], position="hidden")
     with st.sidebar:
         st.markdown("**Titanscope**  \n:small[:gray[watch a neural memory work]]")
-    st.navigation([st.Page(explore.page, title="Explore", default=True)], position="hidden").run()
+        links = st.empty()
+    _links(links, exploring, comparing)
+    before = state.run_ids()
+    shown.run()
+    if state.run_ids() != before:
+        _links(links, exploring, comparing)
+
+
+def _links(place: DeltaGenerator, *pages: StreamlitPage) -> None:
+    """The navigation; another page shows the same runs."""
+    with place.container(key="pages"):
+        for page in pages:
+            st.page_link(page, query_params=state.query())
 
 
 main()

@@ -2,6 +2,7 @@
 
 titanscope/text?run=ID                               the text, its tokens and their spans
 titanscope/values?run=ID[&run=ID...]&signal=S[&signal=...][&layer=0][&from=0&to=4096]
+titanscope/values?run=A&minus=B&ratio=0&signal=S     the differences of two runs; ratio=1: log2 of A / B
 titanscope/figure?kind=timelines&run=ID[&run=ID...][&layer=0][&from=0&to=4096]
 titanscope/figure?kind=layer_map&run=ID[&run=ID...]&signal=S&how=max[&from=0&to=4096]    or how=mean
 titanscope/drawn?run=ID&part=text                    the browser tells that it has drawn it; or part=timelines
@@ -14,6 +15,7 @@ import gzip
 import logging
 import re
 from collections.abc import Callable
+from dataclasses import asdict
 from urllib.parse import urlencode
 
 import numpy as np
@@ -23,16 +25,17 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import link, opening, runs
+from app import comparisons, link, opening, runs
 from app.components import blob
 from app.exports import routes as exports
 from app.figures import aggregate
 from app.theme import SIGNALS
-from titans_core.errors import StoreError
+from titans_core.errors import ConfigError, StoreError
 from titans_core.storage import READ_ERRORS
 
 log = logging.getLogger("titanscope.routes")
 
+PAGES = ("/", "/compare")  # those that draw text and timelines
 FAST = 1  # of the levels of gzip: a text and its spans then take a third, at 20 ms a megabyte
 
 
@@ -56,6 +59,8 @@ def values(request: Request) -> Response:
     opened = [_opened(name) for name in names]
     if not names or not signals or any(run is None for run in opened):
         return _gone()
+    if "minus" in query:
+        return _differences(query, signals)
     try:
         layer = int(query["layer"]) if "layer" in query else None
         span = _span(query, opened[0])
@@ -68,6 +73,25 @@ def values(request: Request) -> Response:
         scales = {} if span is not None else {s: _scale(names, s, layer) for s in signals}
     except (ValueError, IndexError):
         return PlainTextResponse("layer, from and to must be numbers within the run", status_code=400)
+    return _binary(blob.pack({"scales": scales}, columns))
+
+
+def _differences(query: QueryParams, signals: list[str]) -> Response:
+    """Like values, of what sets run A apart from run B: zero length where either lacks the signal."""
+    one, other, ratio = query["run"], query["minus"], query.get("ratio") == "1"
+    opened = _opened(one)
+    if opened is None or _opened(other) is None:
+        return _gone()
+    try:
+        layer = int(query["layer"]) if "layer" in query else None
+        low, high = _span(query, opened) or (0, None)
+        having = [signal for signal in signals if comparisons.both_have(one, other, signal)]
+        columns = {f"0/{s}": comparisons.difference(one, other, s, layer, ratio)[low:high] for s in having}
+        scales = {} if high else {s: asdict(comparisons.difference_scale(one, other, s, layer, ratio)) for s in signals}
+    except ValueError:
+        return PlainTextResponse("layer, from and to must be numbers within the run", status_code=400)
+    except ConfigError as error:
+        return PlainTextResponse(str(error), status_code=400)
     return _binary(blob.pack({"scales": scales}, columns))
 
 
@@ -174,7 +198,7 @@ class Ahead:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        page = scope["type"] == "http" and (scope["method"], scope["path"]) == ("GET", "/")
+        page = scope["type"] == "http" and scope["method"] == "GET" and scope["path"] in PAGES
         wanted = _wanted(QueryParams(scope["query_string"])) if page else []
 
         async def told(message: Message) -> None:

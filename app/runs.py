@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 import titans_core as tc
+from app import naming
 from app.components import blob
 from app.figures import aggregate, layers, scale, timelines
 from app.jobs import Engine, Job, Progress
@@ -76,6 +77,11 @@ class Run:
     def checkpoint(self) -> str:
         return str(self.ds.attrs["checkpoint"])
 
+    @property
+    def name(self) -> str:
+        """What the run is called: its variant, and what it did otherwise."""
+        return naming.of(self.ds)
+
 
 def _from_disk(run: str) -> Run:
     at, path = engine().progress(run), engine().result(run)
@@ -96,6 +102,11 @@ def opened(run: str) -> Run | None:
     if engine().result(run) is None:
         return None
     return _open(run)
+
+
+def trace(run: str) -> xr.Dataset:
+    """The trace of a finished run. Raises KeyError for an unknown one."""
+    return _open(run).ds
 
 
 def _read(key: tuple[str, str, int | None]) -> np.ndarray:

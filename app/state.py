@@ -44,6 +44,12 @@ def run_ids() -> tuple[str, ...]:
     return tuple(dict.fromkeys(run for run in st.query_params.get_all("run") if store.is_id(run)))[:8]
 
 
+def query() -> dict[str, list[str]] | None:
+    """The part of the address that names the runs, for links to other pages; None where there is none."""
+    ids = run_ids()
+    return {"run": list(ids)} if ids else None
+
+
 def wrong_address() -> bool:
     """Whether the address names runs, but none that could exist."""
     return "run" in st.query_params and not run_ids()
@@ -54,6 +60,32 @@ def show(runs: list[str]) -> None:
     for name in ("token", "span", "range"):
         st.query_params.pop(name, None)
     st.query_params["run"] = runs
+
+
+def add(run: str) -> None:
+    """Show one more run of the same text; what is looked at stays."""
+    st.query_params["run"] = [*run_ids(), run]
+
+
+def keep(runs: list[str]) -> None:
+    """Show only these of the shown runs."""
+    st.query_params["run"] = runs
+
+
+def consists_of(*parts: str) -> None:
+    """The fragments of which this page is made, by their keys."""
+    st.session_state["parts"] = parts
+
+
+def parts() -> tuple[str, ...]:
+    made: tuple[str, ...] = st.session_state.get("parts", ())
+    return made
+
+
+def chosen(key: str, default: str) -> str:
+    """What a control of the page was last told."""
+    value: str = st.session_state.get(key, default)
+    return value
 
 
 def look(available: list[str], layers: int, tokens: int) -> Look:

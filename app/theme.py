@@ -21,14 +21,26 @@ class Palette:
     signals: dict[str, str]
     ramp: tuple[str, ...]
     diverging: tuple[str, ...]
+    extras: tuple[str, ...]  # of further runs of one checkpoint
     other: str = "#8a857c"
 
     def variant(self, name: str) -> str:
         return self.variants.get(name, self.other)
 
+    def run(self, checkpoint: str, order: int) -> str:
+        """The colour of a run that has `order` runs of its checkpoint before it: its variant's own, then others."""
+        if not order:
+            return self.variant(checkpoint)
+        return self.extras[(list(self.variants).index(checkpoint) if checkpoint in self.variants else 3) + order - 1]
+
     def signal(self, name: str) -> str:
         return self.signals.get(name, self.other)
 
+
+# Hues that some people cannot tell apart are told apart by the dashes of their lines.
+EXTRAS_LIGHT = ("#86578a", "#b0306a", "#96780a", "#007f86", "#5a5f6e") * 2
+EXTRAS_DARK = ("#c095c4", "#f08cb4", "#e3cf5a", "#4fb3b8", "#b4b9c8") * 2
+DASHES: tuple[tuple[int, ...], ...] = ((), (7, 3), (2, 2), (9, 3, 2, 3), (4, 4), (12, 3))  # by the same order
 
 LIGHT = Palette(
     dark=False,
@@ -49,6 +61,7 @@ LIGHT = Palette(
     },
     ramp=("#fffdf8", "#fdf2cd", "#f9e09a", "#f0be55", "#d07a2e", "#8f4118"),
     diverging=("#2a6f97", "#a5c8db", "#fffdf8", "#f3c59d", "#c4692a"),
+    extras=EXTRAS_LIGHT,
 )
 
 DARK = Palette(
@@ -70,7 +83,10 @@ DARK = Palette(
     },
     ramp=("#131a2a", "#2a2a30", "#4b3d2b", "#815b22", "#c28529", "#f6c15c"),
     diverging=("#6fb0d6", "#2f5570", "#131a2a", "#6d4728", "#e8934f"),
+    extras=EXTRAS_DARK,
 )
+
+PALETTES = {"light": LIGHT, "dark": DARK}
 
 
 CIVIDIS = (  # of the layer map in both themes

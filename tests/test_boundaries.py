@@ -42,10 +42,11 @@ CORE_LEVELS = [
 APP_LEVELS = [
     {"app", "app.words", "app.samples", "app.opening"},
     {"app.theme"},
+    {"app.naming"},
     {"app.figures", "app.jobs"},
     {"app.components", "app.exports"},
     {"app.runs", "app.state"},
-    {"app.exports.routes"},
+    {"app.exports.routes", "app.comparisons"},
     {"app.routes"},
     {"app.views"},
     {"app.main", "app.__main__"},

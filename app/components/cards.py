@@ -47,10 +47,10 @@ def token_card(piece: str, token: int, total: int, columns: Sequence[str], rows:
     _component(key="token_card", data={"token": head | {"rows": listed}})
 
 
-def passage_list(key: str, found: Sequence[Passage], on_pick: Callable[[], None]) -> None:
-    """Passages as buttons; a click reports the token under session state `key`."""
-    listed = [
-        {"token": p.token, "value": number(p.value), "before": p.before, "core": p.core, "after": p.after}
-        for p in found
-    ]
+def passage_list(key: str, found: Sequence[Passage], on_pick: Callable[[], None], *, signed: bool = False) -> None:
+    """Passages as buttons; a click reports the token under session state `key`. signed: values with a plus, too."""
+    listed = []
+    for p in found:
+        value = ("+" if signed and p.value > 0 else "") + number(p.value)
+        listed.append({"token": p.token, "value": value, "before": p.before, "core": p.core, "after": p.after})
     _component(key=key, data={"passages": listed}, on_token_change=on_pick)

@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 import xarray as xr
 
+from app import naming
 from app.components import scripts
 from app.figures import aggregate
-from app.theme import DARK, LIGHT, SIGNALS, VARIANTS, Variant
+from app.theme import DARK, LIGHT, PALETTES, SIGNALS, VARIANTS
 
-KEY = "text_heatmap"
+KEY, DIFFERENCE = "text_heatmap", "text_difference"
 
+
+@dataclass(frozen=True)
+class Minus:
+    """A difference of two of the shown runs, by their ids. cone: the first token at which they can differ."""
+
+    one: str
+    other: str
+    ratio: bool
+    symbol: str
+    words: str
+    cone: int | None
+
+
+_PLAIN = {"colours": {name: palette.muted for name, palette in PALETTES.items()}, "dash": []}  # a difference: no run's
 _HERE = Path(__file__).parent / "heatmap"
 _SCRIPTS = (
     *("data.js", "segments.js", "cells.js", "layout.js", "units.js", "scale.js", "fold.js"),
@@ -44,6 +59,7 @@ def text_heatmap(
     range_: tuple[int, int] | None = None,
     zoom: tuple[int, int] | None = None,
     at: int = 0,
+    minus: Minus | None = None,
 ) -> None:
     """Draw runs (id, trace) of one text. The browser fetches their values itself (app.routes).
 
@@ -51,7 +67,8 @@ def text_heatmap(
     them, reports changes through session state under KEY ("signal", "layer", "token", "theme", "range"), and takes
     `selected` and `range_` again when `nonce` changes. on_change gives the callback for each of these names. "range"
     is [from, to, time in ms], with -1 for both ends when it was cleared. zoom: the tokens that the figures draw, if not
-    all. at: of link.Look.
+    all. at: of link.Look. minus: draw a difference instead, under its own key DIFFERENCE; it follows the signal and the
+    layer of the text of the runs.
     """
     data = facts(shown) | {
         "theme": "dark" if dark else "light",
@@ -63,8 +80,14 @@ def text_heatmap(
         "nonce": nonce,
         "at": at,
     }
+    if minus:
+        data |= {
+            "key": f"{minus.one} {minus.other} {minus.ratio}",
+            "runs": [run | _PLAIN for run in data["runs"] if run["id"] == minus.one],
+            "minus": {"run": minus.other, **{k: getattr(minus, k) for k in ("ratio", "symbol", "words", "cone")}},
+        }
     _component(
-        key=KEY,
+        key=DIFFERENCE if minus else KEY,
         data=data,
         on_signal_change=on_change("signal"),
         on_layer_change=on_change("layer"),
@@ -79,7 +102,7 @@ def facts(shown: list[tuple[str, xr.Dataset]]) -> dict[str, Any]:
     names = [name for name in SIGNALS if any(name in ds.data_vars for _, ds in shown)]
     return {
         "key": " ".join(run for run, _ in shown),
-        "runs": [_run(run, str(ds.attrs["checkpoint"])) for run, ds in shown],
+        "runs": [_run(run, name) for (run, _), name in zip(shown, naming.names([ds for _, ds in shown]), strict=True)],
         "signals": [_signal(name, shown) for name in names],
         "settling": aggregate.settling(shown[0][1]),
         "layers": max(ds.sizes.get("layer", 0) for _, ds in shown),
@@ -87,9 +110,9 @@ def facts(shown: list[tuple[str, xr.Dataset]]) -> dict[str, Any]:
     }
 
 
-def _run(run: str, checkpoint: str) -> dict[str, str]:
-    variant = VARIANTS.get(checkpoint, Variant(checkpoint, ""))
-    return {"id": run, "checkpoint": checkpoint, "label": variant.label, "meaning": variant.meaning}
+def _run(run: str, name: naming.Name) -> dict[str, Any]:
+    variant = VARIANTS.get(name.checkpoint)
+    return {"id": run, "meaning": variant.meaning if variant else "", **name.drawn}
 
 
 def _signal(name: str, shown: list[tuple[str, xr.Dataset]]) -> dict[str, Any]:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
+from app import naming
 from app.exports import svg
 from app.exports.names import View
 from app.figures import aggregate, scale, timelines, token
-from app.theme import SIGNALS, label, number
+from app.theme import SIGNALS, number
 from titans_core.pyramid import Bins, bins
 
 ROW = 92
@@ -77,7 +78,7 @@ def _legend(traces: Sequence[xr.Dataset]) -> str:
         return ""
     parts, x = [], float(svg.WIDTH - svg.RIGHT)
     for k in reversed(range(len(traces))):
-        words = label(str(traces[k].attrs["checkpoint"]))
+        words = naming.of(traces[k])
         x -= 8.0 * len(words) + 30
         parts.append(f'<path class="line wide r{k}" d="M{x:.1f} 12h16"/>' + svg.text(x + 21, 16, words, "tick"))
     return "".join(parts)
@@ -96,7 +97,7 @@ def layer_map(traces: Sequence[xr.Dataset], view: View) -> str:
     total = shown[0].sizes["token"]
     parts, y = [], 34.0
     for ds, found in zip(shown, blocks, strict=True):
-        parts.append(svg.text(svg.LEFT, y - 6, label(str(ds.attrs["checkpoint"])), "name"))
+        parts.append(svg.text(svg.LEFT, y - 6, naming.of(ds), "name"))
         edges = svg.place(np.append(found.start, total) - 0.5, total)
         for k, row in enumerate(found.max):
             parts.append(svg.text(svg.LEFT - 6, y + 15, f"L{k + 1}", "tick", "end"))
@@ -108,7 +109,7 @@ def layer_map(traces: Sequence[xr.Dataset], view: View) -> str:
         svg.scale_bar(svg.WIDTH - 60, 10, number(limits.low), number(limits.high), css),
         svg.token_axis(y, total),
     ]
-    named = ", ".join(label(str(ds.attrs["checkpoint"])) for ds in shown)
+    named = ", ".join(naming.of(ds) for ds in shown)
     wide = int((first.stop - first.start).max())
     each = f", the highest of every {wide:,} tokens" if wide > 1 else ""
     return svg.chart(
@@ -127,7 +128,7 @@ def moves(traces: Sequence[xr.Dataset], view: View) -> str:
     parts, y = [], 6.0
     for (_, ds), row in zip(shown, sizes, strict=True):
         x = float(svg.LEFT)
-        parts.append(svg.text(svg.LEFT - 6, y + 15, label(str(ds.attrs["checkpoint"])), "tick", "end"))
+        parts.append(svg.text(svg.LEFT - 6, y + 15, naming.of(ds), "tick", "end"))
         for name, size in zip(token.MOVES, row, strict=True):
             if np.isfinite(size):
                 w = size / most * wide

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import titans_core as tc
-from app import samples
+from app import naming, samples
 from app.exports.names import Finished, View, stem, text_stem
 from app.figures.aggregate import layer_words
-from app.theme import SIGNALS, label
+from app.theme import SIGNALS
 from titans_core.interventions import written
 from titans_core.settings import Settings
 
@@ -137,7 +137,7 @@ def _picked(run: Finished, ds: str, view: View) -> list[str]:
         value = f'sum_layers("{view.signal}", {ds}["{view.signal}"].values)'
     else:
         value, rule = f'{ds}["{view.signal}"].sel(layer={view.layer}).values', f"{rule} on the page"
-    said = f"{label(str(run.ds.attrs['checkpoint']))}: {SIGNALS[view.signal].label.lower()}, {rule}"
+    said = f"{naming.of(run.ds)}: {SIGNALS[view.signal].label.lower()}, {rule}"
     lines = [f"{name} = {value}  # {' '.join(said.split())}"]
     if view.token is not None:
         lines.append(f"print({name}[{view.token}])  # token {view.token + 1} on the page")

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from app import naming
 from app.exports import drawings, recipe, report_tables, spans, svg
 from app.exports.names import Finished, View
 from app.exports.report_style import style
 from app.figures import aggregate, scale
-from app.theme import SIGNALS, label, number
+from app.theme import SIGNALS, number
 from titans_core.passages import Passage
 
 MOST = 20_000  # tokens of a text that are drawn; a page of more spans than that no longer scrolls well
@@ -34,7 +35,7 @@ def report(runs: Sequence[Finished], view: View, found: Mapping[str, Sequence[Pa
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         '<meta name="referrer" content="no-referrer">'
         f"<title>{title} · Titanscope</title>"
-        f"<style>{style([str(run.ds.attrs['checkpoint']) for run in runs])}</style></head><body>"
+        f"<style>{style(naming.names([run.ds for run in runs]))}</style></head><body>"
     )
     return "".join([head, f"<h1>{title}</h1>", *_body(runs, view, found), "</body></html>\n"])
 
@@ -85,7 +86,7 @@ def _texts(runs: Sequence[Finished], view: View) -> str:
             "token.</p>"
         )
     for run, values in own:
-        parts.append(f"<p><b>{escape(label(str(run.ds.attrs['checkpoint'])))}</b></p>")
+        parts.append(f"<p><b>{escape(naming.of(run.ds))}</b></p>")
         parts.append(f'<div class="text">{_text(run.ds, values, limits, css)}</div>')
     return "".join(parts)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.exports.svg import LEVELS
-from app.theme import CIVIDIS, DARK, LIGHT, Palette
+from app.naming import Name
+from app.theme import CIVIDIS, DARK, DASHES, LIGHT, Palette
 
 _INKS = ((13, 17, 32), (255, 250, 240))
 
@@ -48,14 +49,14 @@ summary{cursor:pointer}
 """
 
 
-def style(checkpoints: Sequence[str]) -> str:
-    """CSS for both themes; run k of `checkpoints` is drawn in class rk."""
-    dark = _theme(DARK, checkpoints)
-    light = ":root{color-scheme:light dark}" + _theme(LIGHT, checkpoints)
+def style(runs: Sequence[Name]) -> str:
+    """CSS for both themes; run k of `runs` is drawn in class rk."""
+    dark = _theme(DARK, runs)
+    light = ":root{color-scheme:light dark}" + _theme(LIGHT, runs)
     return f"{light}@media(prefers-color-scheme:dark){{{dark}}}{_COMMON}"
 
 
-def _theme(palette: Palette, checkpoints: Sequence[str]) -> str:
+def _theme(palette: Palette, runs: Sequence[Name]) -> str:
     names = ("ground", "panel", "text", "muted", "line", "selected")
     rules = [":root{" + ";".join(f"--{name}:{getattr(palette, name)}" for name in names) + "}"]
     for css, stops in (("c", palette.ramp), ("d", palette.diverging)):
@@ -64,9 +65,10 @@ def _theme(palette: Palette, checkpoints: Sequence[str]) -> str:
                 f".{css}{k}{{background:rgb{_packed(colour)};color:rgb{_packed(_ink(colour))};fill:rgb{_packed(colour)}}}"
             )
     rules += [f".m{k}{{fill:rgb{_packed(colour)}}}" for k, colour in enumerate(_steps(CIVIDIS))]
-    rules += [
-        f".r{k}{{stroke:{palette.variant(name)};fill:{palette.variant(name)}}}" for k, name in enumerate(checkpoints)
-    ]
+    for k, run in enumerate(runs):
+        tint = palette.run(run.checkpoint, run.order)
+        dash = " ".join(map(str, DASHES[run.order % len(DASHES)])) or "none"
+        rules.append(f".r{k}{{stroke:{tint};fill:{tint}}}.line.r{k}{{stroke-dasharray:{dash}}}")
     rules += [f".s-{name}{{fill:{colour}}}" for name, colour in palette.signals.items()]
     return "".join(rules)
 

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from app import naming
 from app.exports.columns import meaning
 from app.exports.names import Finished, View, facts
 from app.exports.spans import visible
 from app.figures import aggregate, token
-from app.theme import SIGNALS, VARIANTS, duration, label, number, parameters
+from app.theme import SIGNALS, VARIANTS, duration, number, parameters
 from titans_core import passages
 
 
@@ -26,7 +27,7 @@ def sentence(run: Finished) -> str:
     window = _window(run.ds)
     return " · ".join(
         (
-            label(name) + (f", {known.meaning}" if known else ""),
+            naming.of(run.ds) + (f", {known.meaning}" if known else ""),
             f"{parameters(int(at['parameters']))} parameters, trained",
             f"{run.ds.sizes['token']:,} tokens",
             f"update chunk {at['chunk']}",
@@ -50,7 +51,7 @@ def passage_lists(runs: Sequence[Finished], view: View, found: Mapping[str, Sequ
             continue
         skip = aggregate.settling(run.ds)
         note = f", the first {skip} tokens left out" if skip else ""
-        name = escape(label(str(run.ds.attrs["checkpoint"])))
+        name = escape(naming.of(run.ds))
         parts.append(f'<p><b>{name}</b> <span class="soft">mean over {passages.SPAN} tokens{note}</span></p><ol>')
         parts += [
             f"<li><q>…{visible(p.before)}<b>{visible(p.core)}</b>{visible(p.after)}…</q> "
@@ -65,7 +66,7 @@ def one_token(runs: Sequence[Finished], at: int) -> str:
     """Every signal of one token, a column a run: all layers, then each."""
     rows = [{row["name"]: row for row in token.values(run.ds, at)} for run in runs]
     names = [name for name in SIGNALS if any(name in row for row in rows)]
-    head = ["signal", *(label(str(run.ds.attrs["checkpoint"])) for run in runs), "by layer"]
+    head = ["signal", *(naming.of(run.ds) for run in runs), "by layer"]
     body = []
     for name in names:
         layers = [", ".join(number(v) for v in row[name]["layers"]) for row in rows if name in row]

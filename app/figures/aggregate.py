@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from app.theme import SIGNALS, label
+from app import naming
+from app.theme import SIGNALS
 from titans_core.pyramid import Bins, Layer, bins
 from titans_core.signals import sum_layers
 
@@ -114,9 +115,8 @@ def covered(found: Bins | None) -> dict[str, Any]:
 
 
 def labelled(traces: Sequence[xr.Dataset]) -> list[dict[str, Any]]:
-    """What runs are called, for the browser."""
-    checkpoints = (str(ds.attrs["checkpoint"]) for ds in traces)
-    return [{"label": label(checkpoint), "checkpoint": checkpoint} for checkpoint in checkpoints]
+    """What runs are called and how they look, for the browser."""
+    return [name.drawn for name in naming.names(traces)]
 
 
 def arrays(prefix: str, found: Bins, shown: np.ndarray, low: np.ndarray | None = None) -> dict[str, np.ndarray]:

@@ -9,9 +9,10 @@ import pandas as pd
 import plotly.graph_objects as go
 import xarray as xr
 
+from app import naming
 from app.figures import frame
 from app.figures.lineage import count, percent
-from app.theme import Palette, label
+from app.theme import Palette
 from titans_core.lineage import Fate
 
 LINEAR = 300  # tokens up to which the axis is linear
@@ -25,11 +26,10 @@ def fate(traces: Sequence[xr.Dataset], found: Sequence[Fate], palette: Palette) 
     """
     figure = go.Figure()
     furthest = max((int(one.tokens[-1]) - one.token + 1 for one in found if one.size), default=1)
-    for ds, one in zip(traces, found, strict=True):
+    for name, one in zip(naming.names(traces), found, strict=True):
         if one.size:
-            name = str(ds.attrs["checkpoint"])
-            colour = palette.variant(name) if len(traces) > 1 else palette.selected
-            figure.add_trace(_curve(label(name), one, colour, filled=len(traces) == 1))
+            colour = palette.run(name.checkpoint, name.order) if len(traces) > 1 else palette.selected
+            figure.add_trace(_curve(name.label, one, colour, filled=len(traces) == 1))
             if math.isfinite(one.half_life):
                 figure.add_vline(x=one.half_life + 1, line={"color": colour, "width": 1, "dash": "dot"})
     frame.framed(figure, palette, HEIGHT)
@@ -63,14 +63,14 @@ def half_life(found: Fate) -> str:
 
 def summary(traces: Sequence[xr.Dataset], found: Sequence[Fate]) -> str:
     """The curves in words, for people who cannot see them."""
-    parts = [f"{label(str(ds.attrs['checkpoint']))}: {half_life(one)}" for ds, one in zip(traces, found, strict=True)]
+    parts = [f"{naming.of(ds)}: {half_life(one)}" for ds, one in zip(traces, found, strict=True)]
     return f"How much of the write of token {found[0].token + 1:,} is left later on. " + " ".join(parts)
 
 
 def table(traces: Sequence[xr.Dataset], found: Sequence[Fate]) -> tuple[str, pd.DataFrame]:
     """The points of the curves."""
     parts = [
-        pd.DataFrame({"memory": label(str(ds.attrs["checkpoint"])), "after token": one.tokens + 1, "left": one.left})
+        pd.DataFrame({"memory": naming.of(ds), "after token": one.tokens + 1, "left": one.left})
         for ds, one in zip(traces, found, strict=True)
     ]
     note = "what stands in the weights, as a share of the largest that ever does, heads and layers together"

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from app import naming
 from app.figures import aggregate, scale
 from app.figures.aggregate import Read
-from app.theme import SIGNALS, label, number
+from app.theme import SIGNALS, number
 from titans_core.pyramid import Bins, bins
 
 HOW = {"max": "highest", "mean": "mean"}  # what is drawn of the tokens of a bin
@@ -48,7 +49,8 @@ def drawing(
     facts = {
         "runs": [
             run | {"layers": [f"L{int(k) + 1}" for k in ds["layer"].values]}
-            for run, ds in zip(aggregate.labelled(shown), shown, strict=True)
+            for run, ds in zip(aggregate.labelled(traces), traces, strict=True)
+            if any(ds is one for one in shown)
         ],
         "signal": f"{known.label.lower()} {known.symbol}",
         "how": how,
@@ -95,6 +97,6 @@ def summary(traces: Sequence[xr.Dataset], signal: str, span: Span | None = None,
         weight = np.maximum(found.finite.sum(1), 1)
         means = np.where(found.finite.any(1), np.nansum(found.mean * found.finite, 1) / weight, np.nan)
         listed = ", ".join(f"layer {k + 1} {number(float(m))}" for k, m in enumerate(means))
-        parts.append(f"{label(str(ds.attrs['checkpoint']))} mean {listed}")
+        parts.append(f"{naming.of(ds)} mean {listed}")
     place = "" if span is None else f", tokens {span[0] + 1:,} to {span[1]:,}"
     return f"{SIGNALS[signal].label} by layer and token{place}. " + "; ".join(parts) + "."

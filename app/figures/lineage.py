@@ -9,8 +9,9 @@ import pandas as pd
 import plotly.graph_objects as go
 import xarray as xr
 
+from app import naming
 from app.figures import frame
-from app.theme import Palette, label, number
+from app.theme import Palette, number
 from titans_core.lineage import FAINT, Lineage, Push
 
 SERIF = "Georgia, 'Liberation Serif', 'Noto Serif', serif"
@@ -100,14 +101,14 @@ def summary(traces: Sequence[xr.Dataset], found: Sequence[Lineage]) -> str:
     parts = []
     for ds, one in zip(traces, found, strict=True):
         bars = [f"“{_piece(ds, push.token)}”, token {push.token + 1:,}, {percent(push.share)}; " for push in shown(one)]
-        parts.append(f"{label(str(ds.attrs['checkpoint']))}: {''.join(bars)}{words(one)}")
+        parts.append(f"{naming.of(ds)}: {''.join(bars)}{words(one)}")
     return f"Earlier tokens that still push at token {found[0].own.token + 1:,}. " + " ".join(parts)
 
 
 def table(traces: Sequence[xr.Dataset], found: Sequence[Lineage]) -> tuple[str, pd.DataFrame]:
     """The token's own push and the strongest of earlier tokens, also those without a bar."""
     rows = [
-        (label(str(ds.attrs["checkpoint"])), push.token + 1, _piece(ds, push.token), push.strength, push.share)
+        (naming.of(ds), push.token + 1, _piece(ds, push.token), push.strength, push.share)
         for ds, one in zip(traces, found, strict=True)
         for push in (one.own, *one.pushes)
     ]
@@ -151,7 +152,7 @@ def _name_runs(figure: go.Figure, rows: list[Row], palette: Palette) -> None:
     above: xr.Dataset | None = None
     for row in rows:
         if row.ds is not above:
-            name = frame.plain(label(str(row.ds.attrs["checkpoint"])))
+            name = frame.plain(naming.of(row.ds))
             font = {"size": 12, "color": palette.muted}
             figure.add_annotation(text=name, x=0, y=row.place - 1, showarrow=False, xanchor="left", font=font)
         above = row.ds

@@ -47,6 +47,25 @@ def shared(columns: Sequence[np.ndarray], signal: str, skip: int = 0, of: str = 
     return Scale(low, high, int((values > high).sum()), int((values < low).sum()), rule)
 
 
+def centred(values: np.ndarray, skip: int = 0) -> Scale:
+    """The scale of differences: zero in the middle, both ends at the 99th percentile of their sizes.
+
+    The first `skip` values are left out.
+    """
+    known = _finite([values])
+    settled = np.abs(_finite([values[..., skip:]]))
+    if not len(settled):
+        return Scale(-1.0, 1.0, 0, 0, "nothing is defined in both")
+    if not settled.any():
+        return Scale(-1.0, 1.0, int((known > 1).sum()), int((known < -1).sum()), "no difference")
+    end, rule = float(np.percentile(settled, 99)), "the 99th percentile of all sizes"
+    if not end:  # most are the same
+        end, rule = float(settled.max()), "the largest, as nearly all are zero"
+    after = f" after token {skip}" if skip else ""
+    above, below = int((known > end).sum()), int((known < -end).sum())
+    return Scale(-end, end, above, below, f"centred at zero, ends at {rule}{after}")
+
+
 def _finite(columns: Sequence[np.ndarray]) -> np.ndarray:
     values = np.concatenate([np.empty(0, np.float32), *(np.asarray(c, np.float32).ravel() for c in columns)])
     return values[np.isfinite(values)]

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from app import naming
 from app.figures import aggregate
 from app.figures import layers as layer_figure
 from app.figures import timelines as time_figure
-from app.theme import SIGNALS, label
+from app.theme import SIGNALS
 from titans_core.pyramid import Bins, bins
 
 MOST = 5000  # rows of one table
@@ -28,9 +29,9 @@ def tokens(
     low = max(0, min((selected or 0) - MOST // 2, count - MOST))
     high = min(count, low + MOST)
     frame = pd.DataFrame({"token": np.arange(low, high) + 1, "piece": ds["piece"].values[low:high].astype(str)})
-    for trace in traces:
+    for trace, name in zip(traces, naming.names(traces), strict=True):
         if signal in trace.data_vars:
-            frame[_name(trace, signal)] = aggregate.column(trace, signal, layer, (low, high))
+            frame[_column(name, signal)] = aggregate.column(trace, signal, layer, (low, high))
     part = "" if len(frame) == count else ", around the selected token"
     return f"{len(frame):,} of {count:,} tokens{part} · {aggregate.layer_words(ds, signal, layer)}", frame
 
@@ -39,18 +40,19 @@ def timelines(traces: Sequence[xr.Dataset], layer: int | None, span: Span = None
     """The points that the timelines draw, one row a token or a bin of tokens."""
     columns: dict[str, np.ndarray] = {}
     note = ""
-    for ds in traces:
+    for ds, run in zip(traces, naming.names(traces), strict=True):
         for name in time_figure.drawn(traces):
             if name not in ds.data_vars:
                 continue
+            column = _column(run, name)
             found = bins(ds, name, layer=layer, span=span, wanted=aggregate.BINS)
             columns |= _places(found)
             note = note or aggregate.shown_words(found, ds.sizes["token"], "lowest and highest", 2)
             if aggregate.width(found) == 1:
-                columns[_name(ds, name)] = found.max.astype(np.float32)
+                columns[column] = found.max.astype(np.float32)
             else:
-                columns[f"{_name(ds, name)} lowest"] = found.min.astype(np.float32)
-                columns[f"{_name(ds, name)} highest"] = found.max.astype(np.float32)
+                columns[f"{column} lowest"] = found.min.astype(np.float32)
+                columns[f"{column} highest"] = found.max.astype(np.float32)
     return note, pd.DataFrame(columns)
 
 
@@ -60,13 +62,14 @@ def layer_map(
     """The cells of the layer map, one row a token or a bin of tokens."""
     columns: dict[str, np.ndarray] = {}
     note = ""
-    for ds in layer_figure.layered(traces, signal):
+    having = layer_figure.layered(traces, signal)
+    for ds, run in zip(having, naming.names(having), strict=True):
         found = bins(ds, signal, layer="each", span=span, wanted=aggregate.BINS)
         columns |= _places(found)
         shown = aggregate.shown_words(found, ds.sizes["token"], layer_figure.HOW[how], 1 if how == "max" else 0)
         note = note or f"{SIGNALS[signal].label}, {shown}"
         for k, row in enumerate(getattr(found, how).astype(np.float32)):
-            columns[f"{label(str(ds.attrs['checkpoint']))} L{k + 1}"] = row
+            columns[f"{run.label} L{k + 1}"] = row
     return note, pd.DataFrame(columns)
 
 
@@ -76,5 +79,5 @@ def _places(found: Bins) -> dict[str, np.ndarray]:
     return {"from token": found.start + 1, "to token": found.stop}
 
 
-def _name(ds: xr.Dataset, signal: str) -> str:
-    return f"{label(str(ds.attrs['checkpoint']))} {SIGNALS[signal].label.lower()}"
+def _column(run: naming.Name, signal: str) -> str:
+    return f"{run.label} {SIGNALS[signal].label.lower()}"

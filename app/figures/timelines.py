@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from app import naming
 from app.figures import aggregate
 from app.figures.aggregate import Read
-from app.theme import SIGNALS, label, number
+from app.theme import SIGNALS, number
 from titans_core.pyramid import bins
 
 ROWS = ("surprise", "momentum", "forgotten")
@@ -107,7 +108,7 @@ def summary(traces: Sequence[xr.Dataset], layer: int | None, span: Span = None, 
         for name in drawn(traces):
             if name in ds.data_vars:
                 found = read(ds, name, layer=layer, span=span, wanted=aggregate.BINS)
-                named = f"{label(str(ds.attrs['checkpoint']))} {SIGNALS[name].label.lower()}"
+                named = f"{naming.of(ds)} {SIGNALS[name].label.lower()}"
                 if not found.finite.any():
                     parts.append(f"{named} undefined")
                     continue

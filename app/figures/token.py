@@ -8,8 +8,9 @@ from typing import Any
 import plotly.graph_objects as go
 import xarray as xr
 
+from app import naming
 from app.figures import aggregate, frame
-from app.theme import SIGNALS, Palette, label, number
+from app.theme import SIGNALS, Palette, number
 from titans_core.signals import sum_layers
 
 MOVES = ("momentary", "past_surprise", "forgotten")
@@ -19,7 +20,7 @@ MOVE_WORDS = {"momentary": "this token", "past_surprise": "carried", "forgotten"
 def moves(traces: Sequence[xr.Dataset], token: int, palette: Palette, layer: int | None = None) -> go.Figure:
     """Stacked bar a run: norms of the momentary push, of the carried momentum and of what is forgotten."""
     figure = go.Figure()
-    names = [label(str(ds.attrs["checkpoint"])) for ds in traces]
+    names = [name.label for name in naming.names(traces)]
     for signal in MOVES:
         values = [aggregate.at(ds, signal, token, layer) for ds in traces]
         figure.add_trace(
@@ -70,7 +71,7 @@ def summary(traces: Sequence[xr.Dataset], token: int, layer: int | None = None) 
     parts = []
     for ds in traces:
         sizes = ", ".join(f"{MOVE_WORDS[name]} {number(aggregate.at(ds, name, token, layer))}" for name in MOVES)
-        parts.append(f"{label(str(ds.attrs['checkpoint']))}: {sizes}")
+        parts.append(f"{naming.of(ds)}: {sizes}")
     return f"What moved the memory at token {token + 1}. " + "; ".join(parts) + "."
 
 

@@ -47,6 +47,7 @@ class Progress:
 
     state: "queued", "loading", "running", "done", "failed" or "cancelled". done, total: tokens. ahead: jobs that
     wait before it. seconds_left: estimate while running. message: why it failed, in plain words.
+    changes: the interventions of a job that has not finished.
     """
 
     state: str
@@ -57,6 +58,7 @@ class Progress:
     ahead: int = 0
     seconds_left: float | None = None
     message: str = ""
+    changes: tuple[str, ...] = ()
 
     @property
     def live(self) -> bool:

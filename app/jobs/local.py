@@ -63,7 +63,8 @@ class LocalEngine:
             self._forget()
             if name != run:
                 self._attempts[name] = run
-            self._runs[run] = _Run(job, Progress("queued", job.checkpoint, job.title))
+            changes = job.changes if isinstance(job, Job) else ()
+            self._runs[run] = _Run(job, Progress("queued", job.checkpoint, job.title, changes=changes))
             self.start(job.device)
             worker = self._workers[job.device]
             worker.pending.append(run)

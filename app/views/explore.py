@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
 import titans_core as tc
-from app import runs, samples, state, theme
+from app import runs, samples, state
 from app.jobs import Job
-from app.views import controls, parts, results
+from app.views import controls, going, results
 from app.words import words
-from titans_core.errors import StoreError
 
 
-def page() -> None:
-    """The sidebar's request, then the runs that the address names: their progress, problems and results."""
+def page(comparing: StreamlitPage) -> None:
+    """The sidebar's request, and the runs that the address names: their progress, problems and results.
+
+    comparing: the page on which several runs are compared.
+    """
     if not tc.checkpoints():
         st.title("Nothing to run yet")
         st.warning(words("no_checkpoint"))
         return
     if state.run_ids():
-        _shown(state.run_ids())  # before the sidebar, whose many controls would hold up the text
+        _shown(state.run_ids(), comparing)  # before the sidebar, whose many controls would hold up the text
     with st.sidebar:
         asked = controls.request()
         if st.button("Run", type="primary", width="stretch", key="run") and _start(asked):
@@ -31,7 +34,7 @@ def page() -> None:
     if state.wrong_address():
         st.warning("The address of this page does not name a run. Choose a text and press Run.")
     if not state.run_ids():
-        _shown(())
+        _shown((), comparing)
 
 
 def _start(asked: state.Request) -> bool:
@@ -50,47 +53,17 @@ def _welcome() -> None:
     state.show([runs.shared_run(Job(tc.checkpoints()[0], sample.text, sample.title))])
 
 
-def _shown(ids: tuple[str, ...]) -> None:
-    where = {run: runs.progress(run) for run in ids}
-    if any(at is not None and at.live for at in where.values()):
-        _progress(ids, sum(at is not None and at.live for at in where.values()))
-    if any(at is None for at in where.values()):
-        st.warning(words("expired"))
-    for at in where.values():
-        if at is not None and at.state == "failed":
-            st.error(f"{theme.label(at.checkpoint)}: {state.plain(controls.sentence(Exception(at.message)))}")
-        if at is not None and at.state == "cancelled":
-            st.info(f"The {theme.label(at.checkpoint)} run was cancelled. Nothing of it is kept.")
-    finished = [run for run, at in where.items() if at is not None and at.state == "done"]
-    opened = [run for run in map(_opened, finished) if run is not None]
-    same = [run for run in opened if run.ds.attrs["text_sha256"] == opened[0].ds.attrs["text_sha256"]]
+def _shown(ids: tuple[str, ...], comparing: StreamlitPage) -> None:
+    opened = going.finished(ids)
+    same = going.of_one_text(opened)
     if len(same) < len(opened):
         st.warning("The runs in this address are of different texts. Those of the first text are shown.")
+    if len(same) > 1:
+        st.page_link(
+            comparing, label="Compare these runs", icon=":material/compare_arrows:", query_params=state.query()
+        )
     if same:
         results.results(same)
     elif not ids:
         st.title("Explore")
         st.write("Choose a text and one or more memories, then press Run.")
-
-
-def _opened(run: str) -> runs.Run | None:
-    try:
-        return runs.opened(run)
-    except StoreError as error:
-        st.error(f"The stored run {run[:6]}… cannot be read: {state.plain(str(error))}. Run the text again.")
-        return None
-
-
-@st.fragment(run_every=0.3)
-def _progress(ids: tuple[str, ...], live_before: int) -> None:
-    """Bars of the runs that are going, and Cancel; the page is drawn anew whenever one of them ends."""
-    going = [(run, at) for run in ids if (at := runs.progress(run)) is not None and at.live]
-    if len(going) != live_before:
-        st.rerun()
-    with st.container(border=True, key="panel_progress"):
-        st.markdown(f"**{state.plain(going[0][1].title)}**" if going else "")
-        for _, at in going:
-            st.progress(at.done / at.total if at.total else 0.0, text=parts.progress_words(at))
-        if st.button("Cancel", key="cancel"):
-            for run, _ in going:
-                runs.engine().cancel(run)

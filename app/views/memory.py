@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 import xarray as xr
 
-from app import state, theme
+from app import naming, state
 from app.components import scrub
 from app.figures import frame, memory, memory_path, memory_words
 from app.runs import Run
@@ -49,7 +49,7 @@ def _of_one(having: list[Run]) -> None:
     run = _chosen_run(having)
     found = moments(run.ds)
     with head:
-        parts.title("Memory over time", theme.label(run.checkpoint) + (f", {memory.note(found)}" if found else ""))
+        parts.title("Memory over time", run.name + (f", {memory.note(found)}" if found else ""))
     if found is None:
         st.caption("This run was stored without its memory at moments in time: run the text again.")
         return
@@ -88,7 +88,7 @@ def _chosen_run(having: list[Run]) -> Run:
     if len(having) == 1:
         return having[0]
     runs = {run.id: run for run in having}
-    names = {run.id: theme.label(run.checkpoint) for run in having}
+    names = {run.id: name.label for run, name in zip(having, naming.names([run.ds for run in having]), strict=True)}
     return runs[_control("Memory", names, having[0].id, f"memory_run_{hash(tuple(runs))}")]
 
 

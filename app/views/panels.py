@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import runs, state, theme
+from app import naming, runs, state
 from app.components import cards, figures, text_heatmap
 from app.figures import fate, frame, layers, lineage, tables, token
 from app.runs import Run
@@ -69,7 +69,7 @@ def one_token(shown: list[Run], look: state.Look) -> None:
             piece,
             look.token,
             traces[0].sizes["token"],
-            [theme.label(run.checkpoint) for run in shown],
+            [name.label for name in naming.names(traces)],
             [token.values(ds, look.token) for ds in traces],
         )
         moving = [ds for ds in traces if all(name in ds for name in token.MOVES)]
@@ -99,7 +99,7 @@ def _lineage_and_fate(shown: list[Run], look: state.Look) -> None:
     except ConfigError as error:  # the run diverged
         st.caption(state.plain(str(error)))
         return
-    names = [f"{theme.label(run.checkpoint)}: " if several else "" for run in shown]
+    names = [f"{run.name}: " if several else "" for run in shown]
     parts.title("Lineage: still pushing here", "")
     if any(map(lineage.shown, found)):
         figure = lineage.lineage(traces, found, state.palette())

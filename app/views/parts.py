@@ -8,10 +8,12 @@ from collections.abc import Callable
 import pandas as pd
 import streamlit as st
 
-from app import state, theme
+from app import naming, state, theme
 from app.jobs import Progress
 
-ALL = ("figures", "text", "side", "export")  # the keys of the fragments that show what is looked at
+# Keys of fragments. Each page says of which it consists; all but MEMORY show what is looked at.
+EXPLORE = ("figures", "text", "side", "export", "memory")
+COMPARE = ("text", "difference", "figures", "side", "export")
 MEMORY = "memory"  # of the fragment that shows the layer and the colours of it, whatever the token
 
 
@@ -21,8 +23,8 @@ def then_draw(act: Callable[[], None], *first: str) -> Callable[[], None]:
     def done() -> None:
         before = _of_memory()
         act()
-        last = (MEMORY,) if _of_memory() != before else ()
-        st.rerun([*first, *(part for part in ALL if part not in first), *last])
+        there = [part for part in state.parts() if part != MEMORY or _of_memory() != before]
+        st.rerun([*(part for part in first if part in there), *(part for part in there if part not in first)])
 
     return done
 
@@ -48,7 +50,7 @@ def table(key: str, rows: Callable[[], tuple[str, pd.DataFrame]]) -> None:
 
 def progress_words(at: Progress, note: str = "") -> str:
     """Where a job is, for the label of its bar; note: what its tokens are of."""
-    name = theme.label(at.checkpoint)
+    name = state.plain(naming.asked(at.checkpoint, at.changes))
     if at.state == "queued":
         return f"{name}: waiting" + (f", {at.ahead} before it" if at.ahead else " for the worker to start")
     if at.state == "loading" or not at.total:

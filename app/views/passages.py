@@ -59,4 +59,4 @@ def _passage_note(run: Run, kind: str) -> str:
     what = (
         "what is left of a token's write at the end of the text" if kind == runs.LASTING else theme.SIGNALS[kind].symbol
     )
-    return f"{theme.label(run.checkpoint)}, mean {what} over {passages.SPAN} tokens{start}"
+    return f"{run.name}, mean {what} over {passages.SPAN} tokens{start}"

@@ -7,9 +7,9 @@ from typing import Any
 
 import streamlit as st
 
-from app import opening, runs, samples, state, theme
+from app import naming, opening, runs, samples, state, theme
 from app.runs import Run
-from app.views import panels, take_away
+from app.views import contrast, panels, parts, take_away
 from app.views.memory import memory_over_time
 from app.views.passages import passage_panel
 from app.views.sanity import sanity_panel
@@ -19,11 +19,8 @@ from titans_core.errors import StoreError
 
 def results(shown: list[Run]) -> None:
     """Everything below the progress bars. Looking around reruns only its parts, and first what it is about."""
-    _head(shown)
-    try:
-        _arrive(shown)
-    except StoreError as error:
-        _damaged(error)
+    state.consists_of(*parts.EXPLORE)
+    if not _begin(shown):
         return
     alone = len(shown) == 1
     _export(shown)
@@ -37,6 +34,35 @@ def results(shown: list[Run]) -> None:
         memory_over_time(shown)
     with right:
         _side(shown)
+
+
+def compared(shown: list[Run]) -> None:
+    """The same runs side by side, and below what sets two of them apart."""
+    state.consists_of(*parts.COMPARE)
+    if not _begin(shown):
+        return
+    _export(shown)
+    _text(shown)
+    _difference(shown)
+    left, right = st.columns([1.9, 1], gap="small")
+    with left:
+        _figures(shown)
+    with right:
+        _apart(shown)
+        contrast.order(shown)
+
+
+def _begin(shown: list[Run]) -> bool:
+    """What stands above, and the first token that is looked at; whether the runs could be read."""
+    _head(shown)
+    for end in filter(None, (naming.diverged(run.ds) for run in shown)):
+        st.warning(state.plain(end))
+    try:
+        _arrive(shown)
+    except StoreError as error:
+        _damaged(error)
+        return False
+    return True
 
 
 def _head(shown: list[Run]) -> None:
@@ -55,7 +81,7 @@ def _facts(run: Run) -> str:
     known = theme.VARIANTS.get(run.checkpoint)
     return " · ".join(
         (
-            theme.label(run.checkpoint) + (f", {known.meaning}" if known else ""),
+            run.name + (f", {known.meaning}" if known else ""),
             f"{theme.parameters(int(at['parameters']))} parameters, trained",
             f"{run.ds.sizes['token']:,} tokens",
             f"update chunk {at['chunk']}",
@@ -126,5 +152,21 @@ def _side(shown: list[Run]) -> None:
         panels.one_token(shown, look)
         passage_panel(_first(shown, look), look)
         sanity_panel(shown, look)
+    except StoreError as error:
+        _damaged(error)
+
+
+@st.fragment(key="difference")
+def _difference(shown: list[Run]) -> None:
+    try:
+        contrast.difference(shown, _look(shown))
+    except StoreError as error:
+        _damaged(error)
+
+
+@st.fragment(key="side")
+def _apart(shown: list[Run]) -> None:
+    try:
+        contrast.apart(shown, _look(shown))
     except StoreError as error:
         _damaged(error)

@@ -71,7 +71,7 @@ def _start(checks: list[SanityCheck]) -> None:
 
 def _problem(run: Run, refused: str, at: Progress | None, *, alone: bool) -> None:
     """Why there is no answer for a run, if there is a reason to tell."""
-    name = "" if alone else f"{theme.label(run.checkpoint)}: "
+    name = "" if alone else f"{run.name}: "
     if refused:
         st.caption(state.plain(f"{name}{refused}"))
     elif at is not None and at.state == "failed":
@@ -106,7 +106,7 @@ def _answer(run: Run, answer: figures.Answer, chosen: int | None) -> None:
     palette = state.palette()
     colour = palette.variant(run.checkpoint)
     layer = figures.shown_layer(answer, chosen)
-    st.markdown(f":small[:gray[{theme.label(run.checkpoint)}, surprise in layer {layer + 1}, by token]]")
+    st.markdown(f":small[:gray[{state.plain(run.name)}, surprise in layer {layer + 1}, by token]]")
     st.plotly_chart(
         figures.figure(answer, layer, palette, colour),
         config=frame.CHART,

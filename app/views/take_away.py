@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from app import state, theme
+from app import state
 from app.components.download import Row, download
 from app.exports import names, recipe
 from app.runs import Run
@@ -40,7 +40,7 @@ def take_away(shown: list[Run], look: state.Look) -> None:
 
 def _figures(shown: list[Run]) -> dict[str, str]:
     """What the figures are called, by their keys."""
-    compared = {f"sanity_{run.id}": f"Is it just surprisal ({theme.label(run.checkpoint)})" for run in shown}
+    compared = {f"sanity_{run.id}": f"Is it just surprisal ({run.name})" for run in shown}
     return FIGURES | compared
 
 
@@ -59,7 +59,7 @@ def _rows(shown: list[Run], view: names.View) -> list[Row]:
 def _signals(run: Run, several: bool) -> Row:
     size = f"{run.ds.sizes['token']:,} tokens"
     return {
-        "label": f"{theme.label(run.checkpoint)} signals" if several else "Signals",
+        "label": f"{run.name} signals" if several else "Signals",
         "note": f"{size}, every layer",
         "files": {name: _address(name.lower(), run) for name in ("CSV", "Parquet", "Zarr")},
     }

@@ -213,11 +213,11 @@ def test_it_is_drawn_again_only_for_what_it_shows(
     chosen: dict[str, object], again: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[str] = []
-    monkeypatch.setattr("streamlit.session_state", {"layer": None, "theme": "light"})
+    monkeypatch.setattr("streamlit.session_state", {"layer": None, "theme": "light", "parts": parts.EXPLORE})
     monkeypatch.setattr("streamlit.rerun", drawn.extend)
     parts.then_draw(lambda: st.session_state.update(chosen), "side")()
     assert drawn[0] == "side"
-    assert set(drawn) == {*parts.ALL, *(["memory"] if again else [])}
+    assert set(drawn) == set(parts.EXPLORE) - (set() if again else {parts.MEMORY})
 
 
 def test_the_layer_that_is_looked_at_is_the_first_choice(finished: dict[str, str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ import xarray as xr
 
 from titans_core.errors import ConfigError
 from titans_core.interventions import written
+from titans_core.passages import Passage, passages
 from titans_core.probes import blocks
 from titans_core.probes.blocks import Estimate
 from titans_core.settings import Settings
@@ -131,6 +132,17 @@ def difference(one: np.ndarray, other: np.ndarray, *, ratio: bool = False) -> np
         return one - other
     above = (one > 0) & (other > 0)
     return np.where(above, np.log2(np.where(above, one, 1.0)) - np.log2(np.where(above, other, 1.0)), np.nan)
+
+
+def furthest(
+    differs: np.ndarray, start: np.ndarray, end: np.ndarray, text: str, count: int = 5, skip: int = 0
+) -> list[Passage]:
+    """The passages in which `difference` is furthest from zero, as `passages` finds them.
+
+    value: the mean size over SPAN places, with the sign of the place where it is largest.
+    """
+    listed = passages(np.abs(differs), start, end, text, count, skip)
+    return [replace(found, value=found.value * float(np.sign(differs[found.token]))) for found in listed]
 
 
 def won(one: xr.Dataset, other: xr.Dataset) -> np.ndarray:

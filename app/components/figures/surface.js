@@ -88,7 +88,7 @@ class Surface {
       this.measurer.font = `${size}px ${font}`;
       return this.measurer.measureText(words).width;
     };
-    const colour = ({ checkpoint }) => palette.variants[checkpoint] ?? palette.other;
+    const colour = ({ colours }) => colours[scheme];
     const table = colourTable(this.reply.header.signed ? palette.diverging : this.data.cividis);
     this.scheme = scheme;
     this.style = { palette, font, ratio, table, colour, measure };

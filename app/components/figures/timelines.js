@@ -3,7 +3,7 @@
 const ROW = 78;
 const ROW_GAP = 26;
 const ROWS_TOP = 22;
-const KEY = 14; // pixels of a run's colour in the legend
+const KEY = 20; // pixels of a run's colour in the legend
 const KEY_LINE = 18;
 
 class Timelines extends Plot {
@@ -95,7 +95,9 @@ class Timelines extends Plot {
         context.moveTo(x(from) - half, this.y(row, high[from]));
         context.lineTo(x(from) + half, this.y(row, high[from]));
       }
+      context.setLineDash(this.runs[run].dash);
       context.stroke();
+      context.setLineDash([]);
     }
   }
 
@@ -103,8 +105,7 @@ class Timelines extends Plot {
     this.keys.forEach(({ runs, width }, k) => {
       let x = this.right - width + 14;
       for (const [run, wide] of runs) {
-        context.fillStyle = look.colour(run);
-        context.fillRect(x, 10 + k * KEY_LINE, KEY, 2);
+        paintKey(context, look.colour(run), run.dash, x, 11 + k * KEY_LINE);
         write(context, look, look.palette.text, "left", 12);
         context.fillText(run.label, x + KEY + 6, 15 + k * KEY_LINE);
         x += wide;
@@ -149,6 +150,18 @@ class Timelines extends Plot {
     });
     return best === null ? null : this.peak(`${row}/${best}`, bin, bin);
   }
+}
+
+// A piece of a run's line, as it is drawn.
+function paintKey(context, colour, dash, x, y) {
+  context.strokeStyle = colour;
+  context.lineWidth = 2;
+  context.setLineDash(dash);
+  context.beginPath();
+  context.moveTo(x, y);
+  context.lineTo(x + KEY, y);
+  context.stroke();
+  context.setLineDash([]);
 }
 
 // Where values are finite: [from, to) of each stretch.

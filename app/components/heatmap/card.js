@@ -8,7 +8,7 @@ async function showCard(view, token) {
   const names = data.signals.map((signal) => signal.name);
   fillCard(view, token, (k, name) => view.panels[k].columns[name]?.[token]);
   try {
-    const { sections } = await loadValues(view.runs, names, view.layer, base, base + BLOCK);
+    const { sections } = await loadValues(view.runs, names, view.layer, data.minus, base, base + BLOCK);
     if (view.hovered === token || view.selected === token) {
       fillCard(view, token, (k, name) => sections[`${k}/${name}`]?.[token - base]);
     }
@@ -22,6 +22,7 @@ function fillCard(view, token, value) {
   const head = element("div", "cardHead");
   head.append(element("span", "piece", pieceOf(view, token)), element("span", "soft", `token ${whole(token + 1)}`));
   const table = element("table");
+  if (data.minus) head.append(element("span", "soft", data.minus.words));
   if (data.runs.length > 1) {
     const row = element("tr");
     row.append(element("th"), ...data.runs.map((run) => element("th", "", run.label)));

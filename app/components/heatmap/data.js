@@ -20,8 +20,10 @@ async function loadText(run) {
   return { text: header.text, pieces: header.pieces, id, start, end };
 }
 
-function loadValues(runs, signals, layer, from, to) {
+// minus: { run, ratio }: what the values of that run are taken from them, or how often they go into them.
+function loadValues(runs, signals, layer, minus, from, to) {
   const query = [...runs.map((run) => ["run", run]), ...signals.map((name) => ["signal", name])];
+  if (minus) query.push(["minus", minus.run], ["ratio", Number(minus.ratio)]);
   if (layer !== null) query.push(["layer", layer]);
   if (to !== undefined) query.push(["from", from], ["to", to]);
   return load("values", query);

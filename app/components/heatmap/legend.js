@@ -5,7 +5,8 @@ function drawLegend(view) {
   const { scale } = view;
   const keys = element("span", "soft keys", "← → ↑ ↓ token   shift range   [ ] peak   / search   esc");
   const lines = view.underlines.map((name, k) => underlineWords(view, name, k)).filter(Boolean);
-  view.legend.replaceChildren(...selectedLine(view, facts), fillWords(view, facts), ...lines, keys);
+  const cone = coneWords(view);
+  view.legend.replaceChildren(...selectedLine(view, facts), fillWords(view, facts), ...lines, ...cone, view.data.minus ? "" : keys);
   view.legend.setAttribute("aria-label", `Colours from ${number(scale.low)} to ${number(scale.high)}`);
   const [from, to] = view.shownTokens();
   const shown = `tokens ${whole(from + 1)}–${whole(to)} of ${whole(view.doc.start.length)} below`;
@@ -20,10 +21,10 @@ function fillWords(view, facts) {
   const { scale, palette } = view;
   const line = element("div", "line");
   const bar = element("span", "ramp");
-  const stops = facts.kind === "cosine" ? palette.diverging : palette.ramp;
+  const stops = view.signed ? palette.diverging : palette.ramp;
   bar.style.background = `linear-gradient(90deg, ${stops.join(",")})`;
   line.append(
-    element("b", "", facts.symbol),
+    element("b", "", view.data.minus ? view.data.minus.symbol : facts.symbol),
     element("span", "", number(scale.low)),
     bar,
     element("span", "", number(scale.high)),
@@ -49,6 +50,13 @@ function underlineWords(view, name, place) {
   return line;
 }
 
+// What the rule in the text of a difference means.
+function coneWords({ data }) {
+  if (data.minus?.cone === undefined || data.minus.cone === null) return [];
+  const words = `The rule stands before token ${whole(data.minus.cone + 1)}, where the intervention begins: nothing before it can differ.`;
+  return [element("div", "line soft", words)];
+}
+
 // On a narrow screen the token's card is further down, so its value stands here.
 function selectedLine(view, facts) {
   const token = view.selected;
@@ -56,7 +64,7 @@ function selectedLine(view, facts) {
   const line = element("div", "status", "");
   line.append(element("span", "piece", pieceOf(view, token)), element("span", "soft", ` token ${whole(token + 1)} `));
   for (const panel of view.panels) {
-    const value = panel.fill ? number(panel.fill[token]) : "–";
+    const value = panel.fill?.length ? number(panel.fill[token]) : "–";
     line.append(element("b", "", view.panels.length > 1 ? `${panel.run.label} ${value} ` : `${facts.symbol} ${value}`));
   }
   if (view.units) line.append(element("span", "soft", ` ${view.rule} of its ${view.unit}`));

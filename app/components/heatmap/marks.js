@@ -29,12 +29,20 @@ function paintMarks(context, view, look, row, y) {
   paintMatches(context, view, row, y);
   for (let f = layout.rowStart[row]; f < layout.endOf(row); f++) {
     const [low, high] = layout.tokensOf(f);
+    if (view.data.minus && holds(view.data.minus.cone ?? null, low, high)) paintCone(context, view, f, y);
     if (range && high > range[0] && low < range[1]) edge(context, view, f, y);
     if (!holds(view.selected, low, high) && !holds(view.hovered, low, high)) continue;
     const { joinedBefore } = joins(view, look, f, row);
     const [x, w] = extent(view, f, joinedBefore, false);
     outline(context, view, holds(view.selected, low, high), x, y, w, metrics.rowHeight);
   }
+}
+
+// A thin rule before the first token that an intervention can reach.
+function paintCone(context, { layout, metrics, palette }, f, y) {
+  const rtl = layout.kind[f] & 4;
+  context.fillStyle = palette.selected;
+  context.fillRect(metrics.pad + layout.x[f] + (rtl ? layout.w[f] : 0) - 1, y - 1, 1.5, metrics.rowHeight);
 }
 
 const holds = (token, low, high) => token !== null && token >= low && token < high;

@@ -72,7 +72,7 @@ class Panel {
   }
 
   colour() {
-    return this.view.palette.variants[this.run.checkpoint] || this.view.palette.muted;
+    return this.run.colours[this.view.scheme];
   }
 
   tokenAt(event) {

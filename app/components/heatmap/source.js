@@ -15,6 +15,11 @@ class Source {
     return this.data.runs.map((run) => run.id);
   }
 
+  // Whether values of both signs are drawn, centred at zero.
+  get signed() {
+    return Boolean(this.data.minus) || this.signalFacts(this.signal).kind === "cosine";
+  }
+
   signalFacts(name) {
     return this.data.signals.find((signal) => signal.name === name);
   }
@@ -22,7 +27,7 @@ class Source {
   async fetchColumns(names) {
     const { key, layer } = { key: this.data.key, layer: this.layer };
     for (const name of names) {
-      const { header, sections } = await loadValues(this.runs, [name], layer);
+      const { header, sections } = await loadValues(this.runs, [name], layer, this.data.minus);
       if (key !== this.data.key || layer !== this.layer) return;
       this.scales[name] = header.scales[name];
       this.panels.forEach((panel, k) => (panel.columns[name] = sections[`${k}/${name}`]));

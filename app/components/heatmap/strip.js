@@ -19,7 +19,9 @@ function paintStrip(canvas, view) {
     });
     context.strokeStyle = colour;
     context.lineWidth = 1;
+    context.setLineDash(panel.run.dash);
     context.stroke();
+    context.setLineDash([]);
     if (view.panels.length > 1) continue;
     context.lineTo(width, height);
     context.lineTo(0, height);

@@ -3,6 +3,9 @@
 const MAIN_SIGNALS = ["surprise", "momentum", "forgotten", "update", "loss", "nll"];
 const UNDERLINES = ["theta", "eta", "alpha"];
 
+// Panels beside each other: a text narrower than a third of the page is no pleasure to read.
+const columnsOf = (panels) => (panels === 4 ? 2 : Math.min(3, panels));
+
 class Surface extends Sheet {
   constructor(root) {
     super();
@@ -65,13 +68,17 @@ class Surface extends Sheet {
   }
 
   // What is chosen in the figures shows here at once.
-  hear({ token, span }) {
+  hear({ token, span, range, signal, layer }) {
     const before = this.data.zoom;
     if (span !== undefined) this.data.zoom = span;
     this.goTo(before);
     if (token !== undefined) {
       Object.assign(this, { selected: token, head: null });
       this.reveal();
+    }
+    if (range !== undefined) this.range = range;
+    if (this.data.minus && (signal !== undefined || layer !== undefined)) {
+      this.adopt({ signal: signal ?? this.signal, layer: layer === undefined ? this.layer : layer });
     }
     this.paint();
   }
@@ -114,7 +121,7 @@ class Surface extends Sheet {
     this.pooledScales.clear();
     this.panels = this.data.runs.map((run) => new Panel(this, run));
     this.panelRow.replaceChildren(...this.panels.map((panel) => panel.box));
-    this.panelRow.style.setProperty("--panels", this.panels.length);
+    this.panelRow.style.setProperty("--panels", columnsOf(this.panels.length));
     this.toolbar();
     try {
       const [doc] = await Promise.all([loadText(this.runs[0]), this.fetchColumns([this.signal])]);
@@ -146,13 +153,12 @@ class Surface extends Sheet {
   draw() {
     if (!this.layout || !this.scale) return;
     this.rangeLine.draw();
-    const cosine = this.signalFacts(this.signal).kind === "cosine";
-    this.table ??= colourTable(cosine ? this.palette.diverging : this.palette.ramp);
+    this.table ??= colourTable(this.signed ? this.palette.diverging : this.palette.ramp);
     for (const panel of this.panels) panel.paint();
     if (!this.strip.hidden) paintStrip(this.stripCanvas, this);
     drawLegend(this);
     this.mark({});
-    if (this.drawn !== this.data.key) requestAnimationFrame(() => tellDrawn(this.runs[0], "text")); // it is painted by then
+    if (this.drawn !== this.data.key && !this.data.minus) requestAnimationFrame(() => tellDrawn(this.runs[0], "text")); // it is painted by then
     this.drawn = this.data.key;
   }
 
@@ -160,19 +166,23 @@ class Surface extends Sheet {
   mark(extra) {
     const { signal, layer, selected, hovered, unit, rule, underlines, range, search } = this;
     const ready = Boolean(this.doc) && selected !== null;
-    window.__titanscope = {
-      painted: (window.__titanscope?.painted ?? 0) + 1,
+    const name = this.data.minus ? "__titanscopeDifference" : "__titanscope";
+    window[name] = {
+      painted: (window[name]?.painted ?? 0) + 1,
       ...{ signal, layer, selected, hovered, unit, rule, underlines, range, runs: this.runs },
       tokens: this.doc ? this.doc.start.length : 0,
       laidOut: Boolean(this.layout?.done),
       found: { count: search.matches.from.length, at: search.at },
       span: ready ? this.unitSpan(selected) : null,
       values: ready ? this.panels.map((panel) => panel.fill?.[selected] ?? null) : [],
+      columns: this.panels.map((panel) => panel.fill ?? null),
+      scale: this.scale ?? null,
       ...extra,
     };
   }
 
   toolbar() {
+    this.bar.hidden = Boolean(this.data.minus); // it follows the text of the runs
     drawToolbar(this);
   }
 }

@@ -10,7 +10,7 @@ class View extends Surface {
     });
     this.stripCanvas.addEventListener("pointermove", drag);
     this.watch = setInterval(() => this.followTheme(), 400);
-    this.slash = (event) => slashKey(this, event);
+    this.slash = (event) => !this.data?.minus && slashKey(this, event);
     document.addEventListener("keydown", this.slash);
   }
 
@@ -28,8 +28,14 @@ class View extends Surface {
   }
 
   async choose(changes) {
-    Object.assign(this, changes);
     if ("signal" in changes || "layer" in changes) shareLook(this, changes);
+    if (!(await this.adopt(changes))) return;
+    for (const name of ["signal", "layer"]) if (name in changes) this.send(name, [this[name], Date.now()]);
+  }
+
+  // Draw with these choices; whether that could be done.
+  async adopt(changes) {
+    Object.assign(this, changes);
     this.lineColours = lineColours(this);
     if ("layer" in changes) this.panels.forEach((panel) => (panel.columns = {}));
     this.table = null;
@@ -39,11 +45,11 @@ class View extends Surface {
       await this.fetchColumns(needed);
     } catch (error) {
       this.failed(error);
-      return;
+      return false;
     }
     this.peaks = null;
     this.paint();
-    for (const name of ["signal", "layer"]) if (name in changes) this.send(name, [this[name], Date.now()]);
+    return true;
   }
 
   // The units of the whole text are found first, in slices; until then the old ones stay.

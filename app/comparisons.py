@@ -1,0 +1,71 @@
+"""What sets two finished runs of one text apart, kept: `titans_core.probes.comparing` by the ids of the runs."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+
+from app import runs
+from app.figures import aggregate, scale
+from app.theme import SIGNALS
+from titans_core.passages import Passage
+from titans_core.probes import comparing
+from titans_core.probes.comparing import Agreement
+
+
+def tokens_differ(shown: list[runs.Run]) -> bool:
+    """Whether the runs cut their text into different tokens, so that no token of one is a token of the other."""
+    first = shown[0].ds
+    return any(
+        not (np.array_equal(first["start"], run.ds["start"]) and np.array_equal(first["end"], run.ds["end"]))
+        for run in shown[1:]
+    )
+
+
+def both_have(one: str, other: str, signal: str) -> bool:
+    return all(signal in runs.trace(run) for run in (one, other))
+
+
+@functools.lru_cache(maxsize=96)
+def difference(one: str, other: str, signal: str, layer: int | None, ratio: bool) -> np.ndarray:
+    """comparing.difference of one signal of two runs, float32 (T,), read-only.
+
+    Raises ConfigError where one of them lacks the signal or the layer, or the texts differ.
+    """
+    aligned = comparing.align([runs.trace(one), runs.trace(other)], signal, layer)
+    values = comparing.difference(*aligned.values, ratio=ratio).astype(np.float32)
+    values.flags.writeable = False
+    return values
+
+
+def difference_scale(one: str, other: str, signal: str, layer: int | None, ratio: bool) -> scale.Scale:
+    """The colour scale of a difference: as far above zero as below."""
+    if not both_have(one, other, signal):
+        return scale.Scale(-1.0, 1.0, 0, 0, f"only one of the two runs has {SIGNALS[signal].label.lower()}")
+    skip = aggregate.settling(runs.trace(one))
+    return scale.centred(difference(one, other, signal, layer, ratio), skip)
+
+
+@functools.lru_cache(maxsize=96)
+def most(one: str, other: str, signal: str, layer: int | None, ratio: bool) -> list[Passage]:
+    """The passages in which two runs differ most, the furthest first; value: the signed mean."""
+    ds = runs.trace(one)
+    values = difference(one, other, signal, layer, ratio)
+    spans = ds["start"].values, ds["end"].values
+    return comparing.furthest(values, *spans, str(ds.attrs["text"]), skip=aggregate.settling(ds))
+
+
+@functools.lru_cache(maxsize=96)
+def agreement(one: str, other: str, signal: str, layer: int | None) -> Agreement:
+    """How far two runs agree on where a signal is high. Raises ConfigError as `difference` does."""
+    aligned = comparing.align([runs.trace(one), runs.trace(other)], signal, layer)
+    return comparing.agreement(*aligned.values)
+
+
+@functools.lru_cache(maxsize=96)
+def won(one: str, other: str) -> tuple[float, float, float, int]:
+    """Bits of prediction of `one` over `other`: saved in all, of these won and lost, and over how many tokens."""
+    gain = comparing.won(runs.trace(one), runs.trace(other))
+    gain = gain[np.isfinite(gain)]
+    return float(gain.sum()), float(gain[gain > 0].sum()), float(-gain[gain < 0].sum()), len(gain)

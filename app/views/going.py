@@ -1,0 +1,55 @@
+"""The runs that the address names: how far they are, what went wrong with them, and those that can be shown."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import naming, runs, state
+from app.views import controls, parts
+from app.words import words
+from titans_core.errors import StoreError
+
+
+def finished(ids: tuple[str, ...]) -> list[runs.Run]:
+    """Draw progress and problems of these runs; those that are done and can be opened."""
+    where = {run: runs.progress(run) for run in ids}
+    if any(at is not None and at.live for at in where.values()):
+        _progress(ids, sum(at is not None and at.live for at in where.values()))
+    if any(at is None for at in where.values()):
+        st.warning(words("expired"))
+    for at in where.values():
+        name = state.plain(naming.asked(at.checkpoint, at.changes)) if at is not None else ""
+        if at is not None and at.state == "failed":
+            st.error(f"{name}: {state.plain(controls.sentence(Exception(at.message)))}")
+        if at is not None and at.state == "cancelled":
+            st.info(f"The {name} run was cancelled. Nothing of it is kept.")
+    done = [run for run, at in where.items() if at is not None and at.state == "done"]
+    return [run for run in map(_opened, done) if run is not None]
+
+
+def of_one_text(opened: list[runs.Run]) -> list[runs.Run]:
+    """Those of the first one's text."""
+    return [run for run in opened if run.ds.attrs["text_sha256"] == opened[0].ds.attrs["text_sha256"]]
+
+
+def _opened(run: str) -> runs.Run | None:
+    try:
+        return runs.opened(run)
+    except StoreError as error:
+        st.error(f"The stored run {run[:6]}… cannot be read: {state.plain(str(error))}. Run the text again.")
+        return None
+
+
+@st.fragment(run_every=0.3)
+def _progress(ids: tuple[str, ...], live_before: int) -> None:
+    """Bars of the runs that are going, and Cancel; the page is drawn anew whenever one of them ends."""
+    going = [(run, at) for run in ids if (at := runs.progress(run)) is not None and at.live]
+    if len(going) != live_before:
+        st.rerun()
+    with st.container(border=True, key="panel_progress"):
+        st.markdown(f"**{state.plain(going[0][1].title)}**" if going else "")
+        for _, at in going:
+            st.progress(at.done / at.total if at.total else 0.0, text=parts.progress_words(at))
+        if st.button("Cancel", key="cancel"):
+            for run, _ in going:
+                runs.engine().cancel(run)
