@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -46,6 +47,12 @@ def main(address: str) -> None:
                 page.wait_for_function("document.body.innerText.includes('MAL, memory as layer')", timeout=90_000)
                 page.wait_for_timeout(4000)
                 page.screenshot(path=FOLDER / "three-memories.png")
+                page.goto(f"{address}/compare?{urlsplit(page.url).query}")
+                page.wait_for_function(PAINTED, timeout=90_000)
+                page.wait_for_timeout(4000)
+                page.set_viewport_size({"width": 1280, "height": 1700})
+                page.wait_for_timeout(2500)
+                page.screenshot(path=FOLDER / "compare.png")
             else:
                 below(page, "panel_memory", FOLDER / "memory-over-time.png")
             phone = open_page(browser, address, theme, 390, 844)
