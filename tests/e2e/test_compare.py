@@ -72,7 +72,10 @@ def traces(folder: Path, address: str) -> list[xr.Dataset]:
 
 
 def choose(page: Page, label: str, option: str) -> None:
-    page.get_by_role("combobox", name=label, exact=True).click()
+    box = page.get_by_role("combobox", name=label, exact=True)
+    box.scroll_into_view_if_needed()
+    page.wait_for_timeout(600)  # a list closes when the page moves under it
+    box.click()
     page.get_by_role("option", name=option, exact=True).click()
 
 
@@ -159,7 +162,6 @@ def test_a_new_run_stands_beside_the_others_and_differs_only_from_its_wipe(
     expect(page.get_by_role("combobox", name="A", exact=True)).to_have_value(re.compile("wipe at token 201"))
     page.wait_for_function("window.__titanscopeFigures.timelines.runs.length === 3", timeout=30_000)
     expect(page.locator(".st-key-panel_order")).to_be_visible()
-    page.wait_for_timeout(1000)  # a list that is drawn again while it is open closes
     choose(page, "B", "MAG")
     plain, wiped = ids(page.url)[1:]
     page.wait_for_function(f"window.__titanscopeDifference.runs[0] === '{wiped}'", timeout=30_000)

@@ -14,6 +14,7 @@ import xarray as xr
 from playwright.sync_api import Browser, Page, expect
 
 import titans_core as tc
+from app import naming
 from app.components import blob
 from app.figures.aggregate import column
 
@@ -248,7 +249,7 @@ def test_figures_on_a_phone(first: str, browser: Browser) -> None:
 def test_what_has_no_value_is_not_drawn_as_one_and_names_are_text(page: Page, first: str) -> None:
     name = "<img src=x onerror='window.__x=1'>"
     values = np.array([[1, np.nan, np.inf, 1], [1, 1, 1, 1]], np.float32)
-    run = {"label": name, "checkpoint": name, "layers": ["L1", "L2"]}
+    run = naming.Name(name, name, 0).drawn | {"layers": ["L1", "L2"]}
     facts = {"runs": [run] * 2, "signal": name, "how": "max", "low": 0, "high": 1, "signed": False, "note": name}
     facts |= {"summary": name, "extent": [0, 4], "size": 1}
     body = blob.pack(facts, {"0/value": values.ravel(), "1/value": values.ravel()})
