@@ -84,7 +84,7 @@ def _facts(run: Run) -> str:
             run.name + (f", {known.meaning}" if known else ""),
             f"{theme.parameters(int(at['parameters']))} parameters, trained",
             f"{run.ds.sizes['token']:,} tokens",
-            f"update chunk {at['chunk']}",
+            *([f"update chunk {at['chunk']}"] if "surprise" in run.ds else []),
             _window(at),
             f"{theme.duration(float(at['seconds']))} on {str(at['device']).upper()}",
             f"run {run.id[:6]}…",
@@ -95,6 +95,8 @@ def _facts(run: Run) -> str:
 def _window(at: dict[Any, Any]) -> str:
     """How far attention reaches; a segment is also the unit in which MAC reads its memory."""
     window = json.loads(at["config"]).get("window")
+    if at["variant"] == "lmm":
+        return "no attention"
     return f"{'segments' if at['variant'] == 'mac' else 'attention window'} of {window} tokens"
 
 
