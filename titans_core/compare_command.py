@@ -10,8 +10,8 @@ import click
 import numpy as np
 import xarray as xr
 
-from titans_core.passages import SPAN, passages
-from titans_core.probes.comparing import Aligned, agreement, align, difference, named, won
+from titans_core.passages import SPAN
+from titans_core.probes.comparing import Aligned, agreement, align, difference, furthest, named, won
 from titans_core.record import open_trace
 from titans_core.signals import OUTPUTS, SIGNALS
 
@@ -69,9 +69,8 @@ def _lines(first: xr.Dataset, ds: xr.Dataset, aligned: Aligned, k: int, ratio: b
     yield f"  differ most ({unit}, mean of {SPAN} {aligned.unit}s; {aligned.unit}s count from 0):"
     window = int(json.loads(first.attrs["config"])["window"])
     skip = window if aligned.unit == "token" and len(differs) >= 4 * window else 0
-    listed = passages(np.abs(differs), aligned.start, aligned.end, first.attrs["text"], COUNT, skip)
+    listed = furthest(differs, aligned.start, aligned.end, first.attrs["text"], COUNT, skip)
     for one in listed:
-        sign = np.sign(np.nansum(differs[max(0, one.token - SPAN) : one.token + SPAN])) or 1.0
-        yield f"  {sign * one.value:+9.3g}  {aligned.unit} {one.token:>6}  …{one.before}[{one.core}]{one.after}…"
+        yield f"  {one.value:+9.3g}  {aligned.unit} {one.token:>6}  …{one.before}[{one.core}]{one.after}…"
     if not listed:
         yield f"             only in the first {skip}, at which everything is new to an empty memory"

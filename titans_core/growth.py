@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from titans_core.errors import ConfigError
 from titans_core.layers.attention import Cache, WindowAttention, rotary, rotate
-from titans_core.model import Model
+from titans_core.model import Model, ModelState
 from titans_core.slabs import SLAB
 
 LENGTHS = (1024, 4096, 16_384, 65_536, 262_144, 1_048_576)
@@ -122,8 +122,8 @@ def _point(times: list[tuple[int, float]], size: int) -> Point:
     return Point(tokens, now - times[0][1], (tokens - before) / (now - then), size)
 
 
-def _size(state: object) -> int:
-    """Bytes of all tensors in a state, each counted once."""
+def _size(state: ModelState) -> int:
+    """Bytes of all tensors that a state needs to go on, each counted once."""
     found: dict[int, int] = {}
 
     def walk(part: object) -> None:
@@ -133,6 +133,5 @@ def _size(state: object) -> int:
             for one in part:
                 walk(one)
 
-    layers = replace(state, now=()) if hasattr(state, "now") else state  # type: ignore[type-var]
-    walk(tuple(vars(layers).values()))
+    walk((state.layers, state.pending, state.logits))
     return sum(found.values())

@@ -13,6 +13,7 @@ import xarray as xr
 from app import naming
 from app.components import scripts
 from app.figures import aggregate
+from app.link import Look
 from app.theme import DARK, LIGHT, PALETTES, SIGNALS, VARIANTS
 
 KEY, DIFFERENCE = "text_heatmap", "text_difference"
@@ -49,36 +50,29 @@ _component = st.components.v2.component(
 
 def text_heatmap(
     shown: list[tuple[str, xr.Dataset]],
+    look: Look,
     *,
     dark: bool,
-    signal: str,
-    layer: int | None,
-    selected: int | None,
-    nonce: int,
     on_change: Callable[[str], Callable[[], None]],
-    range_: tuple[int, int] | None = None,
-    zoom: tuple[int, int] | None = None,
-    at: int = 0,
     minus: Minus | None = None,
 ) -> None:
     """Draw runs (id, trace) of one text. The browser fetches their values itself (app.routes).
 
-    signal, layer, selected and range_ (tokens, its end exclusive) say what to show first; after that the browser owns
-    them, reports changes through session state under KEY ("signal", "layer", "token", "theme", "range"), and takes
-    `selected` and `range_` again when `nonce` changes. on_change gives the callback for each of these names. "range"
-    is [from, to, time in ms], with -1 for both ends when it was cleared. zoom: the tokens that the figures draw, if not
-    all. at: of link.Look. minus: draw a difference instead, under its own key DIFFERENCE; it follows the signal and the
-    layer of the text of the runs.
+    look says what to show first; after that the browser owns it, reports changes through session state under KEY
+    ("signal", "layer", "token", "theme", "range"), and takes token and range again when `look.nonce` changes. on_change
+    gives the callback for each of these names. "range" is [from, to, time in ms], with -1 for both ends when it was
+    cleared. minus: draw a difference instead, under its own key DIFFERENCE; it follows the signal and the layer of the
+    text of the runs.
     """
     data = facts(shown) | {
         "theme": "dark" if dark else "light",
-        "signal": signal,
-        "layer": layer,
-        "selected": selected,
-        "range": list(range_) if range_ else None,
-        "zoom": list(zoom) if zoom else None,
-        "nonce": nonce,
-        "at": at,
+        "signal": look.signal,
+        "layer": look.layer,
+        "selected": look.token,
+        "range": list(look.range) if look.range else None,
+        "zoom": list(look.span) if look.span else None,
+        "nonce": look.nonce,
+        "at": look.at,
     }
     if minus:
         data |= {

@@ -30,14 +30,8 @@ def difference(shown: list[Run], look: state.Look) -> None:
         )
         text_heatmap.text_heatmap(
             [(run.id, run.ds) for run in shown],
+            look,
             dark=state.palette().dark,
-            signal=look.signal,
-            layer=look.layer,
-            selected=look.token,
-            nonce=look.nonce,
-            range_=look.range,
-            zoom=look.span,
-            at=look.at,
             minus=minus,
             on_change=lambda name: parts.then_draw(
                 state.follow(text_heatmap.DIFFERENCE, name), *("side",) * (name == "token")

@@ -18,14 +18,8 @@ def text(shown: list[Run], look: state.Look) -> None:
     with st.container(border=True, key="panel_text"):
         text_heatmap.text_heatmap(
             [(run.id, run.ds) for run in shown],
+            look,
             dark=state.palette().dark,
-            signal=look.signal,
-            layer=look.layer,
-            selected=look.token,
-            nonce=look.nonce,
-            range_=look.range,
-            zoom=look.span,
-            at=look.at,
             on_change=lambda name: parts.then_draw(
                 state.follow(text_heatmap.KEY, name), *("side",) * (name == "token")
             ),
