@@ -18,24 +18,28 @@ from titans_core.checkpoint import load, replace_file
 from titans_core.cli import bar_progress
 from titans_core.errors import ConfigError
 from titans_core.growth import FULL, LENGTHS, Point, full_attention, growth
+from titans_core.outputs import output_file
 
 TEXT = "The keeper walked along the shore, and it rained. In the afternoon she found 37 stones and a piano.\n"
 
 
 @click.command("bench")
 @click.option("--checkpoint", "names", multiple=True, help="A shipped name or a folder; repeatable.  [default: all]")
-@click.option("--lengths", default=",".join(map(str, LENGTHS)), show_default=True, help="tokens, with commas")
+@click.option("--lengths", default=",".join(map(str, LENGTHS)), show_default=True, help="in tokens, with commas")
 @click.option("--limit", default=600.0, show_default=True, help="seconds after which a model reads no further")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="JSON file of all points")
 def bench_command(names: tuple[str, ...], lengths: str, limit: float, device: str, out: Path | None) -> None:
     """How time and memory grow with the length of a text, model by model.
 
-    Each reads one text; where there is a transformer, so does the same with attention over everything.
+    Each reads one text; where there is a transformer, so does the same with attention over everything. Without options
+    this takes long: most of the time goes to 1,048,576 tokens, where --limit ends a slow model.
     """
     stops = _lengths(lengths)
     if not limit > 0:
-        raise ConfigError(f"limit is {limit:g}; it must be above 0 seconds")
+        raise ConfigError(f"--limit is {limit:g}; it must be above 0 seconds")
+    if out is not None:
+        click.get_current_context().with_resource(output_file(out))
     models = [load(name, device) for name in (names or checkpoint_names())]
     models += [full_attention(model) for model in models if model.config.variant == "transformer"][:1]
     found: dict[str, list[Point]] = {}
@@ -52,9 +56,12 @@ def bench_command(names: tuple[str, ...], lengths: str, limit: float, device: st
 
 def _lengths(text: str) -> list[int]:
     try:
-        return sorted({int(part) for part in text.split(",")})
+        found = sorted({int(part) for part in text.split(",")})
     except ValueError:
-        raise ConfigError(f"lengths {text!r} must be whole numbers with commas, such as 1024,4096") from None
+        found = []
+    if not found or found[0] < 1:
+        raise ConfigError(f"--lengths {text!r} must be whole numbers above 0 with commas, such as 1024,4096")
+    return found
 
 
 def _record(found: dict[str, list[Point]], device: torch.device, limit: float) -> dict[str, Any]:

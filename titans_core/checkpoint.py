@@ -19,7 +19,7 @@ from safetensors.torch import save as save_tensors
 
 from titans_core.assets import ROOT, checkpoint_names
 from titans_core.config import ModelConfig
-from titans_core.errors import CheckpointError, ConfigError
+from titans_core.errors import CheckpointError, ConfigError, shown
 from titans_core.model import Model
 from titans_core.tokenizer import Tokenizer
 
@@ -88,16 +88,17 @@ def pick_device(device: str) -> torch.device:
 def _folder(name: str | Path) -> Path:
     if isinstance(name, str) and name in checkpoint_names():
         return ROOT / "checkpoints" / name
+    known = ", ".join(checkpoint_names()) or "none"
+    works = f"shipped are: {known}; a folder with config.json works too"
+    if not isinstance(name, str | Path) or not str(name):
+        raise CheckpointError(f"{shown(name)} names no checkpoint; {works}")
     folder = Path(name)
     try:
         if folder.is_dir():
             return folder
     except (OSError, ValueError):  # a name that no file can have
         pass
-    known = ", ".join(checkpoint_names()) or "none"
-    raise CheckpointError(
-        f"unknown checkpoint {str(name)[:80]!r}; shipped are: {known}; a folder with config.json works too"
-    )
+    raise CheckpointError(f"unknown checkpoint {str(name)[:80]!r}; {works}")
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

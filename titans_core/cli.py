@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import sys
 from collections.abc import Callable
@@ -11,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
-import xarray as xr
 from tqdm import tqdm
 
 from titans_core.assets import checkpoint_names
@@ -20,8 +17,7 @@ from titans_core.documents import check_text, read_text
 from titans_core.errors import CheckpointError, StoreError, TitansError
 from titans_core.interventions import HELP, intervene
 from titans_core.outputs import output_folder
-from titans_core.passages import inside_segments, passages
-from titans_core.signals import sum_layers
+from titans_core.summary import summary
 
 # commands whose modules take long to load, most of them with torch: only when they are called
 _LAZY = {
@@ -57,7 +53,10 @@ class _Group(click.Group):
 @click.group(cls=_Group)
 @click.version_option(package_name="titanscope", prog_name="titans")
 def main() -> None:
-    """Watch a neural memory work: run Titans memories on your text and record every signal."""
+    """Watch a neural memory work: run Titans memories on your text and record every signal.
+
+    What is printed counts tokens, layers and heads from 1, as the page does; options take them from 0, as Python does.
+    """
 
 
 @main.command()
@@ -70,11 +69,15 @@ def main() -> None:
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda")
 @click.option("--heads", is_flag=True, help="Keep every head apart.")
-@click.option("--save-memory", type=click.Path(path_type=Path), help="New file for the memory after the text.")
+@click.option(
+    "--save-memory",
+    type=click.Path(path_type=Path),
+    help="New file for the memory after the text, of one checkpoint.",
+)
 @click.option(
     "--from-memory",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Begin with such a memory.",
+    help="Begin with such a memory, of the same checkpoint.",
 )
 @click.option("--set", "changes", multiple=True, metavar="CHANGE", help=f"Change the memory: {HELP}. Repeatable.")
 def trace(
@@ -89,7 +92,8 @@ def trace(
 ) -> None:
     """Run FILE (text, UTF-8) through one or more memories and store what they did with every token.
 
-    Layers and tokens of a CHANGE count from 0.
+    Layers and tokens of a CHANGE count from 0, as in Python: wipe=200 empties the memory before the 201st token. What
+    is printed counts from 1, as the page does: that token is token 201.
     """
     settings = intervene(*changes)
     # torch takes seconds to load: only once the file is known to be good
@@ -107,11 +111,14 @@ def trace(
     import torch  # noqa: PLC0415
 
     from titans_core import snapshot  # noqa: PLC0415
+    from titans_core.arguments import check_memory  # noqa: PLC0415
     from titans_core.checkpoint import load  # noqa: PLC0415
     from titans_core.tracing import trace_on  # noqa: PLC0415
 
     torch.set_num_threads(1)  # these matrices are small: a second thread gains little and costs much on a busy machine
     models = [load(name, device) for name in chosen]  # all of them before the first run: a bad name costs nothing
+    for model in models:
+        check_memory(model, changes)
     state = snapshot.begin(models[0], snapshot.load(from_memory)) if from_memory else None
     if save_memory:
         snapshot.check_free(models[0], save_memory)
@@ -155,40 +162,6 @@ def _refuse_taken(stores: list[Path]) -> None:
     for store in stores:
         if os.path.lexists(store):
             raise StoreError(f"{store} exists already; choose another name or remove it")
-
-
-def summary(dataset: xr.Dataset, store: Path, count: int = 5) -> str:
-    """What a person wants to know of a trace, in a few lines: facts, and the passages that moved the memory most."""
-    attrs = dataset.attrs
-    tokens = dataset.sizes["token"]
-    known = int(np.flatnonzero(np.isfinite(dataset["nll"].values)).max(initial=0))  # the last token that was read
-    read = attrs["text"][: int(dataset["end"].values[known])] if "diverged" in attrs else attrs["text"]
-    bits = float(np.nansum(dataset["nll"].values)) / max(1, len(read.encode()))
-    lines = [
-        f"{attrs['checkpoint']}: {tokens:,} tokens in {attrs['seconds']:.2f} s on {attrs['device']}, "
-        f"{bits:.2f} bits per byte -> {store}"
-    ]
-    if "diverged" in attrs:
-        lost = json.loads(attrs["diverged"])
-        lines.append(f"  diverged at token {lost['token']:,}, layer {lost['layer']} first: nothing after it is known")
-    if "surprise" not in dataset:
-        return "\n".join([*lines, "  a model without memory: surprisal and entropy only"])
-    surprise = dataset["surprise"].values
-    if "head" in dataset["surprise"].dims:
-        surprise = np.sqrt(np.square(surprise).sum(1))
-    window = int(json.loads(attrs["config"])["window"])
-    skip = window if tokens >= 4 * window else 0
-    segment = window if attrs["variant"] == "mac" else None
-    values = inside_segments(sum_layers("surprise", surprise), segment)
-    left_out = f"; the first {skip} left out" * bool(skip) + "; segment starts left out" * bool(segment)
-    lines.append(
-        "  most surprising passages (norm of the gradient over all layers, mean of 6 tokens; tokens count from 0"
-        f"{left_out}):"
-    )
-    spans = dataset["start"].values, dataset["end"].values
-    for found in passages(values, *spans, attrs["text"], count, skip):
-        lines.append(f"  {found.value:8.2f}  token {found.token:>6}  …{found.before}[{found.core}]{found.after}…")
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

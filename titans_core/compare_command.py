@@ -12,6 +12,7 @@ import xarray as xr
 
 from titans_core.passages import SPAN
 from titans_core.probes.comparing import Aligned, agreement, align, difference, furthest, named, won
+from titans_core.recognise import refuse_others
 from titans_core.record import open_trace
 from titans_core.signals import OUTPUTS, SIGNALS
 
@@ -20,24 +21,26 @@ COUNT = 5  # passages
 
 
 @click.command("compare")
-@click.argument("runs", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--signal", default="surprise", show_default=True, help=", ".join([*SIGNALS, "nll", "entropy"]))
-@click.option("--layer", type=click.IntRange(0), help="one layer, from 0  [default: all together]")
+@click.option("--layer", type=click.IntRange(0), help="one layer, counted from 0  [default: all together]")
 @click.option("--ratio", is_flag=True, help="Differ by log2(A / B) instead of A - B.")
 def compare_command(runs: tuple[Path, ...], signal: str, layer: int | None, ratio: bool) -> None:
     """Compare RUNS (two to six stores of `titans trace`, of one text), each with the first.
 
     Says how far they agree on where SIGNAL is high, which predicts the text better, and where they differ most. Runs
-    of models with different tokenizers are compared character by character.
+    of models with different tokenizers are compared character by character. What is printed counts from 1, as the page
+    does; what changed a run stands as it was given to --set, which counts from 0.
     """
     if not 2 <= len(runs) <= MOST:
         raise click.UsageError(
             f"{len(runs)} run{'s' * (len(runs) != 1)}; give 2 to {MOST}, the one to compare with first"
         )
+    refuse_others(runs)
     datasets = [open_trace(path) for path in runs]
     aligned = align(datasets, signal, layer)
     places = aligned.values.shape[1]
-    over = f"layer {layer}" if layer is not None else "all layers together"
+    over = f"layer {layer + 1} (--layer {layer})" if layer is not None else "all layers together"
     where = f"{over}, {places:,} {aligned.unit}s" if signal not in OUTPUTS else f"{places:,} {aligned.unit}s"
     click.echo(f"{(SIGNALS | OUTPUTS)[signal].long_name}: {where}")
     if aligned.unit == "character":
@@ -66,11 +69,13 @@ def _lines(first: xr.Dataset, ds: xr.Dataset, aligned: Aligned, k: int, ratio: b
         yield "  no difference" if np.isfinite(differs).any() else "  nothing is defined in both"
         return
     unit = "log2 of the ratio" if ratio else "difference"
-    yield f"  differ most ({unit}, mean of {SPAN} {aligned.unit}s; {aligned.unit}s count from 0):"
+    yield f"  differ most ({unit}, mean of {SPAN} {aligned.unit}s; {aligned.unit}s count from 1):"
     window = int(json.loads(first.attrs["config"])["window"])
     skip = window if aligned.unit == "token" and len(differs) >= 4 * window else 0
     listed = furthest(differs, aligned.start, aligned.end, first.attrs["text"], COUNT, skip)
     for one in listed:
-        yield f"  {one.value:+9.3g}  {aligned.unit} {one.token:>6}  …{one.before}[{one.core}]{one.after}…"
-    if not listed:
+        yield f"  {one.value:+9.3g}  {aligned.unit} {one.token + 1:>6,}  …{one.before}[{one.core}]{one.after}…"
+    if not listed and np.isfinite(differs[skip:]).any():
         yield f"             only in the first {skip}, at which everything is new to an empty memory"
+    elif not listed:
+        yield f"             nothing is defined in both after the first {skip} {aligned.unit}s"

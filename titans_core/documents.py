@@ -6,7 +6,7 @@ import codecs
 import re
 import unicodedata
 
-from titans_core.errors import TextError
+from titans_core.errors import TextError, shown
 
 # The four-byte marks first: UTF-32 LE begins like UTF-16 LE.
 _MARKS = (
@@ -18,6 +18,7 @@ _MARKS = (
 )
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _CONTROL = re.compile("[\0-\b\v\f\x0e-\x1f\x7f]")  # all but tab, line feed and carriage return
+_DECODED = ", such as data.decode()"
 _ONE_WORD = re.compile(r"\s*\S{1,24}\s*")
 
 
@@ -45,11 +46,13 @@ def read_text(data: bytes) -> str:
     )
 
 
-def check_text(text: str) -> list[str]:
+def check_text(text: object) -> list[str]:
     """What a reader should know about `text` before it is run, as plain sentences; often none.
 
-    Raises TextError for a text that cannot be run: empty, only white space, or with a lone surrogate.
+    Raises TextError for a text that cannot be run: no str, empty, only white space, or with a lone surrogate.
     """
+    if not isinstance(text, str):
+        raise TextError(f"the text is {shown(text)}; give a str{_DECODED * isinstance(text, bytes | bytearray)}")
     if not text:
         raise TextError("the text is empty; type or paste at least one word")
     if text.isspace():

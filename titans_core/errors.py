@@ -19,3 +19,9 @@ class ConfigError(TitansError):
 
 class StoreError(TitansError):
     """A trace store that cannot be written or read."""
+
+
+def shown(value: object) -> str:
+    """A value that is not what was asked for, as a message names it: "5 (int)"."""
+    text = " ".join(repr(value).split())
+    return f"{text[:60]}{'...' * (len(text) > 60)} ({type(value).__name__})"

@@ -6,15 +6,15 @@ import re
 from typing import Any
 
 from titans_core.errors import ConfigError
-from titans_core.settings import Change, Settings
+from titans_core.settings import TOKENS, Change, Settings
 
 _GATE = re.compile(r"(?P<gate>[a-z]+)(?:\[(?P<layer>[^\]]*)\])?\s*(?P<rule>\*=|<=|>=|=)\s*(?P<value>.*)")
-_TOKENS = {"freeze": "freeze_from", "wipe": "wipe_at", "chunk": "chunk"}
+_WHOLE = {**TOKENS, "chunk": "chunk"}
 _OFF = {"reads": "zero_reads", "writes": "freeze_writes"}
 _GATES_OFF = {"momentum": "eta", "forgetting": "alpha"}
 HELP = (
-    "theta, eta or alpha with *=, =, <= or >= and a number (theta[1]*=0.5 for layer 1 alone), momentum=off, "
-    "forgetting=off, reads=off, writes=off, freeze=TOKEN, wipe=TOKEN or chunk=TOKENS"
+    "theta, eta or alpha with *=, =, <= or >= and a number (theta[1]*=0.5 for the second layer alone), momentum=off, "
+    "forgetting=off, reads=off, writes=off, freeze=TOKEN, wipe=TOKEN (the first is 0) or chunk=TOKENS"
 )
 
 
@@ -26,15 +26,15 @@ def intervene(*texts: str) -> Settings:
     values: dict[str, Any] = {}
     gates: list[Change] = []
     for text in texts:
-        found = _GATE.fullmatch(text.strip())
+        found = _GATE.fullmatch(text.strip()) if isinstance(text, str) else None
         if not found:
             raise ConfigError(f"{text!r} is no intervention; give {HELP}")
         name, rule, value = found["gate"], found["rule"], found["value"].strip()
         if name in _GATES_OFF:
             _check_off(text, rule, value, found["layer"])
             gates.append(Change(_GATES_OFF[name], "=", 0.0))
-        elif name in _OFF or name in _TOKENS:
-            key = _OFF.get(name) or _TOKENS[name]
+        elif name in _OFF or name in _WHOLE:
+            key = _OFF.get(name) or _WHOLE[name]
             if key in values:
                 raise ConfigError(f"{text!r}: {name} is given twice")
             if name in _OFF:
@@ -48,7 +48,7 @@ def intervene(*texts: str) -> Settings:
 def written(settings: Settings) -> list[str]:
     """The same as texts, for `intervene`; empty where nothing is changed."""
     off = [f"{name}=off" for name, field in _OFF.items() if getattr(settings, field)]
-    tokens = [f"{name}={getattr(settings, key)}" for name, key in _TOKENS.items() if getattr(settings, key) is not None]
+    tokens = [f"{name}={getattr(settings, key)}" for name, key in _WHOLE.items() if getattr(settings, key) is not None]
     return [*map(str, settings.gates), *off, *tokens]
 
 

@@ -16,7 +16,10 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.argument("file", type=_FILE)
 @click.argument("other", type=_FILE, required=False)
 def memory_command(file: Path, other: Path | None) -> None:
-    """Show what the memory in FILE (of `titans trace --save-memory`) holds, head by head; or how OTHER differs."""
+    """Show what the memory in FILE (of `titans trace --save-memory`) holds, head by head; or how OTHER differs.
+
+    Layers and heads count from 1, as on the page.
+    """
     one = snapshot.load(file)
     facts = one.facts
     click.echo(f"{file.name}: {facts['checkpoint']} after {facts['tokens']:,} tokens")
@@ -30,7 +33,7 @@ def _held(one: snapshot.Snapshot) -> Iterator[str]:
     for layer, sizes in enumerate(found.size):
         for head, size in enumerate(sizes):
             momentum, rank = found.momentum[layer, head], found.rank[layer, head]
-            yield f"{layer:>5} {head:>4} {size:>10.4g} {momentum:>13.4g} {rank:>15.1f}"
+            yield f"{layer + 1:>5} {head + 1:>4} {size:>10.4g} {momentum:>13.4g} {rank:>15.1f}"
 
 
 def _apart(one: snapshot.Snapshot, other: snapshot.Snapshot, name: str) -> Iterator[str]:
@@ -40,4 +43,4 @@ def _apart(one: snapshot.Snapshot, other: snapshot.Snapshot, name: str) -> Itera
     for layer, apart in enumerate(found.distance):
         for head, far in enumerate(apart):
             a, b = (size[layer, head] for size in sizes)
-            yield f"{layer:>5} {head:>4} {a:>10.4g} {b:>11.4g} {far:>10.4g} {found.cosine[layer, head]:>7.3f}"
+            yield f"{layer + 1:>5} {head + 1:>4} {a:>10.4g} {b:>11.4g} {far:>10.4g} {found.cosine[layer, head]:>7.3f}"

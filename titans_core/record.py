@@ -23,7 +23,7 @@ from titans_core import moments, pyramid
 from titans_core.errors import StoreError
 from titans_core.pyramid import layout
 from titans_core.signals import BY_HEAD, OUTPUTS, SIGNALS, Arrays
-from titans_core.storage import READ_ERRORS, check_name, create, writing
+from titans_core.storage import READ_ERRORS, as_path, check_name, create, dims_of, labels_of, writing
 
 CHUNK = 16_384  # tokens per stored chunk
 FORMAT = 1
@@ -84,7 +84,7 @@ class Recording:
 
     def _dataset(self, arrays: Arrays, attrs: dict[str, Any]) -> xr.Dataset:
         arrays = {**arrays, "id": self.ids.astype(np.int32)}
-        variables = {name: (_dims(name, values), values, _labels(name)) for name, values in arrays.items()}
+        variables = {name: (dims_of(name, values), values, labels_of(name)) for name, values in arrays.items()}
         return _with_coordinates(xr.Dataset(variables), self.pieces, self.start, self.end, {**attrs, "text": self.text})
 
     def _flush(self, at_least: int) -> None:
@@ -112,13 +112,13 @@ class Recording:
         group = zarr.create_group(folder)
         for name, values in arrays.items():
             shape = (*values.shape[:-1], len(self.ids))
-            create(group, name, shape, values.dtype, _dims(name, values), chunk=CHUNK, labels=_labels(name))
+            create(group, name, shape, values.dtype, dims_of(name, values), chunk=CHUNK, labels=labels_of(name))
         return group
 
     def _write_once(self, attrs: dict[str, Any], found: xr.Dataset | None) -> None:
         group = zarr.open_group(self._folder, mode="r+")
         for name, values in (("id", self.ids.astype(np.int32)), ("start", self.start), ("end", self.end)):
-            create(group, name, values.shape, values.dtype, ("token",), chunk=CHUNK, labels=_labels(name))[:] = values
+            create(group, name, values.shape, values.dtype, ("token",), chunk=CHUNK, labels=labels_of(name))[:] = values
         for name, text in (("text_utf8", self.text), ("vocabulary_json", json.dumps(self.pieces))):
             data = np.frombuffer(text.encode(), np.uint8)
             create(group, name, data.shape, data.dtype, (name,), chunk=CHUNK)[:] = data
@@ -131,9 +131,10 @@ class Recording:
 
 def open_trace(path: str | Path) -> xr.Dataset:
     """Reopen a trace store; variables load when used. Raises StoreError if it is missing, damaged or not a trace."""
-    path = Path(path)
+    path = as_path(path)
     if not path.is_dir():
-        raise StoreError(f"there is no trace store at {path.name}; `titans trace FILE --out {path.name}` makes one")
+        makes = f"`titans trace FILE --checkpoint mag --out {path.name}` makes one"
+        raise StoreError(f"there is no trace store at {path.name}; {makes}")
     try:
         stored = xr.open_zarr(path, chunks=None, consolidated=False)
         found = stored.attrs.pop("trace_format", None)
@@ -160,7 +161,7 @@ def save_trace(dataset: xr.Dataset, path: str | Path, pieces: list[str]) -> None
     """Write a Dataset of `trace` to a new store. pieces: the tokenizer's display strings."""
     attrs = {name: value for name, value in dataset.attrs.items() if name != "text"}
     ids, start, end = (dataset[name].values for name in ("id", "start", "end"))
-    recording = Recording(ids, start, end, pieces, dataset.attrs["text"], Path(path))
+    recording = Recording(ids, start, end, pieces, dataset.attrs["text"], as_path(path))
     recording.add({str(name): v.values for name, v in dataset.data_vars.items() if name != "id"})
     recording.finish(attrs, moments.moments(dataset))
 
@@ -195,14 +196,3 @@ def _digest(text: str, *arrays: np.ndarray) -> str:
 
 def _concatenate(parts: list[Arrays]) -> Arrays:
     return parts[0] if len(parts) == 1 else {n: np.concatenate([p[n] for p in parts], -1) for n in parts[0]}
-
-
-def _dims(name: str, values: np.ndarray) -> tuple[str, ...]:
-    if name in OUTPUTS:
-        return ("token",)
-    return ("layer", "token") if values.ndim == 2 else ("layer", "head", "token")
-
-
-def _labels(name: str) -> dict[str, str]:
-    signal = (SIGNALS | BY_HEAD | OUTPUTS).get(name)
-    return signal.attrs() if signal else {}

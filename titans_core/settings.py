@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 GATES = ("theta", "eta", "alpha")
 RULES = ("*=", "=", "<=", ">=")
+TOKENS = {"freeze": "freeze_from", "wipe": "wipe_at"}  # what people write: the field that it sets
 MOST_CHUNK = 512  # tokens: what a run computes at once
 
 
@@ -81,7 +82,14 @@ class Settings:
     chunk: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("freeze_from", "wipe_at"):
+        for name in ("zero_reads", "freeze_writes"):
+            if type(getattr(self, name)) is not bool:
+                raise ConfigError(f"{name} is {getattr(self, name)!r}; it must be True or False")
+        if type(self.gates) is not tuple or not all(isinstance(change, Change) for change in self.gates):
+            raise ConfigError(
+                f'gates is {self.gates!r}; it must be a tuple of Change, as of tc.intervene("theta*=0.5")'
+            )
+        for name in TOKENS.values():
             value = getattr(self, name)
             if value is not None and (type(value) is not int or value < 0):
                 raise ConfigError(f"{name} is {value!r}; it must be a token, a whole number of at least 0")
@@ -111,8 +119,10 @@ class Settings:
         """Raises ConfigError where a layer or token is named that a run of tokens first..stop does not have."""
         for change in self.gates:
             if change.layer is not None and change.layer >= layers:
-                raise ConfigError(f"{change}: there is no layer {change.layer}; the layers are 0 to {layers - 1}")
-        for name in ("freeze_from", "wipe_at"):
-            token = getattr(self, name)
+                raise ConfigError(
+                    f"{change}: there is no layer {change.layer}; the layers are 0 to {layers - 1}, counted from 0"
+                )
+        for name, field in TOKENS.items():
+            token = getattr(self, field)
             if token is not None and not first <= token < stop:
-                raise ConfigError(f"{name} is token {token:,}; this text has tokens {first:,} to {stop - 1:,}")
+                raise ConfigError(f"{name}={token}: this text has tokens {first} to {stop - 1}, counted from 0")

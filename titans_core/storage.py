@@ -10,10 +10,18 @@ from typing import Any
 import numpy as np
 import zarr
 
-from titans_core.errors import StoreError
+from titans_core.errors import StoreError, shown
+from titans_core.signals import BY_HEAD, OUTPUTS, SIGNALS
 
 LONGEST_NAME = 200  # leaves room for the temporary name
 READ_ERRORS = (OSError, KeyError, ValueError, TypeError, RuntimeError)  # what zarr and its codecs raise
+
+
+def as_path(path: object) -> Path:
+    """Raises StoreError for what is not the path of anything."""
+    if not isinstance(path, str | Path) or not str(path):
+        raise StoreError(f'{shown(path)} names no trace store; give the path of one, such as "run.zarr"')
+    return Path(path)
 
 
 def check_name(store: Path) -> None:
@@ -60,3 +68,16 @@ def create(
         fill_value=np.nan if dtype.kind == "f" else 0,
         compressors=compressors,
     )
+
+
+def dims_of(name: str, values: np.ndarray) -> tuple[str, ...]:
+    """The dimensions of a variable of a trace."""
+    if name in OUTPUTS:
+        return ("token",)
+    return ("layer", "token") if values.ndim == 2 else ("layer", "head", "token")
+
+
+def labels_of(name: str) -> dict[str, str]:
+    """The attributes of a variable of a trace; none of what is no signal."""
+    signal = (SIGNALS | BY_HEAD | OUTPUTS).get(name)
+    return signal.attrs() if signal else {}

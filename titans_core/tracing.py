@@ -18,13 +18,14 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from titans_core.documents import check_text
+from titans_core.arguments import check_run
 from titans_core.model import Model, ModelState
 from titans_core.moments.collect import Collector
 from titans_core.record import Recording
 from titans_core.settings import Settings
 from titans_core.signals import SIGNALS, Arrays, by_head, sum_heads
 from titans_core.slabs import Slab, stream
+from titans_core.storage import as_path
 
 
 class Recorder(Protocol):
@@ -52,7 +53,8 @@ def run(
 ) -> Run:
     """Read `text`, from an empty memory or from `state`, and keep everything, logits included (16 kB a token).
 
-    For long texts use `trace`. Raises TextError for a text without anything to read.
+    For long texts use `trace`. Raises TextError for a text without anything to read, and ConfigError for settings that
+    do not fit the model or the text.
     """
     kept: list[Slab] = []
     dataset = _record(model, text, settings, state, None, False, None, recorder, kept.append)
@@ -77,7 +79,8 @@ def trace(
     progress(done, total) is called as tokens are done and may raise to cancel: nothing is left behind.
     Where a memory stops being finite the run ends: the values of the rest are NaN, and the attribute "diverged" says at
     which token and in which layer first.
-    Raises TextError for a text without anything to read and StoreError for a store that exists or cannot be written.
+    Raises TextError for a text without anything to read, ConfigError for settings that do not fit the model or the
+    text, and StoreError for a store that exists or cannot be written.
     """
     return trace_on(model, text, settings=settings, state=state, store=store, heads=heads, progress=progress)[0]
 
@@ -98,7 +101,7 @@ def trace_on(
     def keep(slab: Slab) -> None:
         last[:] = [slab.state]
 
-    target = None if store is None else Path(store)
+    target = None if store is None else as_path(store)
     return _record(model, text, settings, state, target, heads, progress, None, keep), last[0]
 
 
@@ -114,7 +117,7 @@ def _record(
     keep: Callable[[Slab], None] | None,
 ) -> xr.Dataset:
     begun = time.monotonic()
-    check_text(text)
+    check_run(model, text, settings, state, progress, recorder)
     settings = Settings() if settings is None else settings
     encoding = model.tokenizer.encode(text)
     total = len(encoding.ids)

@@ -10,7 +10,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from titans_core.cli import main
+from titans_core.passages import passages
 from titans_core.record import open_trace
+from titans_core.signals import sum_layers
 
 STORY = "The lamp was lit at dusk. The lamp was lit at dusk. Then a whale, singing, walked up the stairs. " * 3
 
@@ -92,6 +94,35 @@ def test_a_wrong_name_or_a_taken_store_costs_nothing(tmp_path: Path) -> None:
     several = run("trace", file, "--checkpoint", "mac", "--checkpoint", "mag", "--out", tmp_path / "b.zarr")
     assert several.exit_code == 2
     assert "give a folder" in several.output
+
+
+def test_what_is_printed_counts_from_one_and_help_says_so(tmp_path: Path) -> None:
+    out = tmp_path / "a.zarr"
+    result = run("trace", write(tmp_path, STORY * 5), "--checkpoint", "mag", "--out", out)
+    assert result.exit_code == 0, result.output
+    assert "the first 64 left out; tokens count from 1, as on the page; --set counts from 0" in result.output
+    dataset = open_trace(out)
+    values = sum_layers("surprise", dataset["surprise"].values)
+    listed = passages(values, dataset["start"].values, dataset["end"].values, STORY * 5, skip=64)
+    assert [int(place) for place in re.findall(r" token +(\d+) ", result.output)] == [p.token + 1 for p in listed] != []
+    said = " ".join(run("trace", "--help").output.split())
+    assert "wipe=200 empties the memory before the 201st token" in said
+    assert "What is printed counts from 1" in said
+    assert "What is printed counts tokens, layers and heads from 1" in " ".join(run("--help").output.split())
+
+
+def test_changes_that_do_not_fit_are_named_as_they_were_typed(tmp_path: Path) -> None:
+    file = write(tmp_path, STORY)
+    far = run("trace", file, "--checkpoint", "mag", "--set", "wipe=999999", "--out", tmp_path / "runs")
+    assert far.exit_code == 2
+    assert "titans: wipe=999999: this text has tokens 0 to" in far.output
+    both = ("--checkpoint", "mag", "--checkpoint", "lightning")
+    none = run("trace", file, *both, "--set", "momentum=off", "--out", tmp_path / "runs")
+    assert none.exit_code == 2
+    assert (
+        "titans: lightning has no memory that momentum=off could change; mac, mag, mal and lmm have one" in none.output
+    )
+    assert not (tmp_path / "runs").exists(), "refused before the first of them is run"
 
 
 def test_commands_that_take_long_to_load_are_listed_and_loaded_when_called() -> None:

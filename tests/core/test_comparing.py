@@ -1,5 +1,9 @@
 """Runs side by side: one axis, differences, agreement."""
 
+import json
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -9,7 +13,8 @@ from titans_core import tracing
 from titans_core.cli import main
 from titans_core.errors import ConfigError
 from titans_core.interventions import intervene
-from titans_core.probes.comparing import agreement, align, difference, named, won
+from titans_core.probes.comparing import agreement, align, difference, furthest, named, won
+from titans_core.record import open_trace, save_trace
 from titans_core.signals import sum_layers
 
 TEXT = "The keeper walked along the shore, and it rained. The keeper found 37 stones; the piano stood there. " * 6
@@ -134,14 +139,42 @@ def test_the_command(tmp_path) -> None:
     assert not (tmp_path / "c.zarr").exists()
 
 
+def test_what_the_command_prints_counts_from_one(pair, tmp_path: Path, tokenizer) -> None:
+    stores = [tmp_path / "a.zarr", tmp_path / "b.zarr"]
+    for ds, store in zip(pair, stores, strict=True):
+        save_trace(ds, store, tokenizer.pieces)
+    result = CliRunner().invoke(main, ["compare", *map(str, stores), "--layer", "1", "--signal", "memory"])
+    assert result.exit_code == 0, result.output
+    assert "layer 2 (--layer 1)" in result.output
+    assert "tokens count from 1" in result.output
+    found = align(pair, "memory", 1)
+    window = json.loads(pair[0].attrs["config"])["window"]
+    listed = furthest(found.values[1] - found.values[0], found.start, found.end, TEXT, skip=window)
+    places = [int(place) for place in re.findall(r" token +(\d+) ", result.output)]
+    assert places == [one.token + 1 for one in listed] != []
+
+
+def test_the_command_says_what_it_was_given_instead_of_a_run(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["compare", str(tmp_path), str(tmp_path / "b.zarr")])
+    assert result.exit_code == 2
+    assert f"titans: {tmp_path} is not a run but a folder without one; `titans trace FILE" in result.output
+
+
 def test_the_summary_of_a_run_that_diverged_counts_what_it_read(tmp_path) -> None:
     story = tmp_path / "story.txt"
-    story.write_text(TEXT)
+    story.write_text(TEXT * 2)  # of enough tokens that the first are left out
     out = tmp_path / "a.zarr"
     result = CliRunner().invoke(
         main, ["trace", str(story), "--checkpoint", "mag", "--set", "theta=1000", "--out", str(out)]
     )
     assert result.exit_code == 0, result.output
-    assert "diverged at token" in result.output
+    assert "most surprising passages (" not in result.output, "a heading without anything under it"
+    lost = json.loads(open_trace(out).attrs["diverged"])
+    assert f"diverged at token {lost['token'] + 1}, layer {lost['layer'] + 1} first" in result.output
+    assert "no most surprising passages: no surprise is known after the first 64 tokens" in result.output
+    plain = str(tmp_path / "b.zarr")
+    assert CliRunner().invoke(main, ["trace", str(story), "--checkpoint", "mag", "--out", plain]).exit_code == 0
+    compared = CliRunner().invoke(main, ["compare", plain, str(out)])
+    assert "nothing is defined in both after the first 64 tokens" in compared.output
     bits = float(result.output.split(" bits per byte")[0].split()[-1])
     assert bits > 0.5

@@ -68,9 +68,12 @@ def test_the_command(tmp_path) -> None:
     assert list(record["models"]) == ["transformer", "mal", FULL]
     assert [point["tokens"] for point in record["models"]["mal"]] == [64, 128]
     for wrong, message in (
-        (("--lengths", "a,b"), "must be whole numbers with commas"),
+        (("--lengths", "a,b"), "--lengths 'a,b' must be whole numbers above 0 with commas"),
+        (("--lengths", "-5", "--checkpoint", "mal"), "--lengths '-5' must be whole numbers above 0"),
+        (("--lengths", "64,0", "--checkpoint", "mal"), "--lengths '64,0' must be whole numbers above 0"),
         (("--limit", "0"), "must be above 0 seconds"),
-        (("--lengths", "0", "--checkpoint", "mal"), "at least one token"),
+        (("--lengths", "16", "--checkpoint", "mal", "--out", out / "x"), "is a file, not a folder"),
     ):
         refused = run(*wrong)
         assert (refused.exit_code, message in refused.output) == (2, True), refused.output
+        assert "tokens/s there" not in refused.output, "before anything is measured"

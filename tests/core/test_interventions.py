@@ -1,6 +1,7 @@
 """What a run does when the physics of its memory are changed, against the run without and against the equations."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -256,8 +257,8 @@ def test_what_cannot_be_asked_for(text: str, message: str) -> None:
 def test_what_does_not_fit_the_run_is_refused_before_it(models, tmp_path) -> None:
     model, total = models["mac", 4], ids_of(models["mac", 4]).shape[1]
     for text, message in (
-        (f"wipe={total}", f"token {total}; this text has tokens 0 to {total - 1}"),
-        ("freeze=100000", "freeze_from is token 100,000"),
+        (f"wipe={total}", f"^wipe={total}: this text has tokens 0 to {total - 1}, counted from 0"),
+        ("freeze=100000", f"freeze=100000: this text has tokens 0 to {total - 1}, counted from 0"),
         ("theta[2]*=0", "there is no layer 2; the layers are 0 to 1"),
         ("chunk=5", "chunk 5 must divide the segments of this mac, 16 tokens"),
     ):
@@ -271,6 +272,30 @@ def test_what_does_not_fit_the_run_is_refused_before_it(models, tmp_path) -> Non
     state = models["lmm", 1](ids_of(model)[:, :9]).state
     with pytest.raises(ConfigError, match="9 tokens, no multiple of chunk 8"):
         models["lmm", 1](ids_of(model), state, settings=Settings(chunk=8))
+
+
+@pytest.mark.parametrize("variant", ["transformer", "lightning"])
+@pytest.mark.parametrize("text", ["wipe=3", "freeze=3", "theta*=0.5", "reads=off", "writes=off", "chunk=8"])
+def test_a_model_without_memory_has_nothing_to_change(tiny_model, tmp_path, variant: str, text: str) -> None:
+    model, store = tiny_model(variant), tmp_path / "run.zarr"
+    said = re.escape(
+        f"tiny-{variant}, a {variant}, has no memory that {text} could change; mac, mag, mal and lmm have one"
+    )
+    with pytest.raises(ConfigError, match=said):
+        tracing.trace(model, TEXT, settings=intervene(text), store=store)
+    with pytest.raises(ConfigError, match=said):
+        tracing.run(model, TEXT, settings=intervene(text))
+    assert not list(tmp_path.iterdir())
+    assert "nll" in tracing.trace(model, TEXT, settings=Settings())
+
+
+@pytest.mark.parametrize("value", [None, 5, [], "", b"x"])
+def test_settings_of_another_kind(value: object) -> None:
+    for name in ("zero_reads", "freeze_writes", "gates"):
+        with pytest.raises(ConfigError, match=f"{name} is {re.escape(repr(value))}; it must be"):
+            Settings(**{name: value})
+    with pytest.raises(ConfigError, match="is no intervention; give theta"):
+        intervene(value)  # type: ignore[arg-type]
 
 
 def test_a_token_is_counted_in_the_stream(models) -> None:

@@ -18,12 +18,14 @@ from hypothesis.extra import numpy as hnp
 from titans_core import record, tracing
 from titans_core.config import VARIANTS, ModelConfig
 from titans_core.errors import StoreError
+from titans_core.interventions import intervene
 from titans_core.layers import memory as layer
 from titans_core.layers.memory import MemoryLayer
 from titans_core.memory import equations, memory_scan
 from titans_core.moments import collect, effective_rank, moments, path
 from titans_core.moments.measure import DERIVED, VARIABLES
 from titans_core.settings import Settings
+from titans_core.slabs import SLAB
 
 WITH_MEMORY = [variant for variant in VARIANTS if ModelConfig(variant=variant).has_memory]
 LONG = "The keeper walked along the shore. It rained, and the piano stood there all night; nobody came. " * 9
@@ -269,6 +271,16 @@ def test_a_run_that_diverged_has_no_spectrum_and_no_path(tiny_model, monkeypatch
     assert np.isnan(found["singular"].values[:, :, 1:]).all()
     assert not np.isfinite(found["size"].values[:, 1:]).any()
     assert np.isnan(path(found["gram"].values[0]).places).all()
+
+
+def test_a_run_that_diverged_midway_has_none_and_can_be_reopened(tiny_model, tmp_path) -> None:
+    """Moments up to where it ended would read as those of another text."""
+    model, text = tiny_model("mag"), LONG * 8
+    assert len(model.tokenizer.encode(text)) > SLAB, "a slab is left of which nothing is computed"
+    dataset = tracing.trace(model, text, settings=intervene("theta=1e6"), store=tmp_path / "run.zarr")
+    assert "diverged" in dataset.attrs
+    assert moments(dataset) is None
+    assert moments(record.open_trace(tmp_path / "run.zarr")) is None
 
 
 def test_two_runs_of_one_model_at_a_time_do_not_see_each_other(tiny_model, monkeypatch) -> None:

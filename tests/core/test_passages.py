@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+
 import numpy as np
 
 from titans_core.passages import SPAN, inside_segments, passages
@@ -44,3 +47,42 @@ def test_segment_starts_are_left_out_for_mac_alone() -> None:
     assert np.flatnonzero(np.isnan(kept)).tolist() == [4, 8]
     assert not np.isnan(values).any()
     assert inside_segments(values, None) is values
+
+
+def placed(text: str) -> tuple[np.ndarray, np.ndarray]:
+    """Where words begin and end."""
+    spans = np.array([match.span() for match in re.finditer(r"\S+", text)])
+    return spans[:, 0], spans[:, 1]
+
+
+def test_a_refrain_is_shown_once() -> None:
+    days = [" ".join(f"word{k}x{place}" for place in range(40)) for k in range(8)]
+    text = " ".join(f"{day} Nine boats went out, nine boats came back." for day in days)
+    start, end = placed(text)
+    rng = np.random.default_rng(0)
+    values = rng.random(len(start))
+    for k, word in enumerate(text.split()):
+        values[k] += 10 * (word in ("boats", "came", "back."))  # the highest windows are not all cut alike
+    found = passages(values, start, end, text)
+    assert len(found) == 5
+    assert sum("boats came back" in one.core for one in found) == 1
+    assert "boats" in found[0].core
+
+
+def test_what_is_shown_never_overlaps() -> None:
+    text = " ".join(f"{k:03d}" for k in range(400))
+    start, end = placed(text)
+    values = np.zeros(400, np.float32)
+    values[[100, 119, 138, 157]] = [9, 8, 7, 6]  # so near that the words around one are those of the next
+    values[300] = 1
+    found = passages(values, start, end, text)
+    around = [one.before + one.core + one.after for one in found]
+    spans = sorted((text.index(shown), text.index(shown) + len(shown)) for shown in around)
+    assert all(stop <= begin for (_, stop), (begin, _) in itertools.pairwise(spans))
+    assert [one.token for one in found] == [100, 138, 300]
+
+
+def test_a_text_of_one_phrase_has_one_passage() -> None:
+    text = "all work and no play " * 20_000
+    start, end = placed(text)
+    assert len(passages(np.ones(len(start)), start, end, text)) == 1

@@ -199,9 +199,8 @@ def test_a_name_that_no_file_can_have_is_a_store_error(name, tiny_model, tmp_pat
 
 
 def test_a_missing_store_is_named(tmp_path) -> None:
-    with pytest.raises(
-        StoreError, match=r"there is no trace store at none\.zarr; `titans trace FILE --out none\.zarr`"
-    ):
+    made = r"`titans trace FILE --checkpoint mag --out none\.zarr` makes one"
+    with pytest.raises(StoreError, match=rf"there is no trace store at none\.zarr; {made}"):
         record.open_trace(tmp_path / "none.zarr")
     (tmp_path / "file.zarr").write_text("x")
     with pytest.raises(StoreError, match=r"there is no trace store at file\.zarr"):

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from titans_core.errors import ConfigError
+from titans_core.errors import ConfigError, shown
 
 Weights = tuple[Tensor, ...]
 Watch = Callable[[int, Weights], None]  # told the weights (B, H, D_in, D_out) after so many tokens of a call
@@ -32,6 +32,15 @@ def zeros_like(weights: Weights) -> Weights:
     return tuple(torch.zeros_like(w) for w in weights)
 
 
+def _check_kinds(named: dict[str, object], dims: int | None = None) -> None:
+    """Raise ConfigError for what is not a tensor, or not one of so many dimensions."""
+    for name, value in named.items():
+        if not isinstance(value, Tensor):
+            raise ConfigError(f"{name} is {shown(value)}; it must be a tensor")
+        if dims is not None and value.dim() != dims:
+            raise ConfigError(f"{name} has shape {tuple(value.shape)}; it must be (B, H, D_in, D_out)")
+
+
 def check_inputs(
     q: Tensor,
     k: Tensor,
@@ -43,7 +52,12 @@ def check_inputs(
     momentum: Weights | None,
     chunk: int,
 ) -> None:
-    """Raise ConfigError where shapes do not fit together."""
+    """Raise ConfigError for what is not a tensor, and where shapes do not fit together."""
+    _check_kinds({"q": q, "k": k, "v": v, "theta": theta, "eta": eta, "alpha": alpha})
+    for name, layers in (("weights", weights), *((("momentum", momentum),) if momentum is not None else ())):
+        if not isinstance(layers, tuple | list):
+            raise ConfigError(f"{name} is {shown(layers)}; give a tuple of one tensor (B, H, D_in, D_out) a layer")
+        _check_kinds({f"{name}[{layer}]": w for layer, w in enumerate(layers)}, 4)
     if type(chunk) is not int or chunk < 1:
         raise ConfigError(f"chunk is {chunk!r}; it must be a whole number of at least 1")
     if k.dim() != 4 or k.shape[2] < 1:

@@ -31,6 +31,7 @@ class Collector:
 
     def __init__(self, model: nn.Module, total: int, first: int) -> None:
         self._layers = [module for module in model.modules() if isinstance(module, MemoryLayer)]
+        self._total = total
         self._spacing = SPACING * -(-total // (SPACING * (MOST - 2)))
         layers = range(len(self._layers))
         self._watched = [_Watched(self, layer, first, first + total, self._spacing) for layer in layers]
@@ -60,8 +61,8 @@ class Collector:
         self._states[moment, layer] = flat
 
     def dataset(self) -> xr.Dataset | None:
-        """`measure.dataset` of all moments kept; None of a model without memory."""
-        if self._states is None:
+        """`measure.dataset` of all moments kept; None of a model without memory, or of a run that diverged midway."""
+        if self._states is None or self._watched[0].tokens[-1] != self._total:
             return None
         tokens = np.array(self._watched[0].tokens, np.int64)
         states = self._states[: len(tokens)]

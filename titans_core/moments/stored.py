@@ -34,7 +34,8 @@ def attach(trace: xr.Dataset, found: xr.Dataset | Path | None) -> None:
 def moments(trace: xr.Dataset) -> xr.Dataset | None:
     """The memory at moments of the run, variables as in docs/math.md; None of a run that has none.
 
-    Runs of a model without memory and traces of an older version have none, nor has a part that was taken of a trace.
+    Runs of a model without memory, runs that diverged midway and traces of an older version have none, nor has a part
+    that was taken of a trace.
     Raises StoreError where the stored ones are damaged.
     """
     found: xr.Dataset | _Stored | None = trace.encoding.get(GROUP)
