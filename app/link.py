@@ -1,7 +1,7 @@
 """What is looked at, as it stands in the address: a copied link shows the same.
 
-?run=...&signal=surprise&layer=2&token=62&span=101-400&range=120-130&map=mean. Counted from 1 as on the page; a span
-names its first and its last token.
+?run=...&signal=surprise&layer=2&token=62&span=101-400&range=120-130&map=mean&unit=word&rule=max&underline=theta.alpha.
+Counted from 1 as on the page; a span names its first and its last token. What is the default is left out.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from typing import Any
 Span = tuple[int, int]  # tokens from..to, counted from 0, `to` not among them
 
 HOW = ("max", "mean")
+UNITS = ("token", "word", "sentence", "paragraph")
+RULES = ("mean", "max")
+MOST_UNDERLINES = 2
 
 _COUNT = re.compile(r"[1-9][0-9]{0,11}")
 _SPAN = re.compile(r"([1-9][0-9]{0,11})-([1-9][0-9]{0,11})")
@@ -25,7 +28,8 @@ class Look:
 
     span: the tokens that the figures show, None for all. range: the tokens selected in the text. Both are from..to,
     counted from 0, without `to`. how: what the layer map shows of a bin, "max" or "mean". at: when the
-    browser made the newest choice that is known of, in its ms; it may have made another since.
+    browser made the newest choice that is known of, in its ms; it may have made another since. unit: what the text is
+    coloured by, one of UNITS, and rule: which value of its tokens one has, of RULES. underlines: signals.
     """
 
     signal: str
@@ -36,23 +40,38 @@ class Look:
     range: Span | None = None
     how: str = HOW[0]
     at: int = 0
+    unit: str = UNITS[0]
+    rule: str = RULES[0]
+    underlines: tuple[str, ...] = ()
 
     @property
     def address(self) -> dict[str, str | None]:
-        """What the address says of it."""
-        return write(self.signal, self.layer, self.token, self.span, self.range, self.how)
+        """What the address says of it, as parameters; None where one is not to be there."""
+        return {
+            "signal": self.signal,
+            "layer": None if self.layer is None else str(self.layer + 1),
+            "token": None if self.token is None else str(self.token + 1),
+            "span": None if self.span is None else f"{self.span[0] + 1}-{self.span[1]}",
+            "range": None if self.range is None else f"{self.range[0] + 1}-{self.range[1]}",
+            "map": None if self.how == HOW[0] else self.how,
+            "unit": None if self.unit == UNITS[0] else self.unit,
+            "rule": None if self.unit == UNITS[0] or self.rule == RULES[0] else self.rule,
+            "underline": ".".join(self.underlines) or None,
+        }
 
 
 def read(query: Mapping[str, str], signals: Collection[str]) -> dict[str, Any]:
-    """The parts of a link that can be meant: signal, layer, token, span, range, map. Whatever else it says is ignored.
+    """The parts of a link that can be meant: signal, layer, token, span, range, map, unit, rule, underlines.
 
-    Whether the shown runs have such a layer or token is for the reader to see.
+    Whatever else it says is ignored. Whether the shown runs have such a layer or token is for the reader to see.
     """
     found: dict[str, Any] = {}
-    if query.get("signal") in signals:
-        found["signal"] = query["signal"]
-    if query.get("map") in HOW:
-        found["map"] = query["map"]
+    for name in ("signal", "map", "unit", "rule"):
+        if query.get(name) in _offered(signals)[name]:
+            found[name] = query[name]
+    lines = underlines(query.get("underline", "").split("."), signals)
+    if lines:
+        found["underlines"] = lines
     for name in ("layer", "token"):
         if _COUNT.fullmatch(query.get(name, "")):
             found[name] = int(query[name]) - 1
@@ -63,18 +82,30 @@ def read(query: Mapping[str, str], signals: Collection[str]) -> dict[str, Any]:
     return found
 
 
-def write(
-    signal: str, layer: int | None, token: int | None, span: Span | None, chosen: Span | None, how: str
-) -> dict[str, str | None]:
-    """The same as parameters of the address; None where one is not to be there."""
-    return {
-        "signal": signal,
-        "layer": None if layer is None else str(layer + 1),
-        "token": None if token is None else str(token + 1),
-        "span": None if span is None else f"{span[0] + 1}-{span[1]}",
-        "range": None if chosen is None else f"{chosen[0] + 1}-{chosen[1]}",
-        "map": None if how == HOW[0] else how,
-    }
+def underlines(names: object, signals: Collection[str]) -> tuple[str, ...]:
+    """Those of a list of names that are signals, each once, as many as the text draws."""
+    listed = names if isinstance(names, list) else []
+    known = (name for name in listed if isinstance(name, str) and name in signals)
+    return tuple(dict.fromkeys(known))[:MOST_UNDERLINES]
+
+
+def told(name: str, report: list[Any], signals: Collection[str]) -> dict[str, Any]:
+    """{name: value} of what a browser reports of one part, [what, time]; nothing of what cannot be meant.
+
+    name: as in `read`, or "theme".
+    """
+    value = report[0]
+    if name in ("span", "range"):
+        return {name: ends(report)}
+    if name in ("layer", "token"):
+        return {name: value if type(value) is int and value >= 0 else None}
+    if name == "underlines":
+        return {name: underlines(value, signals)}
+    return {name: value} if isinstance(value, str) and value in _offered(signals)[name] else {}
+
+
+def _offered(signals: Collection[str]) -> dict[str, Collection[str]]:
+    return {"signal": signals, "theme": ("light", "dark"), "map": HOW, "unit": UNITS, "rule": RULES}
 
 
 def ends(report: object) -> Span | None:

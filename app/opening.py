@@ -1,11 +1,14 @@
-"""Opening a page: what a browser draws first, and waiting until it has."""
+"""Opening a page: where in the text, what a browser draws first, and waiting until it has."""
 
 from __future__ import annotations
 
 import threading
 import time
 
+import numpy as np
+
 PATIENCE = 2.0  # seconds that the rest waits at most; a page in the background draws nothing
+FEW = 1_000  # highest tokens among which a word is looked for
 FIRST = ("text", "timelines")  # what a browser draws first: all else keeps it from that
 _awaited: dict[str, dict[str, threading.Event]] = {}  # run -> part -> a browser that opens it has drawn that part
 
@@ -29,3 +32,16 @@ def after_first(run: str) -> None:
     for event in _awaited.get(run, {}).values():
         event.wait(max(0, until - time.monotonic()))
     _awaited.pop(run, None)
+
+
+def highest_word(values: np.ndarray, start: np.ndarray, end: np.ndarray, text: str, skip: int = 0) -> int:
+    """Where a text opens: the highest of `values` (T,) among tokens whose text (start..end) has a letter or a digit.
+
+    The first `skip` tokens are left out, and what is not defined. If none of the FEW highest is a word, the highest.
+    """
+    known = np.where(np.isfinite(values), values, -np.inf)
+    known[: min(skip, len(known) - 1)] = -np.inf
+    few = np.argpartition(-known, FEW)[:FEW] if len(known) > FEW else np.arange(len(known))
+    highest = few[np.argsort(-known[few], kind="stable")]
+    words = (int(t) for t in highest if known[t] > -np.inf and any(map(str.isalnum, text[start[t] : end[t]])))
+    return next(words, int(highest[0]))

@@ -1,15 +1,13 @@
 """What a session has chosen: the only place of session state and query parameters.
 
 The ids of the shown runs live in the address (?run=...&run=...), so that a refresh finds them again. What is looked
-at (signal, layer, token, span, range) lives in the session; the address follows it (app.link), and is read when a text
-is first shown.
+at lives in the session; the address follows it (app.link), and is read when a text is first shown.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
@@ -17,20 +15,8 @@ import streamlit as st
 from app import link
 from app.components import text_heatmap
 from app.jobs import store
-from app.link import HOW, Look, Span
+from app.link import HOW, RULES, UNITS, Look, Span
 from app.theme import DARK, LIGHT, SIGNALS, Palette
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the sidebar asks for. problem: why it cannot be run, in words; notices: what to know before."""
-
-    title: str
-    text: str
-    checkpoints: tuple[str, ...]
-    device: str = "cpu"
-    problem: str = ""
-    notices: tuple[str, ...] = ()
 
 
 def reported_theme() -> str | None:
@@ -72,6 +58,17 @@ def keep(runs: list[str]) -> None:
     st.query_params["run"] = runs
 
 
+def remember(runs: list[str], text: str | None) -> None:
+    """These finished runs, of the text of this hash, are what the page shows."""
+    st.session_state["shown"] = tuple(runs), text
+
+
+def remembered() -> tuple[tuple[str, ...], str | None]:
+    """What this session showed last: it stays while newer runs are going or where they ended badly."""
+    shown: tuple[tuple[str, ...], str | None] = st.session_state.get("shown", ((), None))
+    return shown
+
+
 def consists_of(*parts: str) -> None:
     """The fragments of which this page is made, by their keys."""
     st.session_state["parts"] = parts
@@ -101,6 +98,9 @@ def look(available: list[str], layers: int, tokens: int) -> Look:
         _within("range", tokens),
         st.session_state.get("map") or HOW[0],
         st.session_state.get("at", 0),
+        st.session_state.get("unit", UNITS[0]),
+        st.session_state.get("rule", RULES[0]),
+        tuple(name for name in st.session_state.get("underlines", ()) if name in available),
     )
 
 
@@ -133,8 +133,8 @@ def arrive(text: str) -> bool:
 def follow(key: str, name: str) -> Callable[[], None]:
     """A callback that takes over what the browser chose in the component `key`.
 
-    name: "signal", "layer", "token", "range", "theme", "span" or "map". The report is [what, time], or [from, to, time]
-    of tokens: with the time, the same choice again is news.
+    name: "signal", "layer", "token", "range", "theme", "span", "map", "unit", "rule" or "underlines". The report is
+    [what, time], or [from, to, time] of tokens: with the time, the same choice again is news.
     """
 
     def take() -> None:
@@ -142,25 +142,11 @@ def follow(key: str, name: str) -> Callable[[], None]:
         if not isinstance(report, list) or len(report) < 2 or type(report[-1]) is not int:
             return
         st.session_state["at"] = max(st.session_state.get("at", 0), report[-1])
-        value = link.ends(report) if name in ("range", "span") else report[0]
-        if name == "span":
-            show_span(value)
-        elif name in ("layer", "token"):
-            st.session_state[name] = value if type(value) is int and value >= 0 else None
-            if name == "token" and key != text_heatmap.KEY:
-                follow_text()
-        elif name == "range" or value in {"signal": tuple(SIGNALS), "theme": ("light", "dark"), "map": HOW}[name]:
-            st.session_state[name] = value
+        st.session_state.update(link.told(name, report, SIGNALS))
+        if name == "token" and key != text_heatmap.KEY:
+            follow_text()
 
     return take
-
-
-def show_span(span: Span | None) -> None:
-    """Figures show these tokens, and the text goes there: to the selected token if it is one of them."""
-    st.session_state["span"] = span
-    token = st.session_state.get("token")
-    if span is not None and (token is None or not span[0] <= token < span[1]):
-        select(span[0])
 
 
 def pick_bar(key: str) -> Callable[[], None]:

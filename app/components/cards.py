@@ -21,8 +21,8 @@ _component = st.components.v2.component(
 )
 
 
-def token_card(piece: str, token: int, total: int, columns: Sequence[str], rows: list[list[dict[str, Any]]]) -> None:
-    """One token: its piece and its signals, one column a run. rows: figures.token.values of each run."""
+def token_card(piece: str, place: str, columns: Sequence[str], rows: list[list[dict[str, Any]]]) -> None:
+    """One token: its piece, where it is and its signals, one column a run. rows: figures.token.values of each run."""
     order = list(SIGNALS)
     merged: dict[str, dict[str, Any]] = {}
     for k, run in enumerate(rows):
@@ -43,7 +43,7 @@ def token_card(piece: str, token: int, total: int, columns: Sequence[str], rows:
         }
         for row in sorted(merged.values(), key=lambda row: order.index(row["name"]))
     ]
-    head = {"piece": piece, "place": f"token {token + 1:,} of {total:,}", "columns": list(columns)}
+    head = {"piece": piece, "place": place, "columns": list(columns)}
     _component(key="token_card", data={"token": head | {"rows": listed}})
 
 

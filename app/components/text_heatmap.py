@@ -13,7 +13,7 @@ import xarray as xr
 from app import naming
 from app.components import scripts
 from app.figures import aggregate
-from app.link import Look
+from app.link import UNITS, Look
 from app.theme import DARK, LIGHT, PALETTES, SIGNALS, VARIANTS
 
 KEY, DIFFERENCE = "text_heatmap", "text_difference"
@@ -21,7 +21,10 @@ KEY, DIFFERENCE = "text_heatmap", "text_difference"
 
 @dataclass(frozen=True)
 class Minus:
-    """A difference of two of the shown runs, by their ids. cone: the first token at which they can differ."""
+    """A difference of two of the shown runs, by their ids. cone: the first token at which they can differ.
+
+    key: of the component. fixed: it stays with its signal, whatever the page shows.
+    """
 
     one: str
     other: str
@@ -29,13 +32,16 @@ class Minus:
     symbol: str
     words: str
     cone: int | None
+    key: str = DIFFERENCE
+    fixed: bool = False
 
 
+_MINUS = ("ratio", "symbol", "words", "cone", "fixed")
 _PLAIN = {"colours": {name: palette.muted for name, palette in PALETTES.items()}, "dash": []}  # a difference: no run's
 _HERE = Path(__file__).parent / "heatmap"
 _SCRIPTS = (
-    *("data.js", "segments.js", "cells.js", "layout.js", "units.js", "scale.js", "fold.js"),
-    *("paint.js", "marks.js", "strip.js", "panel.js"),
+    *("data.js", "segments.js", "cells.js", "layout.js", "units.js", "rank.js", "fold.js"),
+    *("paint.js", "marks.js", "strip.js", "pointer.js", "panel.js"),
     *("toolbar.js", "search.js", "range.js", "legend.js", "card.js"),
     *("source.js", "sheet.js", "surface.js", "keys.js", "view.js", "main.js"),
 )
@@ -59,10 +65,10 @@ def text_heatmap(
     """Draw runs (id, trace) of one text. The browser fetches their values itself (app.routes).
 
     look says what to show first; after that the browser owns it, reports changes through session state under KEY
-    ("signal", "layer", "token", "theme", "range"), and takes token and range again when `look.nonce` changes. on_change
-    gives the callback for each of these names. "range" is [from, to, time in ms], with -1 for both ends when it was
-    cleared. minus: draw a difference instead, under its own key DIFFERENCE; it follows the signal and the layer of the
-    text of the runs.
+    ("signal", "layer", "token", "theme", "range", "unit", "rule", "underlines"), and takes token and range again when
+    `look.nonce` changes. on_change gives the callback for each of these names. "range" is [from, to, time in ms], with
+    -1 for both ends when it was cleared. minus: draw a difference instead, under its own key; unless fixed, it
+    follows the signal and the layer of the text of the runs.
     """
     data = facts(shown) | {
         "theme": "dark" if dark else "light",
@@ -71,6 +77,9 @@ def text_heatmap(
         "selected": look.token,
         "range": list(look.range) if look.range else None,
         "zoom": list(look.span) if look.span else None,
+        "unit": look.unit,
+        "rule": look.rule,
+        "underlines": list(look.underlines),
         "nonce": look.nonce,
         "at": look.at,
     }
@@ -78,16 +87,21 @@ def text_heatmap(
         data |= {
             "key": f"{minus.one} {minus.other} {minus.ratio}",
             "runs": [run | _PLAIN for run in data["runs"] if run["id"] == minus.one],
-            "minus": {"run": minus.other, **{k: getattr(minus, k) for k in ("ratio", "symbol", "words", "cone")}},
+            "unit": UNITS[0],
+            "underlines": [],
+            "minus": {"run": minus.other, **{k: getattr(minus, k) for k in _MINUS}},
         }
     _component(
-        key=DIFFERENCE if minus else KEY,
+        key=minus.key if minus else KEY,
         data=data,
         on_signal_change=on_change("signal"),
         on_layer_change=on_change("layer"),
         on_token_change=on_change("token"),
         on_range_change=on_change("range"),
         on_theme_change=on_change("theme"),
+        on_unit_change=on_change("unit"),
+        on_rule_change=on_change("rule"),
+        on_underlines_change=on_change("underlines"),
     )
 
 
@@ -96,7 +110,7 @@ def facts(shown: list[tuple[str, xr.Dataset]]) -> dict[str, Any]:
     names = [name for name in SIGNALS if any(name in ds.data_vars for _, ds in shown)]
     return {
         "key": " ".join(run for run, _ in shown),
-        "runs": [_run(run, name) for (run, _), name in zip(shown, naming.names([ds for _, ds in shown]), strict=True)],
+        "runs": [_run(*run, name) for run, name in zip(shown, naming.names([ds for _, ds in shown]), strict=True)],
         "signals": [_signal(name, shown) for name in names],
         "settling": aggregate.settling(shown[0][1]),
         "layers": max(ds.sizes.get("layer", 0) for _, ds in shown),
@@ -104,9 +118,9 @@ def facts(shown: list[tuple[str, xr.Dataset]]) -> dict[str, Any]:
     }
 
 
-def _run(run: str, name: naming.Name) -> dict[str, Any]:
+def _run(run: str, ds: xr.Dataset, name: naming.Name) -> dict[str, Any]:
     variant = VARIANTS.get(name.checkpoint)
-    return {"id": run, "meaning": variant.meaning if variant else "", **name.drawn}
+    return {"id": run, "meaning": variant.meaning if variant else "", "remembers": "surprise" in ds, **name.drawn}
 
 
 def _signal(name: str, shown: list[tuple[str, xr.Dataset]]) -> dict[str, Any]:

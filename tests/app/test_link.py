@@ -4,11 +4,13 @@ import pytest
 
 from app import link
 from app.kept import Kept
+from app.link import Look
 from app.theme import SIGNALS
 
 
 def test_a_link_brings_back_what_was_looked_at() -> None:
-    written = link.write("momentum", 1, 61, (100, 400), (119, 130), "mean")
+    look = Look("momentum", 1, 61, 0, (100, 400), (119, 130), "mean", 0, "sentence", "max", ("theta", "nll"))
+    written = look.address
     assert written == {
         "signal": "momentum",
         "layer": "2",
@@ -16,6 +18,9 @@ def test_a_link_brings_back_what_was_looked_at() -> None:
         "span": "101-400",
         "range": "120-130",
         "map": "mean",
+        "unit": "sentence",
+        "rule": "max",
+        "underline": "theta.nll",
     }
     query = {name: value for name, value in written.items() if value is not None}
     assert link.read(query, SIGNALS) == {
@@ -25,11 +30,14 @@ def test_a_link_brings_back_what_was_looked_at() -> None:
         "span": (100, 400),
         "range": (119, 130),
         "map": "mean",
+        "unit": "sentence",
+        "rule": "max",
+        "underlines": ("theta", "nll"),
     }
 
 
 def test_what_is_not_chosen_is_not_in_the_link() -> None:
-    written = link.write("surprise", None, None, None, None, "max")
+    written = Look("surprise", None, None, 0, rule="max").address  # a token has one value: no rule is needed
     assert {name for name, value in written.items() if value is not None} == {"signal"}
 
 
@@ -50,10 +58,18 @@ def test_what_is_not_chosen_is_not_in_the_link() -> None:
         {"span": "5-"},
         {"range": "1-2-3"},
         {"map": "median"},
+        {"unit": "line"},
+        {"rule": "median"},
+        {"underline": "<b>."},
+        {"underline": ""},
     ],
 )
 def test_what_cannot_be_meant_is_ignored(query: dict[str, str]) -> None:
     assert link.read(query | {"run": "x"}, SIGNALS) == {}
+
+
+def test_of_underlines_the_first_two_known_ones_count() -> None:
+    assert link.read({"underline": "theta.x.theta.nll.alpha"}, SIGNALS) == {"underlines": ("theta", "nll")}
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,11 @@ def report(session: dict[str, Any], key: str, name: str, value: object) -> None:
         ("map", ["mean", 9], "mean"),
         ("span", [3, 8, 9], (3, 8)),
         ("span", [-1, -1, 9], None),
+        ("unit", ["word", 9], "word"),
+        ("rule", ["max", 9], "max"),
+        ("underlines", [["theta", "alpha"], 9], ("theta", "alpha")),
+        ("underlines", [[], 9], ()),
+        ("underlines", [["<b>", 3], 9], ()),
     ],
 )
 def test_what_the_browser_chose_is_taken_over(
@@ -57,6 +62,8 @@ def test_what_the_browser_chose_is_taken_over(
         ("token", [61, "9"]),
         ("theme", [None, 9]),
         ("map", ["median", 9]),
+        ("unit", ["line", 9]),
+        ("rule", [["max"], 9]),
         ("span", None),
     ],
 )
@@ -71,4 +78,4 @@ def test_the_newest_choice_counts_and_a_figure_leads_the_text(session: dict[str,
     report(session, "timelines", "token", [70, 20])
     assert (session["token"], session["nonce"], session["at"]) == (70, 1, 30)
     report(session, "layer_map", "span", [100, 200, 40])
-    assert (session["token"], session["nonce"], session["at"]) == (100, 2, 40), "the text goes to the start of a zoom"
+    assert (session["token"], session["nonce"], session["at"]) == (70, 1, 40), "a zoom selects nothing"

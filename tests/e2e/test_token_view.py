@@ -243,17 +243,28 @@ def test_a_finger_makes_a_range_with_a_switch(server: str, browser: Browser, sto
     phone = browser.new_page(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     phone.goto(f"{server}/?run={story}")
     phone.wait_for_function(PAINTED, timeout=60_000)
-    text = phone.locator("canvas.text")
+    text, switch = phone.locator("canvas.text"), phone.locator(".ranges button")
+    place = text.bounding_box()
+    switch.tap()
+    expect(switch).to_have_text("Start?")
     text.tap(position={"x": 60, "y": 20})
+    expect(switch).to_have_text("End?")
+    assert text.bounding_box() == place, "the text stays where it was"
     first = phone.evaluate("window.__titanscope.selected")
-    phone.get_by_role("button", name="Range", exact=True).tap()
+    assert phone.evaluate("window.__titanscope.range") is None, "the first tap is not the end of one"
     text.tap(position={"x": 150, "y": 20})
     phone.wait_for_function("window.__titanscope.range")
     low, high = phone.evaluate("window.__titanscope.range")
     assert low == first < high - 1
-    expect(phone.get_by_role("button", name="Range", exact=True)).to_have_attribute("aria-pressed", "false")
+    expect(switch).to_have_attribute("aria-pressed", "false")
+    expect(switch).to_have_text("Range")
+    # The next tap selects again, and the range is gone; another one begins anew.
+    text.tap(position={"x": 150, "y": 20})
+    phone.wait_for_function(f"window.__titanscope.selected === {high - 1} && window.__titanscope.range === null")
+    switch.tap()
     text.tap(position={"x": 60, "y": 20})
-    assert phone.evaluate("window.__titanscope.selected") == first, "the next tap selects again"
+    text.tap(position={"x": 60, "y": 20})
+    phone.wait_for_function(f"String(window.__titanscope.range) === '{first},{first + 1}'")
     phone.close()
 
 
@@ -272,6 +283,11 @@ def test_at_most_two_lines(page: Page, server: str, story: str) -> None:
     page.get_by_role("button", name="θ", exact=True).click()
     page.get_by_role("button", name="α", exact=True).click()
     page.wait_for_function("window.__titanscope.underlines.join() === 'theta,alpha'")
+    expect(page.get_by_text("two at most")).to_be_visible()
+    expect(page.get_by_role("button", name="η", exact=True)).to_be_disabled()
+    expect(page.get_by_label("more underlines")).to_be_disabled()
+    page.get_by_role("button", name="θ", exact=True).click()
+    expect(page.get_by_text("two at most")).to_have_count(0)
     page.get_by_label("more underlines").select_option(value="nll")
     page.wait_for_function("window.__titanscope.underlines.join() === 'alpha,nll'")
     expect(page.locator(".legend .under")).to_have_text(["α", "−log₂ p"])

@@ -16,7 +16,7 @@ function tokenCard({ piece, place, columns, rows }) {
     row.append(...values.map((value) => node("td", "value", value)));
     table.append(row);
   }
-  return [head, table, details(rows)];
+  return [head, node("div", "wide", table), details(rows)];
 }
 
 // Closed at first: values by layer, equation and granularity. Stays open from token to token.

@@ -7,7 +7,7 @@ function fillCard(view, bin, y) {
   const binned = plot.size > 1;
   const lowest = binned && lines.some((one) => one.low !== undefined);
   const several = plot.runs.length > 1;
-  const where = binned ? `${whole(to - from)} tokens, ${whole(from + 1)} to ${whole(to)}` : `token ${whole(from + 1)}`;
+  const where = to - from > 1 ? `${whole(to - from)} tokens, ${whole(from + 1)} to ${whole(to)}` : `token ${whole(from + 1)}`;
   const head = element("div", "cardHead");
   head.append(element("b", "", where), element("span", "soft", plot.header.signal ?? ""));
   const table = element("table");

@@ -42,7 +42,7 @@ function valueRow(on, label, note, values) {
   const row = element("tr", on ? "on" : "");
   const title = element("td");
   title.append(element("span", "", label), element("span", "soft", ` ${note}`));
-  row.append(title, ...values.map((v) => element("td", "value", v === undefined ? "" : exact(v))));
+  row.append(title, ...values.map((v) => element("td", "value", v === undefined ? "" : number(v))));
   return row;
 }
 

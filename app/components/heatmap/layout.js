@@ -158,14 +158,7 @@ class Layout {
   }
 
   rowOf(fragment) {
-    let low = 0;
-    let high = this.rowStart.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (this.rowStart[middle] <= fragment) low = middle;
-      else high = middle - 1;
-    }
-    return low;
+    return lastAtMost(this.rowStart, fragment);
   }
 
   // The tokens [low, high) of a fragment's cell.
@@ -194,5 +187,13 @@ class Layout {
       return low + Math.min(tokens - 1, this.kind[f] & 4 ? tokens - 1 - part : part);
     }
     return -1;
+  }
+
+  // As tokenAt, of the row's end that is nearer where there is no token.
+  nearestToken(row, x) {
+    const at = Math.max(0, Math.min(this.rows - 1, row));
+    const begins = this.x.subarray(this.rowStart[at], this.endOf(at));
+    const right = Math.max(...begins.map((begin, k) => begin + this.w[this.rowStart[at] + k]));
+    return this.tokenAt(at, Math.max(Math.min(...begins), Math.min(right - 0.5, x)));
   }
 }

@@ -9,7 +9,8 @@ function drawLegend(view) {
   view.legend.replaceChildren(...selectedLine(view, facts), fillWords(view, facts), ...lines, ...cone, view.data.minus ? "" : keys);
   view.legend.setAttribute("aria-label", `Colours from ${number(scale.low)} to ${number(scale.high)}`);
   const [from, to] = view.shownTokens();
-  const shown = `tokens ${whole(from + 1)}–${whole(to)} of ${whole(view.doc.start.length)} below`;
+  const these = to - from === 1 ? `token ${whole(to)}` : `tokens ${whole(from + 1)}–${whole(to)}`;
+  const shown = `${these} of ${whole(view.doc.start.length)} below`;
   const what = `${facts.label.toLowerCase()}${view.units ? `, ${view.rule} of each ${view.unit}` : ""}`;
   view.stripTitle.replaceChildren(
     element("b", "", "Whole text"),
@@ -34,7 +35,7 @@ function fillWords(view, facts) {
 }
 
 function underlineWords(view, name, place) {
-  const scale = view.scaleOf(name);
+  const scale = view.scales[name];
   if (!scale) return null;
   const facts = view.signalFacts(name);
   const line = element("div", "line");
@@ -77,7 +78,8 @@ function scaleWords(view, facts) {
   if (facts.over) parts.push(view.layer === null ? facts.over : `layer ${view.layer + 1}`);
   if (facts.granularity !== "token") parts.push(`one value per ${facts.granularity}`);
   parts.push(units ? `${view.rule} of each ${view.unit}` : facts.granularity === "token" ? "per token" : "");
+  if (units) parts.push("on the scale of tokens");
   parts.push(data.runs.length > 1 ? `one scale for all, ${scale.rule}` : scale.rule);
-  if (scale.above) parts.push(`${whole(scale.above)} above`);
+  if (scale.above && !units) parts.push(`${whole(scale.above)} above`);
   return parts.filter(Boolean).join(" · ");
 }

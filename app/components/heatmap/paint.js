@@ -11,8 +11,9 @@ function paintText(context, view, panel, top, width, height) {
     fill: panel.fill,
     scale: view.scale,
     table: view.table,
-    lines: view.underlines.map((name) => [panel.shown(name), view.scaleOf(name), view.lineColours[name]]),
+    lines: view.underlines.map((name) => [panel.shown(name), view.scales[name], view.lineColours[name]]),
     units: view.units,
+    faint: view.palette.dark ? 0.3 : 0.15, // how much of a line's colour its lowest value has
   };
   const firstRow = Math.max(0, Math.floor((top - pad) / rowHeight));
   const lastRow = Math.min(layout.rows - 1, Math.floor((top + height - pad) / rowHeight));
@@ -49,7 +50,7 @@ function paintFragment(context, view, look, f, row, y) {
       context.roundRect(left, y + 2, w / tokens, rowHeight - 7, corners);
       context.fill();
     }
-    paintUnderlines(context, look.lines, low + k, left, w / tokens, y + rowHeight);
+    paintUnderlines(context, look, low + k, left, w / tokens, y + rowHeight);
   }
   context.fillStyle = ink;
   if (layout.kind[f] & 1) {
@@ -104,10 +105,10 @@ function paintLetters(context, layout, f, row, text, pad, baseline, y, rowHeight
   context.restore();
 }
 
-function paintUnderlines(context, lines, token, x, width, bottom) {
+function paintUnderlines(context, { lines, faint }, token, x, width, bottom) {
   lines.forEach(([column, scale, colour], k) => {
     if (!column || !scale || Number.isNaN(column[token])) return;
-    context.globalAlpha = 0.08 + (0.92 * shade(column[token], scale)) / 255;
+    context.globalAlpha = faint + ((1 - faint) * shade(column[token], scale)) / 255;
     context.fillStyle = colour;
     context.fillRect(x, bottom - 5 + 3 * k, width, 2);
     context.globalAlpha = 1;

@@ -12,7 +12,9 @@ class Panel {
     if (view.data.runs.length > 1) {
       const head = element("div", "head");
       this.dot = element("span", "dot");
-      head.append(this.dot, element("b", "", run.label), element("span", "soft", run.meaning));
+      this.about = element("span", "soft");
+      head.append(this.dot, element("b", "", run.label), this.about);
+      this.box.classList.add("headed");
       this.box.append(head);
     }
     this.scroll = element("div", "scroll");
@@ -28,13 +30,7 @@ class Panel {
     this.box.append(this.scroll);
     this.scroll.addEventListener("scroll", () => view.scrolled(this), { passive: true });
     this.scroll.addEventListener("keydown", (event) => pressed(view, event));
-    // A finger selects; only a mouse (or pen) hovers.
-    this.canvas.addEventListener("pointermove", (event) => event.pointerType !== "touch" && view.hover(this, event));
-    this.canvas.addEventListener("pointerleave", () => view.hover(this, null));
-    this.canvas.addEventListener("click", (event) => {
-      if (event.shiftKey || view.ranging) view.extend(this.tokenAt(event));
-      else view.select(this.tokenAt(event), true);
-    });
+    listenToPointer(this);
   }
 
   get fill() {
@@ -75,17 +71,44 @@ class Panel {
     return this.run.colours[this.view.scheme];
   }
 
+  // Why nothing is coloured, where the run has no such value; "" where it has.
+  get lack() {
+    const { view, run, columns } = this;
+    if (!(view.signal in columns) || columns[view.signal]) return "";
+    const label = view.signalFacts(view.signal).label.toLowerCase();
+    if (!run.remembers) return `no memory, so no ${label}`;
+    return view.layer === null ? `no ${label}` : `no ${label} in layer ${view.layer + 1}`;
+  }
+
   tokenAt(event) {
+    if (!this.view.layout) return -1;
+    const { row, x } = this.placeOf(event);
+    return this.view.layout.tokenAt(row, x);
+  }
+
+  // The token of the nearest row that can be seen, or -1 while nothing is laid out.
+  nearestToken(event) {
     const { layout, metrics } = this.view;
     if (!layout) return -1;
     const box = this.canvas.getBoundingClientRect();
-    const y = event.clientY - box.top + this.scroll.scrollTop - metrics.pad;
-    return layout.tokenAt(Math.floor(y / metrics.rowHeight), event.clientX - box.left - metrics.pad);
+    const inside = Math.max(box.top + metrics.pad, Math.min(box.bottom - metrics.pad - 1, event.clientY));
+    const { row, x } = this.placeOf({ clientX: event.clientX, clientY: inside });
+    return layout.nearestToken(row, x);
+  }
+
+  placeOf({ clientX, clientY }) {
+    const { metrics } = this.view;
+    const box = this.canvas.getBoundingClientRect();
+    const y = clientY - box.top + this.scroll.scrollTop - metrics.pad;
+    return { row: Math.floor(y / metrics.rowHeight), x: clientX - box.left - metrics.pad };
   }
 
   paint() {
     const { view } = this;
-    if (this.dot) this.dot.style.background = this.colour();
+    if (this.dot) {
+      this.dot.style.background = this.colour();
+      this.about.textContent = this.lack || this.run.meaning;
+    }
     const { width, height } = fitCanvas(this.canvas);
     paintText(this.canvas.getContext("2d"), view, this, this.scroll.scrollTop, width, height);
   }

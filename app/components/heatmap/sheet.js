@@ -38,7 +38,7 @@ class Sheet extends Source {
       if (layout.done || now - placed > PLACE_EVERY) this.place();
       if (now - placed > PLACE_EVERY) placed = now;
       if (!layout.done) whenIdle(work);
-      else if (this.selected !== null) this.reveal();
+      else this.settle();
     };
     work();
   }

@@ -1,4 +1,5 @@
-// What is known: the runs and their values, in the chosen layer and units, and the scales they are drawn on.
+// What is known: the runs and their values, in the chosen layer and units, and the scales they are drawn on. Units keep
+// the scale of the tokens, so that a colour is the same value in all of them.
 
 class Source {
   constructor() {
@@ -8,7 +9,6 @@ class Source {
     this.rule = "mean";
     this.units = null; // of this.unit; null for tokens
     this.scales = {};
-    this.pooledScales = new Map();
   }
 
   get runs() {
@@ -32,26 +32,11 @@ class Source {
       this.scales[name] = header.scales[name];
       this.panels.forEach((panel, k) => (panel.columns[name] = sections[`${k}/${name}`]));
     }
-    this.pooledScales.clear();
     this.peaks = null;
   }
 
   get scale() {
-    return this.scaleOf(this.signal);
-  }
-
-  // The scale of a signal in the units that are drawn.
-  scaleOf(name) {
-    const scale = this.scales[name];
-    if (!scale || !this.units) return scale;
-    const key = `${name} ${this.unit} ${this.rule}`;
-    if (!this.pooledScales.has(key)) {
-      const pools = this.panels.map((panel) => panel.pool(name)).filter(Boolean);
-      if (!pools.length) return scale;
-      const { kind } = this.signalFacts(name);
-      this.pooledScales.set(key, pooledScale(scale, kind, pools, this.units, this.data.settling, this.unit));
-    }
-    return this.pooledScales.get(key);
+    return this.scales[this.signal];
   }
 
   // The tokens [from, to) of a token's unit.

@@ -12,7 +12,7 @@ class Surface extends Sheet {
     this.root = root;
     this.hovered = null;
     this.selected = null;
-    this.ranging = false; // the next tap makes a range
+    this.ranging = null; // the end of a range that the next tap sets: "start", "end"
     this.lineColours = {};
     new ResizeObserver(() => this.resize()).observe(root);
     hearLook(this, (changes) => this.hear(changes));
@@ -53,8 +53,8 @@ class Surface extends Sheet {
       this.layer = data.layer;
       this.follow(data);
       this.hovered = null;
-      this.underlines = [];
-      this.lineColours = {};
+      this.underlines = data.underlines.filter((name) => this.signalFacts(name));
+      this.lineColours = lineColours(this);
       this.open();
       return;
     }
@@ -77,7 +77,7 @@ class Surface extends Sheet {
       this.reveal();
     }
     if (range !== undefined) this.range = range;
-    if (this.data.minus && (signal !== undefined || layer !== undefined)) {
+    if (this.data.minus && !this.data.minus.fixed && (signal !== undefined || layer !== undefined)) {
       this.adopt({ signal: signal ?? this.signal, layer: layer === undefined ? this.layer : layer });
     }
     this.paint();
@@ -113,12 +113,10 @@ class Surface extends Sheet {
   }
 
   async open() {
-    const { key } = this.data;
-    const { unit, rule } = this;
+    const { key, unit, rule } = this.data;
     this.doc = this.layout = this.units = null;
     this.unit = "token";
     this.finding = null;
-    this.pooledScales.clear();
     this.panels = this.data.runs.map((run) => new Panel(this, run));
     this.panelRow.replaceChildren(...this.panels.map((panel) => panel.box));
     this.panelRow.style.setProperty("--panels", columnsOf(this.panels.length));
@@ -130,7 +128,8 @@ class Surface extends Sheet {
       this.cells = buildCells(this.doc);
       this.search.run();
       this.resize(true);
-      if (unit !== "token") this.chooseUnit(unit, rule);
+      if (unit !== "token") this.adoptUnit(unit, rule);
+      if (this.underlines.length) this.adopt({});
     } catch (error) {
       this.failed(error);
     }

@@ -1,5 +1,6 @@
 // The toolbar: what colours the text, what underlines it, in which units, of which layer.
 
+const MOST_UNDERLINES = 2; // as in link.py
 const FINGER = matchMedia("(pointer: coarse)");
 const UNIT_NAMES = { token: "token", word: "word", sentence: "sentence", paragraph: "¶" };
 
@@ -80,14 +81,15 @@ function fillGroup(view) {
   return box;
 }
 
-// The gates, what else is drawn as a line, and all the others in a list. A third line drops the oldest.
+// The gates, what else is drawn as a line, and all the others in a list.
 function underlineGroup(view) {
   const { signals } = view.data;
   const extra = view.underlines.filter((name) => !UNDERLINES.includes(name));
   const shown = [...UNDERLINES, ...extra].map((name) => view.signalFacts(name)).filter(Boolean);
   const rest = signals.filter((signal) => !shown.includes(signal));
   if (!signals.length) return null;
-  const add = (name) => view.choose({ underlines: [...view.underlines, name].slice(-2) });
+  const full = view.underlines.length >= MOST_UNDERLINES;
+  const add = (name) => view.choose({ underlines: [...view.underlines, name] });
   const box = group("lines", "underline");
   for (const { name, label, symbol, words } of shown) {
     const on = view.underlines.includes(name);
@@ -95,11 +97,16 @@ function underlineGroup(view) {
     const node = button(symbol, on, `underline: ${label.toLowerCase()}, ${words}`, () => (on ? remove() : add(name)));
     node.setAttribute("aria-label", symbol); // as it is written; the title says the rest
     node.style.setProperty("--signal", view.lineColours[name] ?? view.palette.muted);
+    if (full && !on) node.disabled = true;
     box.append(named(`line ${name}`, node));
   }
   const options = [["", "more"], ...rest.map(({ name, label, symbol }) => [name, `${label} ${symbol}`])];
-  if (rest.length) box.append(choice("more underlines", options, "", (name) => name && add(name)));
-  return box;
+  if (rest.length) {
+    const more = choice("more underlines", options, "", (name) => name && add(name));
+    more.disabled = full;
+    box.append(more);
+  }
+  return full ? pair(box, element("span", "soft", "two at most")) : box;
 }
 
 function unitGroups(view) {
@@ -128,12 +135,14 @@ function layerChoice(view) {
   return choice("layers", options, now, (value) => view.choose({ layer: value === "" ? null : Number(value) }));
 }
 
-// What Shift is to a keyboard: the next tap makes a range from the selected token.
+// What dragging is to a mouse: of the next two taps the first begins a range and the second ends it.
 function rangeSwitch(view) {
   const act = () => {
-    view.ranging = !view.ranging;
+    view.ranging = view.ranging ? null : "start";
     view.toolbar();
   };
-  const title = "the next tap makes a range from the selected token";
-  return group("ranges", "range", named("range", button("Range", view.ranging, title, act)));
+  const words = { start: "Start?", end: "End?" }[view.ranging] ?? "Range";
+  const node = button(words, Boolean(view.ranging), "the next two taps are the ends of a range", act);
+  node.setAttribute("aria-label", view.ranging ? `Range: tap its ${view.ranging}` : "Range");
+  return group("ranges", "range", named("range", node));
 }

@@ -30,7 +30,7 @@ class View extends Surface {
   async choose(changes) {
     if ("signal" in changes || "layer" in changes) shareLook(this, changes);
     if (!(await this.adopt(changes))) return;
-    for (const name of ["signal", "layer"]) if (name in changes) this.send(name, [this[name], Date.now()]);
+    for (const name of Object.keys(changes)) this.send(name, [this[name], Date.now()]);
   }
 
   // Draw with these choices; whether that could be done.
@@ -52,10 +52,17 @@ class View extends Surface {
     return true;
   }
 
-  // The units of the whole text are found first, in slices; until then the old ones stay.
   async chooseUnit(unit, rule) {
+    const before = [this.unit, this.rule];
+    if (!(await this.adoptUnit(unit, rule))) return;
+    if (unit !== before[0]) this.send("unit", [unit, Date.now()]);
+    if (rule !== before[1]) this.send("rule", [rule, Date.now()]);
+  }
+
+  // The units of the whole text are found first, in slices; until then the old ones stay. Whether they are drawn.
+  async adoptUnit(unit, rule) {
     const { doc } = this;
-    if (!doc) return;
+    if (!doc) return false;
     this.wanted = unit;
     const units = unit === "token" ? null : (doc.units[unit] ??= new Units(doc, unit));
     while (units && !units.done) {
@@ -64,12 +71,13 @@ class View extends Surface {
       this.finding = unit;
       this.toolbar();
       await new Promise((resolve) => setTimeout(resolve, 0));
-      if (this.doc !== doc || this.wanted !== unit) return;
+      if (this.doc !== doc || this.wanted !== unit) return false;
     }
     Object.assign(this, { unit, rule, units, finding: null, peaks: null });
     this.toolbar();
     this.paint();
     if (this.selected !== null) this.announce(this.selected);
+    return true;
   }
 
   // -- pointer ------------------------------------------------------------------------------------------
@@ -87,6 +95,14 @@ class View extends Surface {
     const box = this.stripCanvas.getBoundingClientRect();
     const token = Math.floor(((event.clientX - box.left) / box.width) * this.doc.start.length);
     this.scrollTo(Math.max(0, Math.min(this.doc.start.length - 1, token)), true);
+  }
+
+  // Where a text opens: as `reveal`, but where the figures show a part without the token, at that part.
+  settle() {
+    const { zoom } = this.data;
+    const inside = this.selected !== null && zoom && this.selected >= zoom[0] && this.selected < zoom[1];
+    if (zoom && !inside) this.scrollTo(zoom[0], true);
+    else this.reveal();
   }
 
   // Bring the selected token, or the range where none is selected, into view.
@@ -112,6 +128,17 @@ class View extends Surface {
     placeCard(this, event);
   }
 
+  // A click or a tap: this token alone, without the range that was; or an end of a range.
+  pick(token, shift) {
+    if (shift || this.ranging === "end") return this.extend(token);
+    if (this.range) this.setRange(null, true);
+    this.select(token, true);
+    if (this.ranging && token >= 0) {
+      this.ranging = "end";
+      this.toolbar();
+    }
+  }
+
   select(token, tell) {
     if (token < 0) return;
     this.selected = token;
@@ -132,7 +159,7 @@ class View extends Surface {
       return;
     }
     this.head = token;
-    this.ranging = false;
+    this.ranging = null;
     this.toolbar();
     this.setRange([Math.min(this.selected, token), Math.max(this.selected, token) + 1], true);
     this.live.textContent = rangeWords(this.range);
