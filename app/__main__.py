@@ -1,16 +1,18 @@
 """`python -m app`: serve the dashboard with the settings of streamlit_config.toml.
 
-`python -m app RUN.zarr` opens runs of `titans trace` in it.
+`python -m app RUN.zarr` opens runs of `titans trace` in it, `python -m app FOLDER` offers a checkpoint of one's own.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import gc
 import logging
 import os
 import secrets
+import socket
 import tomllib
 import urllib.error
 import urllib.request
@@ -23,10 +25,11 @@ import streamlit as st
 from starlette.middleware import Middleware
 from streamlit import config as streamlit_config
 
-from app import runs
+from app import memories, runs
 from app.jobs import imports
 from app.routes import ROUTES, Ahead
-from titans_core.errors import StoreError
+from titans_core.errors import StoreError, TitansError
+from titans_core.recognise import holds_runs, refusal
 
 HOME = Path(__file__).absolute().parent
 log = logging.getLogger("titanscope.page")
@@ -85,29 +88,64 @@ app = st.App(
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m app", description="Serve the Titanscope dashboard.")
-    parser.add_argument("--port", type=int, help="port to listen on (default: the one in streamlit_config.toml)")
+    parser.add_argument("--port", type=_port, help="port to listen on (default: the one in streamlit_config.toml)")
     parser.add_argument(
         "runs",
         nargs="*",
         type=Path,
-        metavar="RUN",
-        help="a run to open: RUN.zarr as `titans trace` writes it, a folder of such, or a .zip of one",
+        metavar="PATH",
+        help="a run to open: RUN.zarr as `titans trace` writes it, a folder of such, or a .zip of one; it is copied to "
+        "the stored runs. Or the folder of a checkpoint as `titans train` writes it: its memory can then be chosen",
     )
     asked = parser.parse_args()
-    chosen = settings() | ({"server.port": asked.port} if asked.port else {})
+    # Streamlit's own welcome gives the address without the runs to open.
+    chosen = {"logger.hideWelcomeMessage": True} | settings() | ({"server.port": asked.port} if asked.port else {})
     try:
-        opened = [imports.add(store) for path in asked.runs for store in imports.stores(path)]
-    except StoreError as error:
+        for path in filter(memories.is_checkpoint, asked.runs):
+            memories.offer(path)
+        given = [path for path in asked.runs if not memories.is_checkpoint(path)]
+        opened = [imports.add(store) for path in given for store in _stores(path)]
+    except TitansError as error:
         parser.error(str(error))
     address = f"http://{chosen['server.address']}:{chosen['server.port']}"
     page = f"{address}/?{urlencode([('run', run) for run in opened])}" if opened else address
-    print(f"Titanscope: {page}", flush=True)
     if opened and _serves(address, opened[0]):
-        print("A Titanscope that serves this run is up already: open the address.", flush=True)
+        print(f"Titanscope: {page}\nA Titanscope that serves this run is up already: open the address.", flush=True)
         return
+    taken = _taken(str(chosen["server.address"]), int(chosen["server.port"]))
+    if taken:
+        parser.exit(1, f"{parser.prog}: {taken}\n")
+    print(f"Titanscope: {page}", flush=True)
     # Streamlit reads its configuration twice here and warns that the second reading differs from the first.
     logging.getLogger("streamlit.config").addFilter(lambda record: "config option section" not in record.msg)
     app.run(config=chosen)
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65_536:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; give a whole number from 1 to 65535")
+    return int(text)
+
+
+def _stores(path: Path) -> list[Path]:
+    """The stores that `path` means. Raises StoreError that says what else it is, and what would work."""
+    if not holds_runs(path):
+        raise StoreError(refusal(path))
+    return imports.stores(path)
+
+
+def _taken(address: str, port: int) -> str:
+    """Why nothing can be served there, or "": tried as Streamlit will do it."""
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as tried:
+        if os.name != "nt":
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind((address, port))
+        except (OSError, OverflowError) as error:
+            if getattr(error, "errno", None) == errno.EADDRINUSE:
+                return f"port {port} is taken, perhaps by a Titanscope that runs already; choose another with --port"
+            return f"nothing can be served at {address}:{port}: {error}"
+    return ""
 
 
 def _serves(address: str, run: str) -> bool:

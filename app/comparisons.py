@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 
 import numpy as np
 
 from app import runs
 from app.figures import aggregate, scale
 from app.theme import SIGNALS
-from titans_core.passages import Passage
+from titans_core.passages import Passage, passages
 from titans_core.probes import comparing
 from titans_core.probes.comparing import Agreement
 
@@ -61,6 +62,19 @@ def agreement(one: str, other: str, signal: str, layer: int | None) -> Agreement
     """How far two runs agree on where a signal is high. Raises ConfigError as `difference` does."""
     aligned = comparing.align([runs.trace(one), runs.trace(other)], signal, layer)
     return comparing.agreement(*aligned.values)
+
+
+@functools.lru_cache(maxsize=96)
+def saved(one: str, other: str) -> tuple[list[Passage], list[Passage]]:
+    """Where `one` saves most bits of prediction over `other`, and where it loses most; value: the mean, below 0 there.
+
+    Both must have the same tokens. The first token is predicted by none.
+    """
+    ds = runs.trace(one)
+    gain = comparing.won(ds, runs.trace(other))
+    spans = ds["start"].values, ds["end"].values
+    helped, misled = (passages(sign * gain, *spans, str(ds.attrs["text"]), skip=1) for sign in (1, -1))
+    return [p for p in helped if p.value > 0], [replace(p, value=-p.value) for p in misled if p.value > 0]
 
 
 @functools.lru_cache(maxsize=96)

@@ -17,7 +17,7 @@ UNREADABLE = (TitansError, TypeError, ValueError, KeyError, AttributeError)  # s
 
 
 class Name(NamedTuple):
-    """label: what the run is called. order: how many runs of its checkpoint are shown before it; 0 for the first."""
+    """label: what the run is called. order: how many runs with its colours are shown before it; 0 for the first."""
 
     label: str
     checkpoint: str
@@ -37,9 +37,14 @@ def names(traces: Sequence[xr.Dataset]) -> list[Name]:
     for ds in traces:
         label, checkpoint = of(ds), str(ds.attrs["checkpoint"])
         again = sum(of(other) == label for other in traces[: len(found)])
-        order = sum(one.checkpoint == checkpoint for one in found)
+        order = sum(_kin(one.checkpoint, checkpoint) for one in found)
         found.append(Name(f"{label} ({again + 1})" if again else label, checkpoint, order))
     return found
+
+
+def _kin(one: str, other: str) -> bool:
+    """Whether two checkpoints share their colours: the same one, or two that do not ship."""
+    return one == other or not ({one, other} & set(theme.VARIANTS))
 
 
 def of(ds: xr.Dataset) -> str:

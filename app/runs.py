@@ -56,13 +56,22 @@ _first: dict[str, str] = {}
 
 
 def shared_run(job: Job) -> str:
-    """The id of a run of one of the samples, started once per server: every newcomer sees the same one."""
-    key = hashlib.sha256(repr(job).encode()).hexdigest()
+    """The id of a run that is started once per server: everybody who asks for the same sees the same one."""
+    key = _key(job)
     with _first_lock:
         at = engine().progress(_first[key]) if key in _first else None
         if at is None or at.state in ("failed", "cancelled"):
             _first[key] = engine().submit(job)
         return _first[key]
+
+
+def shared(job: Job) -> str | None:
+    """The id under which `shared_run` started this job last; None where it did not."""
+    return _first.get(_key(job))
+
+
+def _key(job: Job) -> str:
+    return hashlib.sha256(repr(job).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -31,15 +31,32 @@ class Palette:
         """The colour of a run that has `order` runs of its checkpoint before it: its variant's own, then others."""
         if not order:
             return self.variant(checkpoint)
-        return self.extras[(list(self.variants).index(checkpoint) if checkpoint in self.variants else 3) + order - 1]
+        first = list(self.variants).index(checkpoint) if checkpoint in self.variants else len(self.variants)
+        return self.extras[(first + order - 1) % len(self.extras)]
 
     def signal(self, name: str) -> str:
         return self.signals.get(name, self.other)
 
 
-# Hues that some people cannot tell apart are told apart by the dashes of their lines.
-EXTRAS_LIGHT = ("#86578a", "#b0306a", "#96780a", "#007f86", "#5a5f6e") * 2
-EXTRAS_DARK = ("#c095c4", "#f08cb4", "#e3cf5a", "#4fb3b8", "#b4b9c8") * 2
+@dataclass(frozen=True)
+class Variant:
+    label: str
+    meaning: str
+
+
+VARIANTS = {
+    "mac": Variant("MAC", "memory as context"),
+    "mag": Variant("MAG", "memory as gate"),
+    "mal": Variant("MAL", "memory as layer"),
+    "lmm": Variant("LMM", "memory alone"),
+    "transformer": Variant("Transformer", "window only, no memory"),
+    "lightning": Variant("Lightning", "linear attention, no memory"),
+}
+
+
+# Variants differ in lightness too, for people who cannot tell hues apart; further runs by the dashes of their lines.
+EXTRAS_LIGHT = ("#86578a", "#b0306a", "#96780a", "#007f86", "#5a5f6e")
+EXTRAS_DARK = ("#c095c4", "#f08cb4", "#e3cf5a", "#4fb3b8", "#b4b9c8")
 DASHES: tuple[tuple[int, ...], ...] = ((), (7, 3), (2, 2), (9, 3, 2, 3), (4, 4), (12, 3))  # by the same order
 
 LIGHT = Palette(
@@ -50,7 +67,7 @@ LIGHT = Palette(
     muted="#6b675f",
     line="#e3ded3",
     selected="#14203c",
-    variants={"mac": "#c4692a", "mag": "#2a6f97", "mal": "#47784a"},
+    variants=dict(zip(VARIANTS, ("#c4692a", "#2a6f97", "#37693c", "#7a1240", "#5485f0", "#3e1c8d"), strict=True)),
     signals={
         "momentary": "#c4692a",
         "past_surprise": "#2a6f97",
@@ -72,7 +89,7 @@ DARK = Palette(
     muted="#a09c92",
     line="#273148",
     selected="#f4efe2",
-    variants={"mac": "#e8934f", "mag": "#6fb0d6", "mal": "#86ba83"},
+    variants=dict(zip(VARIANTS, ("#e8934f", "#6fb0d6", "#95c98f", "#b5627d", "#5a76e6", "#c3e4ee"), strict=True)),
     signals={
         "momentary": "#e8934f",
         "past_surprise": "#6fb0d6",
@@ -94,20 +111,9 @@ CIVIDIS = (  # of the layer map in both themes
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Variant:
-    label: str
-    meaning: str
-
-
-VARIANTS = {
-    "mac": Variant("MAC", "memory as context"),
-    "mag": Variant("MAG", "memory as gate"),
-    "mal": Variant("MAL", "memory as layer"),
-    "lmm": Variant("LMM", "memory alone"),
-    "transformer": Variant("Transformer", "window only, no memory"),
-    "lightning": Variant("Lightning", "linear attention, no memory"),
-}
+def signed(value: float, form: str = ".2f") -> str:
+    """A number with a minus sign in place of a hyphen."""
+    return f"{value:{form}}".replace("-", "−")
 
 
 def label(checkpoint: str) -> str:
@@ -168,6 +174,11 @@ def number(value: float) -> str:
         digits, exponent = f"{value:.2e}".split("e")
         return f"{digits}e{int(exponent)}".replace("-", "−")
     return f"{value:,.{max(0, 2 - math.floor(math.log10(value)))}f}"
+
+
+def count(tokens: int) -> str:
+    """1 token, 1,840 tokens."""
+    return "1 token" if tokens == 1 else f"{tokens:,} tokens"
 
 
 def duration(seconds: float) -> str:

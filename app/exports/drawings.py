@@ -10,7 +10,7 @@ import xarray as xr
 from app import naming
 from app.exports import svg
 from app.exports.names import View
-from app.figures import aggregate, scale, timelines, token
+from app.figures import aggregate, layers, timelines, token
 from app.theme import SIGNALS, number
 from titans_core.pyramid import Bins, bins
 
@@ -36,9 +36,12 @@ def through_time(traces: Sequence[xr.Dataset], view: View) -> str:
 
 
 def note(traces: Sequence[xr.Dataset], view: View) -> str:
-    """What the rows leave out: what lies between the ends of a bin, and starts that are cut off."""
+    """Of which layers the rows are, and what they leave out: inside a bin, and starts that are cut off."""
+    first = timelines.drawn(traces)[0]
+    layer = aggregate.layer_words(next(ds for ds in traces if first in ds), first, view.layer)
     wide = -(-traces[0].sizes["token"] // WANTED)
-    parts = [f"Lines are the highest, bands reach down to the lowest of every {wide:,} tokens."] if wide > 1 else []
+    parts = [f"{layer.capitalize()}."]
+    parts += [f"Lines are the highest, bands reach down to the lowest of every {wide:,} tokens."] if wide > 1 else []
     reached = {name: timelines.reach(traces, name, view.layer) for name in timelines.drawn(traces)}
     cut = [f"{SIGNALS[name].label.lower()} {number(high)}" for name, (top, high) in reached.items() if high > top]
     return " ".join([*parts, *([f"Starts above the scale: {', '.join(cut)}."] if cut else [])])
@@ -85,21 +88,19 @@ def _legend(traces: Sequence[xr.Dataset]) -> str:
 
 
 def layer_map(traces: Sequence[xr.Dataset], view: View) -> str:
-    """Layers by tokens of the chosen signal, the highest of each block of tokens; "" where it has no layers."""
-    shown = [ds for ds in traces if view.signal in ds and "layer" in ds[view.signal].dims]
+    """Layers by tokens of the chosen signal, the first layer lowest, the highest of each bin; "" without layers."""
+    shown = layers.layered(traces, view.signal)
     if not shown:
         return ""
-    blocks = [bins(ds, view.signal, layer="each", wanted=WANTED) for ds in shown]
-    first = blocks[0]
-    skip = aggregate.settling(shown[0])
-    limits = scale.shared([found.max[:, found.start >= skip] for found in blocks], view.signal)
+    blocks = [bins(ds, view.signal, layer="each", wanted=aggregate.BINS) for ds in shown]
+    limits = layers.layer_scale(shown, view.signal, aggregate.width(blocks[0]))
     css = "d" if SIGNALS[view.signal].kind == "cosine" else "m"
     total = shown[0].sizes["token"]
     parts, y = [], 34.0
     for ds, found in zip(shown, blocks, strict=True):
         parts.append(svg.text(svg.LEFT, y - 6, naming.of(ds), "name"))
         edges = svg.place(np.append(found.start, total) - 0.5, total)
-        for k, row in enumerate(found.max):
+        for k, row in reversed(list(enumerate(found.max))):
             parts.append(svg.text(svg.LEFT - 6, y + 15, f"L{k + 1}", "tick", "end"))
             parts.append(svg.cells(svg.level(row, limits.low, limits.high), edges, y, LAYER - 1, css))
             y += LAYER
@@ -109,24 +110,28 @@ def layer_map(traces: Sequence[xr.Dataset], view: View) -> str:
         svg.scale_bar(svg.WIDTH - 60, 10, number(limits.low), number(limits.high), css),
         svg.token_axis(y, total),
     ]
-    named = ", ".join(naming.of(ds) for ds in shown)
-    wide = int((first.stop - first.start).max())
-    each = f", the highest of every {wide:,} tokens" if wide > 1 else ""
-    return svg.chart(
-        parts, y + 38, f"{SIGNALS[view.signal].label} by layer and token{each}: {named}. Colours {limits.rule}."
-    )
+    return svg.chart(parts, y + 38, layers.summary(shown, view.signal))
+
+
+def layer_note(traces: Sequence[xr.Dataset], view: View) -> str:
+    """The scale of the layer map and how much of the text it draws, as the page says it; "" without layers."""
+    shown = layers.layered(traces, view.signal)
+    if not shown:
+        return ""
+    found = bins(shown[0], view.signal, layer="each", wanted=aggregate.BINS)
+    return layers.note(shown[0], view.signal, found, layers.layer_scale(shown, view.signal, aggregate.width(found)))
 
 
 def moves(traces: Sequence[xr.Dataset], view: View) -> str:
-    """What moved the memory at the selected token: stacked norms, a bar a run; "" without a token or a memory."""
-    shown = [(k, ds) for k, ds in enumerate(traces) if all(name in ds for name in token.MOVES)]
-    if not shown or view.token is None:
+    """What moved the memory at the selected token: stacked norms, a bar a run; "" where nothing did."""
+    shown = token.moving(traces)
+    if view.token is None or all(token.still(ds, view.token, view.layer) for ds in shown):
         return ""
-    sizes = [[aggregate.at(ds, name, view.token, view.layer) for name in token.MOVES] for _, ds in shown]
+    sizes = [[aggregate.at(ds, name, view.token, view.layer) for name in token.MOVES] for ds in shown]
     most = max((sum(v for v in row if np.isfinite(v)) for row in sizes), default=0.0) or 1.0
     wide = svg.WIDTH - svg.LEFT - svg.RIGHT
     parts, y = [], 6.0
-    for (_, ds), row in zip(shown, sizes, strict=True):
+    for ds, row in zip(shown, sizes, strict=True):
         x = float(svg.LEFT)
         parts.append(svg.text(svg.LEFT - 6, y + 15, naming.of(ds), "tick", "end"))
         for name, size in zip(token.MOVES, row, strict=True):
@@ -139,5 +144,5 @@ def moves(traces: Sequence[xr.Dataset], view: View) -> str:
         at = svg.LEFT + 190 * k
         parts.append(f'<rect class="s-{name}" x="{at}" y="{y + 6:.0f}" width="10" height="10"/>')
         parts.append(svg.text(at + 15, y + 15, f"{token.MOVE_WORDS[name]} {SIGNALS[name].symbol}", "tick"))
-    summary = token.summary([ds for _, ds in shown], view.token, view.layer)
+    summary = token.summary(shown, view.token, view.layer)
     return svg.chart(parts, y + 24, summary)

@@ -12,7 +12,7 @@ from app import naming
 from app.exports import drawings, recipe, report_tables, spans, svg
 from app.exports.names import Finished, View
 from app.exports.report_style import style
-from app.figures import aggregate, scale
+from app.figures import aggregate, scale, token
 from app.theme import SIGNALS, number
 from titans_core.passages import Passage
 
@@ -48,11 +48,14 @@ def _body(runs: Sequence[Finished], view: View, found: Mapping[str, Sequence[Pas
     yield _texts(runs, view)
     yield report_tables.passage_lists(runs, view, found)
     yield _figure("Through time", drawings.through_time(traces, view), drawings.note(traces, view))
-    yield _figure(f"Layer × token: {signal.label.lower()} {signal.symbol}", drawings.layer_map(traces, view))
+    by_layer = f"Layer × token: {signal.label.lower()} {signal.symbol}"
+    yield _figure(by_layer, drawings.layer_map(traces, view), drawings.layer_note(traces, view))
     if view.token is not None:
         yield f"<h2>Token {view.token + 1:,}: “{spans.visible(str(traces[0]['piece'].values[view.token]))}”</h2>"
+        yield _soft(token.where(traces, view.layer))
+        yield _soft(token.still_words(token.moving(traces), view.token, view.layer))
         yield f'<div class="wrap">{drawings.moves(traces, view)}</div>'
-        yield report_tables.one_token(runs, view.token)
+        yield report_tables.one_token(runs, view.token, view.layer)
     yield report_tables.signals(traces)
     yield report_tables.attributes(runs)
     yield "<h2>The same again</h2><p class='soft'>In Python:</p>"
@@ -61,8 +64,11 @@ def _body(runs: Sequence[Finished], view: View, found: Mapping[str, Sequence[Pas
 
 
 def _figure(title: str, drawn: str, note: str = "") -> str:
-    said = f'<p class="soft">{escape(note)}</p>' if note else ""
-    return f'<h2>{escape(title)}</h2>{said}<div class="wrap">{drawn}</div>' if drawn else ""
+    return f'<h2>{escape(title)}</h2>{_soft(note)}<div class="wrap">{drawn}</div>' if drawn else ""
+
+
+def _soft(words: str) -> str:
+    return f'<p class="soft">{escape(words)}</p>' if words else ""
 
 
 def _texts(runs: Sequence[Finished], view: View) -> str:

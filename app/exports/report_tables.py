@@ -15,31 +15,33 @@ from app.exports.columns import meaning
 from app.exports.names import Finished, View, facts
 from app.exports.spans import visible
 from app.figures import aggregate, token
-from app.theme import SIGNALS, VARIANTS, duration, number, parameters
+from app.theme import SIGNALS, VARIANTS, count, duration, number, parameters
 from titans_core import passages
 
 
 def sentence(run: Finished) -> str:
     """The facts of a run on one line, as under the title of the page."""
     at = run.ds.attrs
-    name = str(at["checkpoint"])
-    known = VARIANTS.get(name)
-    window = _window(run.ds)
+    known = VARIANTS.get(str(at["checkpoint"]))
     return " · ".join(
         (
             naming.of(run.ds) + (f", {known.meaning}" if known else ""),
             f"{parameters(int(at['parameters']))} parameters, trained",
-            f"{run.ds.sizes['token']:,} tokens",
-            f"update chunk {at['chunk']}",
-            f"{'segments' if at['variant'] == 'mac' else 'attention window'} of {window} tokens",
+            count(run.ds.sizes["token"]),
+            *([f"update chunk {at['chunk']}"] if "surprise" in run.ds else []),
+            _window(at),
             f"{duration(float(at['seconds']))} on {str(at['device']).upper()}",
             f"run {run.id[:6]}…",
         )
     )
 
 
-def _window(ds: xr.Dataset) -> int:
-    return int(json.loads(str(ds.attrs["config"])).get("window", 0))
+def _window(at: Mapping[Any, Any]) -> str:
+    """How far attention reaches; a segment is also the unit in which MAC reads its memory."""
+    if at["variant"] == "lmm":
+        return "no attention"
+    window = count(int(json.loads(str(at["config"])).get("window", 0)))
+    return f"{'segments' if at['variant'] == 'mac' else 'attention window'} of {window}"
 
 
 def passage_lists(runs: Sequence[Finished], view: View, found: Mapping[str, Sequence[passages.Passage]]) -> str:
@@ -62,9 +64,9 @@ def passage_lists(runs: Sequence[Finished], view: View, found: Mapping[str, Sequ
     return "".join(parts) if len(parts) > 1 else ""
 
 
-def one_token(runs: Sequence[Finished], at: int) -> str:
-    """Every signal of one token, a column a run: all layers, then each."""
-    rows = [{row["name"]: row for row in token.values(run.ds, at)} for run in runs]
+def one_token(runs: Sequence[Finished], at: int, layer: int | None = None) -> str:
+    """Every signal of one token, a column a run: of a layer or over all, then of each."""
+    rows = [{row["name"]: row for row in token.values(run.ds, at, layer)} for run in runs]
     names = [name for name in SIGNALS if any(name in row for row in rows)]
     head = ["signal", *(naming.of(run.ds) for run in runs), "by layer"]
     body = []

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from app import naming
-from app.theme import SIGNALS
+from app.theme import SIGNALS, count
 from titans_core.pyramid import Bins, Layer, bins
 from titans_core.signals import sum_layers
 
@@ -176,7 +176,7 @@ def shown_words(found: Bins, total: int, each: str, kept: int) -> str:
     named = f" · {left_out:,} infinite values are not drawn" if left_out else ""
     size = width(found)
     if size == 1:
-        return f"{place}showing all {high - low:,} tokens{named}"
+        return f"{place}showing {'all ' if high - low > 1 else ''}{count(high - low)}{named}"
     drawn = int(np.minimum(np.atleast_2d(found.finite).max(0), kept).sum())
-    some = f"showing {drawn:,} of {high - low:,} tokens, " if kept else f"from all {high - low:,} tokens, "
+    some = f"showing {drawn:,} of {count(high - low)}, " if kept else f"from all {count(high - low)}, "
     return f"{place}{some}{each} per bin of {size:,} tokens{named}"

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import xarray as xr
 
 from app import naming
 from app.figures import frame
-from app.figures.lineage import count, percent
-from app.theme import Palette
+from app.figures.lineage import percent
+from app.theme import Palette, count
 from titans_core.lineage import Fate
 
 LINEAR = 300  # tokens up to which the axis is linear
@@ -48,10 +49,15 @@ def fate(traces: Sequence[xr.Dataset], found: Sequence[Fate], palette: Palette) 
     return figure
 
 
+def none(found: Fate) -> Fate:
+    """The same where the write is too small to count."""
+    return Fate(found.token, np.empty(0, int), np.empty(0), 0.0, found.token, math.nan, math.nan)
+
+
 def half_life(found: Fate) -> str:
     """The half-life of the write, and what is left at the end, in words."""
     if not found.size:
-        return "Nothing was written here: the step θ is 0."
+        return "Nothing was written here."
     on = int(found.tokens[-1]) - found.token
     if not on:
         return "The text ends here, before anything becomes of this write."

@@ -11,7 +11,7 @@ import xarray as xr
 
 from app import naming
 from app.figures import frame
-from app.theme import Palette, number
+from app.theme import Palette, count, number
 from titans_core.lineage import FAINT, Lineage, Push
 
 SERIF = "Georgia, 'Liberation Serif', 'Noto Serif', serif"
@@ -78,6 +78,11 @@ def lineage(traces: Sequence[xr.Dataset], found: Sequence[Lineage], palette: Pal
     return figure
 
 
+def none(found: Lineage) -> Lineage:
+    """The same where all pushes are too small to count."""
+    return Lineage(Push(found.own.token, 0.0, 0.0), (), 0.0, 0.0, 0.0)
+
+
 def shown(found: Lineage) -> list[Push]:
     """The earlier tokens that have a bar."""
     return [push for push in found.pushes if push.share >= LEAST]
@@ -123,11 +128,6 @@ def percent(share: float) -> str:
     if share < 0.001:
         return f"under 0.1{UNIT}"
     return f"{100 * share:.0f}{UNIT}" if 0.0995 <= share < 0.995 else f"{min(100 * share, 99.9):.1f}{UNIT}"
-
-
-def count(tokens: int) -> str:
-    """1 token, 1,840 tokens."""
-    return "1 token" if tokens == 1 else f"{tokens:,} tokens"
 
 
 def _rows(traces: Sequence[xr.Dataset], found: Sequence[Lineage]) -> list[Row]:

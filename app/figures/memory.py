@@ -12,7 +12,7 @@ import xarray as xr
 from plotly.subplots import make_subplots
 
 from app.figures import frame
-from app.theme import Palette, number
+from app.theme import Palette, count, number
 from titans_core.moments import effective_rank
 
 DASHES = ("solid", "6px,2px", "2px,2px", "8px,2px,2px,2px")  # of heads, in turn
@@ -93,12 +93,15 @@ def head_name(head: int, heads: int) -> str:
 def note(found: xr.Dataset) -> str:
     """What is drawn, in words."""
     tokens = found["tokens"].values
-    spacing = f"every {int(tokens[1] - tokens[0]):,} tokens" if len(tokens) > 2 else "at both ends of the text"
-    drift = (
-        "it starts empty, so its drift from the start is its size" if empty_start(found) else "dashed: drift ‖M − M₀‖"
-    )
-    size = f"left, solid: size ‖M‖, {drift}; grey: way since the moment before"
-    return f"{len(tokens)} moments, {spacing} · {size} · right: {heads_words(found.sizes['head'])}"
+    spacing = f"every {count(int(tokens[1] - tokens[0]))}" if len(tokens) > 2 else "at both ends of the text"
+    return f"{len(tokens)} moments, {spacing}"
+
+
+def key(found: xr.Dataset) -> str:
+    """What the lines are, in two sentences."""
+    drift = "" if empty_start(found) else ", dashed its drift ‖M − M₀‖"
+    left = f"Left: size ‖M‖{drift}, grey the way since the moment before"
+    return f"{left}. Right: {heads_words(found.sizes['head'])}."
 
 
 def heads_words(heads: int) -> str:

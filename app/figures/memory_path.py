@@ -19,10 +19,12 @@ from titans_core.moments import Path, path
 
 REACH = 5  # powers of ten of singular values that are drawn, from the largest down
 BEFORE, AFTER = 48, 24  # characters of the text around a moment
+FAINTEST = 0.4  # of the colour of the run, at the start
+GAP = "\u00a0\u00a0\u00a0"  # between the end and its name, where the ring may stand
 POINTS = "moments"  # the meta of the points of the path: a click on one goes to its moment
 
 Facts = tuple[int, str, str]
-PATH, SPECTRUM, FOOT = 280, 150, 40  # pixels
+PATH, SPECTRUM, FOOT = 320, 150, 40  # pixels
 
 
 def scrub(ds: xr.Dataset, found: xr.Dataset, layer: int, palette: Palette, colour: str) -> go.Figure:
@@ -50,15 +52,29 @@ def scrub(ds: xr.Dataset, found: xr.Dataset, layer: int, palette: Palette, colou
 
 
 def _path(way: Path, facts: list[Facts], palette: Palette, colour: str) -> list[go.Scatter]:
+    """A hairline through all moments, small points on it, and a mark with a name at both ends."""
     x, y = way.places.T
-    dots = {"size": 8, "color": np.arange(len(x)), "colorscale": [[0, palette.panel], [1, colour]], "opacity": 1}
+    ends = {0: "start", len(x) - 1: "end"}
     kept = {"marker": {"opacity": 1}}  # a click must not make the others fade
-    line = go.Scatter(x=x, y=y, mode="lines", line={"color": palette.muted, "width": 1}, hoverinfo="skip")
+    line = go.Scatter(
+        x=x, y=y, mode="lines", line={"color": palette.muted, "width": 0.7}, opacity=0.45, hoverinfo="skip"
+    )
     points = go.Scatter(
         x=x,
         y=y,
-        mode="markers",
-        marker={**dots, "line": {"color": palette.muted, "width": 1}},
+        mode="markers+text",
+        marker={
+            "size": [10 if k in ends else 5 for k in range(len(x))],
+            "symbol": ["circle-open" if k == 0 else "circle" for k in range(len(x))],
+            "line": {"width": [2 if k == 0 else 0 for k in range(len(x))]},
+            "color": np.arange(len(x)),
+            "colorscale": [[0, _mixed(palette.panel, colour, FAINTEST)], [1, colour]],
+            "opacity": 1,
+        },
+        text=[f"{GAP}{ends[k]}{GAP}" if k in ends else "" for k in range(len(x))],
+        textposition=[f"middle {'left' if right else 'right'}" for right in x > _middle(x)],
+        textfont={"size": 11, "color": palette.muted},
+        cliponaxis=False,
         customdata=facts,
         meta=POINTS,
         hovertemplate="%{customdata[1]}<br>%{customdata[2]}<extra></extra>",
@@ -66,6 +82,17 @@ def _path(way: Path, facts: list[Facts], palette: Palette, colour: str) -> list[
         unselected=kept,
     )
     return [line, points]
+
+
+def _middle(x: np.ndarray) -> float:
+    known = x[np.isfinite(x)]
+    return float(known.min() + known.max()) / 2 if len(known) else 0.0
+
+
+def _mixed(ground: str, colour: str, share: float) -> str:
+    """`share` of a colour on a ground."""
+    parts = ((int(ground[k : k + 2], 16), int(colour[k : k + 2], 16)) for k in (1, 3, 5))
+    return "#" + "".join(f"{round(low + share * (high - low)):02x}" for low, high in parts)
 
 
 def _facts(ds: xr.Dataset, tokens: int) -> Facts:

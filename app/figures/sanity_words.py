@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from app.figures.sanity import READINGS, TOGETHER, WORDS, Answer, Estimate, estimate, in_words, interval, layers, share
+from app.theme import count
 
 
 def sentence(answer: Answer, layer: int, chosen: bool) -> str:
@@ -33,21 +34,22 @@ def _beside(other: Estimate, own: Estimate) -> str:
     return f"{share(other.value)}, " + ("clearly more" if other.low > own.high else "no clear difference")
 
 
-def read(answer: Answer, layer: int) -> str:
-    """How much was read, in how many parts the text was shuffled, and how the intervals were made."""
+def read(answer: Answer) -> str:
+    """How much was read, and in how many parts the text was shuffled."""
     tokens, whole = answer["tokens"], answer["text_tokens"]
     parts = {"sentence": "sentences", "stretch": "stretches of a few tokens"}[answer["unit"]]
+    part = f"all {count(tokens)}" if tokens == whole else f"the first {tokens:,} of {count(whole)}"
+    return f"Read: {part}. Shuffled: {answer['units']:,} {parts} in another order."
+
+
+def intervals(answer: Answer, layer: int) -> str:
+    """How the intervals were made, and how many tokens are left out."""
     blocks = [answer[reading.key]["block"] for reading in READINGS]
     left_out = answer["as_is"]["layers"][layer]["excluded"]
-    return ". ".join(
-        (
-            f"Read: {f'all {tokens:,}' if tokens == whole else f'the first {tokens:,} of {whole:,}'} tokens",
-            f"Shuffled: {answer['units']:,} {parts} in another order",
-            f"Intervals: 95 %, {answer['as_is']['resamples']} resamples in blocks of {blocks[0]} tokens "
-            f"(shuffled {blocks[1]}, untrained {blocks[2]}), seed {answer['seed']}",
-            f"Left out: {left_out:,} {'token' if left_out == 1 else 'tokens'} without a value, as the first is without "
-            "surprisal.",
-        )
+    return (
+        f"Intervals: 95 %, {answer['as_is']['resamples']} resamples in blocks of {count(blocks[0])} "
+        f"(shuffled {blocks[1]}, untrained {blocks[2]}), seed {answer['seed']}. "
+        f"Left out: {count(left_out)} without a value, as the first is without surprisal."
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from app import naming
+from app import naming, theme
 from app.figures import aggregate
 from app.figures import layers as layer_figure
 from app.figures import timelines as time_figure
@@ -33,7 +33,7 @@ def tokens(
         if signal in trace.data_vars:
             frame[_column(name, signal)] = aggregate.column(trace, signal, layer, (low, high))
     part = "" if len(frame) == count else ", around the selected token"
-    return f"{len(frame):,} of {count:,} tokens{part} · {aggregate.layer_words(ds, signal, layer)}", frame
+    return f"{len(frame):,} of {theme.count(count)}{part} · {aggregate.layer_words(ds, signal, layer)}", frame
 
 
 def timelines(traces: Sequence[xr.Dataset], layer: int | None, span: Span = None) -> tuple[str, pd.DataFrame]:

@@ -14,6 +14,8 @@ from app.theme import SIGNALS, Palette, number
 from titans_core.signals import sum_layers
 
 MOVES = ("momentary", "past_surprise", "forgotten")
+PUSHES = MOVES[:2]
+LEAST = 1e-6  # of the largest memory in the text, a few roundings of float32: with less, nothing is written
 MOVE_WORDS = {"momentary": "this token", "past_surprise": "carried", "forgotten": "let go"}
 
 
@@ -40,8 +42,41 @@ def moves(traces: Sequence[xr.Dataset], token: int, palette: Palette, layer: int
     return figure
 
 
-def values(ds: xr.Dataset, token: int) -> list[dict[str, Any]]:
-    """Every signal of one token: its value over layers, per layer, equation and granularity.
+def moving(traces: Sequence[xr.Dataset]) -> list[xr.Dataset]:
+    """Those of which it is known what moved the memory."""
+    return [ds for ds in traces if all(name in ds for name in (*MOVES, "memory"))]
+
+
+def still(ds: xr.Dataset, token: int, layer: int | None = None, names: Sequence[str] = MOVES) -> bool:
+    """Whether each of `names` is next to nothing at a token: at most LEAST of the largest memory in the text.
+
+    That memory is of all layers, so that a layer into which nothing is ever written is no measure of itself.
+    """
+    largest = LEAST * aggregate.highest(ds, "memory", None)
+    return all(aggregate.at(ds, name, token, layer) <= largest for name in names)
+
+
+def still_words(traces: Sequence[xr.Dataset], token: int, layer: int | None = None) -> str:
+    """Of which runs nothing was written at the token, in words; "" where something was in each."""
+    named = [name.label for name, ds in zip(naming.names(traces), traces, strict=True) if still(ds, token, layer)]
+    if not named:
+        return ""
+    of = f"In {', '.join(named)} nothing" if len(traces) > 1 else "Nothing"
+    return f"{of} was written here: all three are under a millionth of the largest memory in the text."
+
+
+def where(traces: Sequence[xr.Dataset], layer: int | None) -> str:
+    """Of which layers the values of a token are: "layer 2", "3 layers together"; "" where no run has any."""
+    counts = [ds.sizes["layer"] for ds in traces if "layer" in ds.sizes]
+    if not counts:
+        return ""
+    if layer is not None or max(counts) == 1:
+        return f"layer {(layer or 0) + 1}"
+    return f"{max(counts)} layers together"
+
+
+def values(ds: xr.Dataset, token: int, layer: int | None = None) -> list[dict[str, Any]]:
+    """Every signal of one token: its value in a layer or over all, per layer, equation and granularity.
 
     Keys: name, label, symbol, value, layers (list, empty where the signal has none), source, granularity, rule.
     """
@@ -50,7 +85,8 @@ def values(ds: xr.Dataset, token: int) -> list[dict[str, Any]]:
         variable = ds[name]
         at = variable.isel(token=token).values
         layered = "layer" in variable.dims
-        over = sum_layers(name, at[:, None])[0] if layered else at
+        one = at if layer is None or not layered else at[layer : layer + 1]
+        over = sum_layers(name, one[:, None])[0] if layered else one
         rows.append(
             {
                 "name": name,
@@ -60,7 +96,7 @@ def values(ds: xr.Dataset, token: int) -> list[dict[str, Any]]:
                 "layers": [float(v) for v in at] if layered and len(at) > 1 else [],
                 "source": str(variable.attrs.get("source", "")),
                 "granularity": str(variable.attrs.get("granularity", "token")),
-                "rule": aggregate.layer_words(ds, name, None),
+                "rule": aggregate.layer_words(ds, name, layer),
             }
         )
     return rows
@@ -71,8 +107,9 @@ def summary(traces: Sequence[xr.Dataset], token: int, layer: int | None = None) 
     parts = []
     for ds in traces:
         sizes = ", ".join(f"{MOVE_WORDS[name]} {number(aggregate.at(ds, name, token, layer))}" for name in MOVES)
-        parts.append(f"{naming.of(ds)}: {sizes}")
-    return f"What moved the memory at token {token + 1}. " + "; ".join(parts) + "."
+        parts.append(f"{naming.of(ds)}: {'nothing was written' if still(ds, token, layer) else sizes}")
+    place = f"token {token + 1:,}" + ("" if layer is None else f", layer {layer + 1}")
+    return f"What moved the memory at {place}. " + "; ".join(parts) + "."
 
 
 def legend(palette: Palette) -> str:

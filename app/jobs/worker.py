@@ -20,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, TextIO
 
+from app import memories
 from app.jobs import sanity, store
 
 THREADS = 1  # the other core serves the page; on a busy machine two threads were measured 4 to 8 times slower
@@ -136,16 +137,16 @@ class Worker:
         }
 
     def _model(self, run: str, name: str) -> Any:
-        """A shipped model, loaded once. Raises Cancelled, and CheckpointError for a name that does not ship."""
+        """An offered model, loaded once. Raises Cancelled, and CheckpointError for a name that is not offered."""
         import titans_core as tc  # noqa: PLC0415
         from titans_core.errors import CheckpointError  # noqa: PLC0415
 
         self._stop(run)
-        if name not in tc.checkpoints():  # tc.load would take any path; the page may only name what ships
-            raise CheckpointError(f"unknown checkpoint {name!r}; there are {', '.join(tc.checkpoints())}")
+        if name not in memories.names():  # tc.load would take any path; the page may only name what is offered
+            raise CheckpointError(f"unknown checkpoint {name!r}; there are {', '.join(memories.names())}")
         if name not in self._models:
             self.say(event="loading", id=run)
-            self._models[name] = tc.load(name, device=self.device)
+            self._models[name] = tc.load(memories.folder(name), device=self.device)
         return self._models[name]
 
     def _stop(self, run: str) -> None:

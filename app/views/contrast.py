@@ -10,6 +10,7 @@ from app import comparisons, naming, state, theme
 from app.components import cards, text_heatmap
 from app.figures import aggregate, order_of_events
 from app.runs import Run
+from app.theme import signed
 from app.views import parts
 from titans_core.passages import SPAN
 from titans_core.probes.comparing import TOP
@@ -148,7 +149,7 @@ def _agreement(others: list[Run], base: Run, look: state.Look, names: dict[str, 
         found = comparisons.agreement(run.id, base.id, look.signal, look.layer)
         rho, low, high = found.correlation
         both = f"{round(found.overlap * found.top)} of the {found.top} highest" if found.top else "no place"
-        ranked = f"ρ **{_signed(rho)}**, {_signed(low)} to {_signed(high)}" if np.isfinite(rho) else "ρ –"
+        ranked = f"ρ **{signed(rho)}**, {signed(low)} to {signed(high)}" if np.isfinite(rho) else "ρ –"
         chance = f" ({found.chance * found.top:.1f} by chance)" if found.top else ""
         st.markdown(f"{state.plain(names[run.id])}  \n:small[{ranked} · {both} in both{chance}]")
         rows.append(
@@ -167,10 +168,6 @@ def _agreement(others: list[Run], base: Run, look: state.Look, names: dict[str, 
         parts.table("agreement", lambda: (note, pd.DataFrame(rows)))
 
 
-def _signed(value: float, form: str = ".2f") -> str:
-    return f"{value:{form}}".replace("-", "−")
-
-
 def _prediction(others: list[Run], base: Run, names: dict[str, str]) -> None:
     parts.title("Prediction", f"bits saved over {names[base.id]}")
     rows = []
@@ -178,7 +175,7 @@ def _prediction(others: list[Run], base: Run, names: dict[str, str]) -> None:
         saved, won, lost, count = comparisons.won(run.id, base.id)
         each = saved / max(1, count)
         line = (
-            f"**{_signed(saved, '+,.1f')}** in all ({won:,.1f} won, {lost:,.1f} lost) · {_signed(each, '+.3f')} a token"
+            f"**{signed(saved, '+,.1f')}** in all ({won:,.1f} won, {lost:,.1f} lost) · {signed(each, '+.3f')} a token"
         )
         if count < base.ds.sizes["token"] - 1:  # the first is predicted by none
             line += f", over the {count:,} that both predict"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import streamlit as st
 
-import titans_core as tc
-from app import runs, samples, theme
-from app.state import Request, plain
+from app import memories, runs, samples, theme
+from app.state import plain
 from titans_core.documents import check_text, read_text
 from titans_core.errors import TextError
 
@@ -14,10 +15,22 @@ UPLOAD_MB = 20
 PASTE_MOST = 1_000_000  # characters; the browser sends a pasted text again with every click
 
 
+@dataclass(frozen=True)
+class Request:
+    """What the sidebar asks for. problem: why it cannot be run, in words; notices: what to know before."""
+
+    title: str
+    text: str
+    checkpoints: tuple[str, ...]
+    device: str = "cpu"
+    problem: str = ""
+    notices: tuple[str, ...] = ()
+
+
 def request() -> Request:
     """Draw the controls and return what they ask for."""
     title, text, problem = _text()
-    available = tuple(tc.checkpoints())
+    available = memories.names()
     st.caption("MEMORY")
     chosen = st.pills(
         "Memory",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
@@ -28,6 +30,7 @@ def page(comparing: StreamlitPage) -> None:
         if st.button("Run", type="primary", width="stretch", key="run") and _start(asked):
             st.rerun()
         controls.cost(asked)
+        _not_yet(asked)
     if not state.run_ids() and not state.wrong_address() and state.first_visit():
         _welcome()
         st.rerun()
@@ -37,7 +40,7 @@ def page(comparing: StreamlitPage) -> None:
         _shown((), comparing)
 
 
-def _start(asked: state.Request) -> bool:
+def _start(asked: controls.Request) -> bool:
     """Begin the runs; False where that is refused."""
     if asked.problem:
         st.error(state.plain(asked.problem))
@@ -53,12 +56,24 @@ def _welcome() -> None:
     state.show([runs.shared_run(Job(tc.checkpoints()[0], sample.text, sample.title))])
 
 
+def _not_yet(asked: controls.Request) -> None:
+    """Say that the page shows another text than the one that is chosen."""
+    _, of = state.remembered()
+    if of is not None and not asked.problem and hashlib.sha256(asked.text.encode()).hexdigest() != of:
+        st.caption("The page shows another text. Run reads this one.")
+
+
 def _shown(ids: tuple[str, ...], comparing: StreamlitPage) -> None:
     opened = going.finished(ids)
     same = going.of_one_text(opened)
     if len(same) < len(opened):
         st.warning("The runs in this address are of different texts. Those of the first text are shown.")
-    if len(same) > 1:
+    if not same:
+        before, _ = state.remembered()
+        if same := [run for run in map(going.opened, before) if run is not None]:
+            st.caption(f"Below is what was shown before: {state.plain(same[0].title)}.")
+    state.remember([run.id for run in same], same[0].ds.attrs["text_sha256"] if same else None)
+    if len(opened) > 1:
         st.page_link(
             comparing, label="Compare these runs", icon=":material/compare_arrows:", query_params=state.query()
         )

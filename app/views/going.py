@@ -24,7 +24,7 @@ def finished(ids: tuple[str, ...]) -> list[runs.Run]:
         if at is not None and at.state == "cancelled":
             st.info(f"The {name} run was cancelled. Nothing of it is kept.")
     done = [run for run, at in where.items() if at is not None and at.state == "done"]
-    return [run for run in map(_opened, done) if run is not None]
+    return [run for run in map(opened, done) if run is not None]
 
 
 def of_one_text(opened: list[runs.Run]) -> list[runs.Run]:
@@ -32,7 +32,8 @@ def of_one_text(opened: list[runs.Run]) -> list[runs.Run]:
     return [run for run in opened if run.ds.attrs["text_sha256"] == opened[0].ds.attrs["text_sha256"]]
 
 
-def _opened(run: str) -> runs.Run | None:
+def opened(run: str) -> runs.Run | None:
+    """The finished run; None where it is gone, and where it cannot be read, which is said."""
     try:
         return runs.opened(run)
     except StoreError as error:

@@ -18,12 +18,13 @@ from titans_core.errors import StoreError
 from titans_core.moments import moments
 
 PATH = "memory_path"
-ABOUT = (
-    "Points are moments, pale to strong as the text goes on; the ring is the moment of the slider, which arrow keys "
-    "move too. Near points are memories that are alike: the weights of all heads are compared, and the two directions "
-    "are those in which they differ most. Below, the singular values of each head at that moment, or at the last one "
-    "before it at which they were taken. A click on a point goes to it and selects its token."
+ABOUT = "Points are moments, pale to strong as the text goes on. Near points are memories that are alike."
+MORE = (
+    "The weights of all heads are compared; the two directions are those in which they differ most. The ring is the "
+    "moment of the slider, which arrow keys move too; a click on a point goes to it and selects its token. Below, the "
+    "singular values of each head at that moment, or at the last one before it at which they were taken."
 )
+EMPTY = "The memory starts empty, so its drift from the start is its size."
 
 
 def memory_over_time(shown: list[Run]) -> None:
@@ -49,15 +50,17 @@ def _of_one(having: list[Run]) -> None:
     run = _chosen_run(having)
     found = moments(run.ds)
     with head:
-        parts.title("Memory over time", run.name + (f", {memory.note(found)}" if found else ""))
+        more = EMPTY if found is not None and memory.empty_start(found) else ""
+        parts.title("Memory over time", run.name + (f", {memory.note(found)}" if found else ""), more)
     if found is None:
         st.caption("This run was stored without its memory at moments in time: run the text again.")
         return
     palette = state.palette()
     figure = memory.over_time(found, palette, palette.variant(run.checkpoint))
     st.plotly_chart(figure, config=frame.CHART, theme=None, key="memory_time", alt=memory.summary(found))
+    st.caption(state.plain(memory.key(found)))
     parts.table("memory_time", lambda: memory.table(found))
-    parts.title("Its way through the space of weights, and its singular values", "")
+    parts.title("Its way through the space of weights, and its singular values", "", MORE)
     _path(run, found, palette)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+import xarray as xr
 
 from app import naming, runs, state
 from app.components import cards, figures, text_heatmap
@@ -11,7 +12,7 @@ from app.runs import Run
 from app.views import parts
 from app.words import words
 from titans_core.errors import ConfigError
-from titans_core.lineage import recorded
+from titans_core.lineage import Fate, Lineage, recorded
 
 
 def text(shown: list[Run], look: state.Look) -> None:
@@ -58,25 +59,31 @@ def one_token(shown: list[Run], look: state.Look) -> None:
             parts.title("One token", "")
             st.caption("Click a token in the text, or move to one with the arrow keys, to see all its signals.")
             return
-        piece = str(traces[0]["piece"].values[look.token])
+        piece, total = str(traces[0]["piece"].values[look.token]), traces[0].sizes["token"]
         cards.token_card(
             piece,
-            look.token,
-            traces[0].sizes["token"],
+            " · ".join(filter(None, (f"token {look.token + 1:,} of {total:,}", token.where(traces, look.layer)))),
             [name.label for name in naming.names(traces)],
-            [token.values(ds, look.token) for ds in traces],
+            [token.values(ds, look.token, look.layer) for ds in traces],
         )
-        moving = [ds for ds in traces if all(name in ds for name in token.MOVES)]
+        moving = token.moving(traces)
         if moving:
-            parts.title("What moved the memory here", "")
-            figure = token.moves(moving, look.token, state.palette(), look.layer)
-            st.plotly_chart(
-                figure, config=frame.CHART, theme=None, key="moves", alt=token.summary(moving, look.token, look.layer)
-            )
-            st.html(token.legend(state.palette()))
-            st.markdown(words("moves"))
-            st.caption(words("moves_note"))
+            _moves(moving, look.token, look.layer)
             _lineage_and_fate([run for run in shown if recorded(run.ds)], look)
+
+
+def _moves(moving: list[xr.Dataset], at: int, layer: int | None) -> None:
+    """What moved the memory at a token; where nothing did, that alone is said."""
+    parts.title("What moved the memory here", token.where(moving, layer))
+    if nothing := token.still_words(moving, at, layer):
+        st.caption(state.plain(nothing))
+    if all(token.still(ds, at, layer) for ds in moving):
+        return
+    figure = token.moves(moving, at, state.palette(), layer)
+    st.plotly_chart(figure, config=frame.CHART, theme=None, key="moves", alt=token.summary(moving, at, layer))
+    st.html(token.legend(state.palette()))
+    st.markdown(words("moves"))
+    st.caption(words("moves_note"))
 
 
 def _lineage_and_fate(shown: list[Run], look: state.Look) -> None:
@@ -88,13 +95,14 @@ def _lineage_and_fate(shown: list[Run], look: state.Look) -> None:
         return
     traces, several = [run.ds for run in shown], len(shown) > 1
     try:
-        found = [runs.lineage_of(run.id, look.token, look.layer, 4 if several else 8) for run in shown]
-        fates = [runs.fate_of(run.id, look.token, look.layer) for run in shown]
+        found = [_lineage(run, look.token, look.layer, 4 if several else 8) for run in shown]
+        fates = [_fate(run, look.token, look.layer) for run in shown]
     except ConfigError as error:  # the run diverged
         st.caption(state.plain(str(error)))
         return
     names = [f"{run.name}: " if several else "" for run in shown]
-    parts.title("Lineage: still pushing here", "")
+    where = token.where(traces, look.layer)
+    parts.title("Lineage: still pushing here", where)
     if any(map(lineage.shown, found)):
         figure = lineage.lineage(traces, found, state.palette())
         picked = parts.then_draw(state.pick_bar("lineage"), "text", "side")
@@ -102,9 +110,20 @@ def _lineage_and_fate(shown: list[Run], look: state.Look) -> None:
         st.plotly_chart(figure, config=frame.CHART, theme=None, key="lineage", alt=alt, on_select=picked)
     st.caption("  \n".join(state.plain(name + lineage.words(one)) for name, one in zip(names, found, strict=True)))
     parts.table("lineage", lambda: lineage.table(traces, found))
-    parts.title("Fate: how much of this write is left", "")
+    parts.title("Fate: how much of this write is left", where)
     if any(one.size for one in fates):
         figure = fate.fate(traces, fates, state.palette())
         st.plotly_chart(figure, config=frame.CHART, theme=None, key="fate", alt=fate.summary(traces, fates))
     st.caption("  \n".join(state.plain(name + fate.half_life(one)) for name, one in zip(names, fates, strict=True)))
     parts.table("fate", lambda: fate.table(traces, fates))
+
+
+def _lineage(run: Run, at: int, layer: int | None, most: int) -> Lineage:
+    """Shares of next to nothing are no lineage."""
+    found = runs.lineage_of(run.id, at, layer, most)
+    return lineage.none(found) if token.still(run.ds, at, layer, token.PUSHES) else found
+
+
+def _fate(run: Run, at: int, layer: int | None) -> Fate:
+    found = runs.fate_of(run.id, at, layer)
+    return fate.none(found) if token.still(run.ds, at, layer, token.PUSHES[:1]) else found

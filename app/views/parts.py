@@ -12,7 +12,7 @@ from app import naming, state, theme
 from app.jobs import Progress
 
 # Keys of fragments. Each page says of which it consists; all but MEMORY show what is looked at.
-EXPLORE = ("figures", "text", "side", "export", "memory")
+EXPLORE = ("figures", "text", "side", "export", "memory", "worth")
 COMPARE = ("text", "difference", "figures", "side", "export")
 MEMORY = "memory"  # of the fragment that shows the layer and the colours of it, whatever the token
 
@@ -34,8 +34,11 @@ def _of_memory() -> tuple[int | None, str | None]:
     return state.layer(sys.maxsize), state.reported_theme()
 
 
-def title(title: str, note: str) -> None:
-    st.markdown(f"**{title}**" + (f" :small[:gray[{state.plain(note)}]]" if note else ""))
+def title(title: str, note: str, more: str = "") -> None:
+    """A title, what stands beside it, and what a question mark after it says when pointed at."""
+    st.markdown(
+        f"**{title}**" + (f" :small[:gray[{state.plain(note)}]]" if note else ""), help=state.plain(more) or None
+    )
 
 
 def table(key: str, rows: Callable[[], tuple[str, pd.DataFrame]]) -> None:
@@ -45,7 +48,7 @@ def table(key: str, rows: Callable[[], tuple[str, pd.DataFrame]]) -> None:
         note, listed = rows()
         with box:
             st.caption(note)
-            st.dataframe(listed, hide_index=True, height=260)
+            st.dataframe(listed, hide_index=True, height=260, placeholder="–")
 
 
 def progress_words(at: Progress, note: str = "") -> str:
@@ -56,4 +59,4 @@ def progress_words(at: Progress, note: str = "") -> str:
     if at.state == "loading" or not at.total:
         return f"{name}: loading the model"
     left = f", about {theme.duration(at.seconds_left)} left" if at.seconds_left else ""
-    return f"{name}: {at.done:,} of {at.total:,} tokens{note}{left}"
+    return f"{name}: {at.done:,} of {theme.count(at.total)}{note}{left}"

@@ -40,7 +40,8 @@ def passage_panel(run: Run, look: state.Look) -> None:
                 label_visibility="collapsed",
             )
         with head:
-            parts.title(TITLES.get(kind, f"Passages of highest {kinds[kind].lower()}"), _passage_note(run, kind))
+            title = TITLES.get(kind, f"Passages of highest {kinds[kind].lower()}")
+            parts.title(title, f"{run.name}, mean {_measure(kind)}", _choice(run))
         try:
             listed = runs.found(run.id, kind, look.layer)
         except ConfigError as error:
@@ -51,12 +52,17 @@ def passage_panel(run: Run, look: state.Look) -> None:
         cards.passage_list("passages", listed, parts.then_draw(state.follow("passages", "token"), "text", "side"))
 
 
-def _passage_note(run: Run, kind: str) -> str:
-    skip = aggregate.settling(run.ds)
-    start = f", the first {skip} left out: to an empty memory all is new" if skip else ""
+def _measure(kind: str) -> str:
+    what = "what is left of a token's write at the end" if kind == runs.LASTING else theme.SIGNALS[kind].symbol
+    return f"{what} over {passages.SPAN} tokens"
+
+
+def _choice(run: Run) -> str:
+    """Which passages are left out, and why."""
+    said = ["Of passages in mostly the same words, the highest is shown."]
+    if skip := aggregate.settling(run.ds):
+        why = "to an empty memory all is new" if "memory" in run.ds else "little stands before them"
+        said.append(f"The first {skip} tokens are left out: {why}.")
     if run.ds.attrs["variant"] == "mac":
-        start += "; without the first token of each segment, where attention starts afresh"
-    what = (
-        "what is left of a token's write at the end of the text" if kind == runs.LASTING else theme.SIGNALS[kind].symbol
-    )
-    return f"{run.name}, mean {what} over {passages.SPAN} tokens{start}"
+        said.append("So is the first token of each segment, where attention starts afresh.")
+    return " ".join(said)

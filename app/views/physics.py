@@ -6,11 +6,9 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-import titans_core as tc
-from app import naming, runs, state, theme
+from app import memories, naming, runs, state, theme
 from app.jobs import Job
 from app.runs import Run
-from app.state import Request
 from app.views import controls
 from titans_core.errors import ConfigError
 from titans_core.interventions import intervene
@@ -84,7 +82,7 @@ def physics(shown: list[Run]) -> None:
     layers, tokens = base.ds.sizes.get("layer", 0), base.ds.sizes["token"]
     asked = _asked(layers)
     wrong = problem(asked, layers, tokens) or _refusal(asked, base, shown)
-    request = Request(base.title, str(base.ds.attrs["text"]), (name,), "cpu", wrong)
+    request = controls.Request(base.title, str(base.ds.attrs["text"]), (name,), "cpu", wrong)
     with cost:
         controls.cost(request)
     if wrong:
@@ -104,8 +102,8 @@ def _refusal(asked: Asked, base: Run, shown: list[Run]) -> str:
     """Why a possible run is not begun."""
     if not asked.changes:
         return "Nothing is changed yet."
-    if base.checkpoint not in tc.checkpoints():
-        return f"The checkpoint {base.checkpoint} is not installed here, so that it cannot be run."
+    if base.checkpoint not in memories.names():
+        return f"The checkpoint {base.checkpoint} is not offered here; start with `python -m app FOLDER` to run it."
     if len(state.run_ids()) >= MOST:
         return f"{MOST} runs are shown, which is the most; take one away first."
     same = [run for run in shown if run.checkpoint == base.checkpoint]

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import streamlit as st
 
 from app import naming, opening, runs, samples, state, theme
+from app.exports.report_tables import sentence
+from app.figures import aggregate
 from app.runs import Run
 from app.views import contrast, panels, parts, take_away
 from app.views.memory import memory_over_time
 from app.views.passages import passage_panel
 from app.views.sanity import sanity_panel
+from app.views.worth import worth_panel
 from app.words import words
 from titans_core.errors import StoreError
+from titans_core.passages import inside_segments
 
 
 def results(shown: list[Run]) -> None:
@@ -32,6 +35,7 @@ def results(shown: list[Run]) -> None:
             _text(shown)
         _figures(shown)
         memory_over_time(shown)
+        _worth(shown)
     with right:
         _side(shown)
 
@@ -67,46 +71,30 @@ def _begin(shown: list[Run]) -> bool:
 
 def _head(shown: list[Run]) -> None:
     st.title(state.plain(shown[0].title or "Untitled text"), anchor=False)
-    st.caption("  \n".join(state.plain(_facts(run)) for run in shown))
-    st.markdown(f":small[{words('how_to_read')}]")
+    st.caption("  \n".join(state.plain(sentence(run)) for run in shown))
+    remembering = any("memory" in run.ds for run in shown)
+    st.markdown(f":small[{words('how_to_read' if remembering else 'how_to_read_no_memory')}]")
     sample = samples.by_title(shown[0].title)
-    if sample:
+    if sample and remembering:  # all there is to watch is of memories
         with st.expander("What to watch in this text"):
             st.markdown("\n".join(f"- {state.plain(line)}" for line in (sample.shows, *sample.watch)))
             st.caption(words("not_importance"))
 
 
-def _facts(run: Run) -> str:
-    at = run.ds.attrs
-    known = theme.VARIANTS.get(run.checkpoint)
-    return " · ".join(
-        (
-            run.name + (f", {known.meaning}" if known else ""),
-            f"{theme.parameters(int(at['parameters']))} parameters, trained",
-            f"{run.ds.sizes['token']:,} tokens",
-            *([f"update chunk {at['chunk']}"] if "surprise" in run.ds else []),
-            _window(at),
-            f"{theme.duration(float(at['seconds']))} on {str(at['device']).upper()}",
-            f"run {run.id[:6]}…",
-        )
-    )
-
-
-def _window(at: dict[Any, Any]) -> str:
-    """How far attention reaches; a segment is also the unit in which MAC reads its memory."""
-    window = json.loads(at["config"]).get("window")
-    if at["variant"] == "lmm":
-        return "no attention"
-    return f"{'segments' if at['variant'] == 'mac' else 'attention window'} of {window} tokens"
-
-
 def _arrive(shown: list[Run]) -> None:
-    """Of a text that is new here, select the token of the highest passage, unless the address names one."""
+    """Of a text that is new here, select the highest word, unless the address names a token."""
     if state.arrive(shown[0].ds.attrs["text_sha256"]):
         look = _look(shown)
         if look.token is None:
-            highest = runs.found(_first(shown, look).id, look.signal, look.layer)
-            state.select(highest[0].token if highest else 0)
+            state.select(_highest_word(_first(shown, look), look))
+
+
+def _highest_word(run: Run, look: state.Look) -> int:
+    ds = run.ds
+    segment = int(json.loads(ds.attrs["config"])["window"]) if ds.attrs["variant"] == "mac" else None
+    values = inside_segments(runs.column(run.id, look.signal, look.layer), segment)
+    spans = ds["start"].values, ds["end"].values
+    return opening.highest_word(values, *spans, str(ds.attrs["text"]), skip=aggregate.settling(ds))
 
 
 def _look(shown: list[Run]) -> state.Look:
@@ -154,6 +142,14 @@ def _side(shown: list[Run]) -> None:
         panels.one_token(shown, look)
         passage_panel(_first(shown, look), look)
         sanity_panel(shown, look)
+    except StoreError as error:
+        _damaged(error)
+
+
+@st.fragment(key="worth")
+def _worth(shown: list[Run]) -> None:
+    try:
+        worth_panel(shown, _look(shown))
     except StoreError as error:
         _damaged(error)
 

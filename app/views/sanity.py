@@ -100,6 +100,9 @@ def _answers(found: list[tuple[Run, figures.Answer]], layer: int | None) -> None
     if found:
         with st.expander("How to read this"):
             st.caption(words("sanity_note"))
+            for run, answer in found:
+                made = sanity_words.intervals(answer, figures.shown_layer(answer, layer))
+                st.caption(state.plain(f"{run.name}: {made}" if len(found) > 1 else made))
 
 
 def _answer(run: Run, answer: figures.Answer, chosen: int | None) -> None:
@@ -116,5 +119,5 @@ def _answer(run: Run, answer: figures.Answer, chosen: int | None) -> None:
     )
     st.html(figures.legend(palette, colour))
     st.markdown(sanity_words.sentence(answer, layer, layer == chosen))
-    st.caption(sanity_words.read(answer, layer))
+    st.caption(sanity_words.read(answer))
     parts.table(f"sanity_{run.id}", lambda: sanity_words.table(answer))

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from app import state
+from app import state, theme
 from app.components.download import Row, download
 from app.exports import names, recipe
 from app.runs import Run
@@ -57,7 +57,7 @@ def _rows(shown: list[Run], view: names.View) -> list[Row]:
 
 
 def _signals(run: Run, several: bool) -> Row:
-    size = f"{run.ds.sizes['token']:,} tokens"
+    size = theme.count(run.ds.sizes["token"])
     return {
         "label": f"{run.name} signals" if several else "Signals",
         "note": f"{size}, every layer",

@@ -144,9 +144,9 @@ def test_the_scale_of_a_difference_is_centred() -> None:
 
 
 def test_passages_of_a_difference_are_signed() -> None:
-    values = np.zeros(60)
+    values, start = np.zeros(60), 5 * np.arange(60)
     values[10], values[40] = 3.0, -6.0
-    listed = furthest(values, np.arange(60), np.arange(60) + 1, "x " * 30)
+    listed = furthest(values, start, start + 4, "".join(f"w{k:03d} " for k in range(60)))
     assert [(p.token, p.value) for p in listed] == [(40, -1.0), (10, 0.5)]
 
 

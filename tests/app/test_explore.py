@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import runs, samples, state
 from app.jobs import Progress
+from tests.app.conftest import TEXT
 
 MAIN = Path(__file__).parents[2] / "app" / "main.py"
 Finish = Callable[..., Progress]
@@ -110,6 +111,29 @@ def test_cancel_is_offered_and_said(finish: Finish, store: Path) -> None:
     page.button(key="cancel").click().run()
     page = settle(page, finish)
     assert "cancelled" in said(page)
+
+
+def test_what_was_shown_stays_while_another_text_is_read_and_after_its_cancel(
+    finished: dict[str, str], finish: Finish
+) -> None:
+    before = finished["mac"]
+    page = run_text(open_page([before]), "Some more words for the memory to read. " * 2000)
+    assert shown(page) != [before]
+    assert heatmap(page)["key"] == before
+    page.button(key="cancel").click().run()
+    page = settle(page, finish)
+    assert "cancelled" in said(page)
+    assert heatmap(page)["key"] == before
+    assert any("shown before: A test text" in caption.value for caption in page.main.caption)
+
+
+def test_the_sidebar_says_when_the_page_shows_another_text(finished: dict[str, str]) -> None:
+    words = "The page shows another text"
+    page = open_page([finished["mac"]])
+    assert any(words in caption.value for caption in page.sidebar.caption)
+    page.segmented_control(key="source").set_value("Paste").run()
+    page.text_area(key="pasted").set_value(TEXT).run()
+    assert not any(words in caption.value for caption in page.sidebar.caption)
 
 
 @pytest.mark.parametrize(

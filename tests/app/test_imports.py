@@ -237,7 +237,10 @@ def test_what_is_too_large_is_refused(traced: Path, monkeypatch: pytest.MonkeyPa
 def test_the_command_says_what_is_wrong(tmp_path: Path, traced: Path) -> None:
     (tmp_path / "empty").mkdir()
     env = os.environ | {"TITANSCOPE_RUNS": str(tmp_path / "runs")}
-    for path, words in ((tmp_path / "none.zarr", "does not exist"), (tmp_path / "empty", "holds no trace store")):
+    for path, words in (
+        (tmp_path / "none.zarr", "does not exist"),
+        (tmp_path / "empty", "is not a run but a folder without one"),
+    ):
         command = [sys.executable, "-m", "app", str(path)]
         done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
         assert done.returncode == 2

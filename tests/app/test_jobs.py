@@ -174,7 +174,7 @@ def test_a_run_with_interventions_is_stored_with_them(finish: Finish, finished: 
     assert Settings.from_dict(stored) == intervene("theta*=0", "wipe=3")
     assert not opened.ds["theta"].values.any()
     far = finish(runs.engine().submit(Job("mac", "A short text.", "t", changes=("wipe=1000",))))
-    assert (far.state, "wipe_at is token 1,000; this text has tokens 0 to" in far.message) == ("failed", True)
+    assert (far.state, "wipe=1000: this text has tokens 0 to" in far.message) == ("failed", True)
 
 
 @pytest.mark.parametrize("name", ["nope", "../checkpoints/mac", "/etc"])

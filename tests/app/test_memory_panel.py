@@ -51,11 +51,11 @@ def test_drift_is_drawn_only_where_it_is_not_the_size(found: list[xr.Dataset]) -
     one = found[1]
     assert memory.empty_start(one)
     assert not named(memory.over_time(one, LIGHT, "#c4692a"), "drift")
-    assert "so its drift from the start is its size" in memory.note(one)
+    assert "drift" not in memory.key(one)
     later = one.assign(size=one["size"] + 1)
     drawn = named(memory.over_time(later, LIGHT, "#c4692a"), "drift")
     np.testing.assert_array_equal(drawn[0].y, one["drift"].values[0])
-    assert "dashed: drift" in memory.note(later)
+    assert "dashed its drift" in memory.key(later)
 
 
 @pytest.mark.parametrize("layer", [0, 2])
@@ -76,6 +76,21 @@ def test_the_path_is_that_of_the_core(layer: int, traces: list[xr.Dataset], foun
     assert points.customdata[-1][1] == f"after token {ds.sizes['token']:,} of {ds.sizes['token']:,}"
     for trace in (points, ring):
         assert trace.selected.marker.opacity == trace.unselected.marker.opacity == 1
+
+
+def test_a_way_of_many_moments_can_be_read(traces: list[xr.Dataset], found: list[xr.Dataset]) -> None:
+    places = np.arange(40) % found[1].sizes["moment"]
+    axes = ("moment", "other")
+    many = found[1].isel(dict.fromkeys(axes, places))
+    line, points = memory_path.scrub(traces[1], many, 0, LIGHT, "#2a6f97").data[:2]
+    assert line.line.width < 1
+    assert line.opacity < 0.5
+    between = points.marker.size[1:-1]
+    assert max(between) <= 5 < min(points.marker.size[0], points.marker.size[-1])
+    assert list(points.marker.color) == list(range(40)), "by position"
+    assert points.marker.colorscale[0][1] == "#aac5d5", "also the start is seen"
+    assert points.marker.colorscale[1][1] == "#2a6f97"
+    assert [text.strip() for text in (points.text[0], *set(points.text[1:-1]), points.text[-1])] == ["start", "", "end"]
 
 
 def test_each_moment_is_a_frame_that_says_what_changes(traces: list[xr.Dataset], found: list[xr.Dataset]) -> None:

@@ -163,7 +163,7 @@ def test_what_cannot_be_checked_says_why(run: str) -> None:
     assert refusal(ds) == ""
     assert "no memory" in refusal(ds.drop_vars("surprise"))
     assert "at least 200" in refusal(ds.isel(token=slice(0, 150)))
-    assert "does not ship" in refusal(ds.assign_attrs(checkpoint="../mal"))
+    assert "not offered here" in refusal(ds.assign_attrs(checkpoint="../mal"))
     assert "other weights" in refusal(ds.assign_attrs(weights_sha256="0" * 64))
     without = {name: value for name, value in ds.attrs.items() if name != "weights_sha256"}
     assert "other weights" in refusal(xr.Dataset(ds.data_vars, ds.coords, without))
@@ -217,7 +217,7 @@ def test_a_layer_without_values_is_said_and_drawn(answer: Answer) -> None:
 
 def test_a_text_that_was_cut_is_said(answer: Answer) -> None:
     cut = answer | {"tokens": 19_998, "text_tokens": 61_000, "unit": "stretch", "units": 1_249}
-    told = sanity_words.read(cut, 0)
+    told = sanity_words.read(cut)
     assert "the first 19,998 of 61,000 tokens" in told
     assert "1,249 stretches of a few tokens in another order" in told
 

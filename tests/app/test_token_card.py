@@ -165,7 +165,7 @@ def test_a_long_text_has_a_log_axis_that_says_so(traces: list[xr.Dataset]) -> No
             long_fate(tokens=np.array([9]), left=np.ones(1)),
             "The text ends here, before anything becomes of this write.",
         ),
-        (long_fate(tokens=np.empty(0, int), size=0.0), "Nothing was written here: the step θ is 0."),
+        (long_fate(tokens=np.empty(0, int), size=0.0), "Nothing was written here."),
     ],
 )
 def test_the_half_life_in_words(one: Fate, words: str) -> None:
@@ -210,6 +210,44 @@ def test_the_momentum_of_a_layer_has_its_own_lineage(traces: list[xr.Dataset]) -
     np.testing.assert_allclose(layers, ds["momentary"].values[:, HERE], rtol=1e-6)
     drawn = {bar.name: bar.x[0] for bar in token.moves([ds], HERE, LIGHT).data}
     assert lineage.lineage(ds, HERE).own.strength == pytest.approx(drawn["this token"], rel=1e-6)
+
+
+def faint(ds: xr.Dataset, layer: int) -> xr.Dataset:
+    """The trace with a layer into which nothing is written to speak of."""
+    changed = {}
+    for name in (*token.MOVES, "memory"):
+        values = ds[name].values.copy()
+        values[layer] = 1e-23
+        changed[name] = (ds[name].dims, values)
+    return ds.assign(changed)
+
+
+def test_next_to_nothing_is_no_bar_but_said(traces: list[xr.Dataset]) -> None:
+    ds = faint(traces[0], 1)
+    assert token.still(ds, HERE, 1)
+    assert not any(token.still(ds, HERE, layer) for layer in (0, 2, None))
+    assert token.still_words([ds], HERE, 1).startswith("Nothing was written here: ")
+    assert token.still_words([ds, traces[1]], HERE, 1).startswith("In MAC nothing was written here: ")
+    assert token.still_words([ds, traces[1]], HERE, None) == ""
+    assert "layer 2. MAC: nothing was written; MAG: this token" in token.summary([ds, traces[1]], HERE, 1)
+    assert token.still(ds.assign({name: 0 * ds[name] for name in token.MOVES}), HERE), "zero is nothing too"
+
+
+def test_shares_of_next_to_nothing_are_no_lineage_and_no_fate(found: list[Lineage], fates: list[Fate]) -> None:
+    assert lineage_figure.words(lineage_figure.none(found[0])) == "Nothing is carried here: no head has pushed."
+    assert fate_figure.half_life(fate_figure.none(fates[0])) == "Nothing was written here."
+
+
+def test_a_card_is_of_the_chosen_layer_and_says_so(traces: list[xr.Dataset]) -> None:
+    ds = traces[0]
+    rows = {row["name"]: row for row in token.values(ds, HERE, 1)}
+    for name in ("surprise", "theta", "memory"):
+        assert rows[name]["value"] == pytest.approx(float(ds[name].values[1, HERE]))
+        assert rows[name]["rule"] == "layer 2"
+        assert len(rows[name]["layers"]) == 3, "the others can still be looked up"
+    assert rows["nll"]["value"] == pytest.approx(float(ds["nll"].values[HERE]))
+    assert [token.where(traces, layer) for layer in (None, 1)] == ["3 layers together", "layer 2"]
+    assert token.where([ds[["nll"]].drop_vars("layer", errors="ignore")], None) == ""
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def test_the_journey(visit: Visit, folder: Path) -> None:
     shown = card.locator("tr", has_text="Surprise").locator("td.value").all_inner_texts()
     traces = [tc.open_trace(folder / "runs" / run / "trace.zarr") for run in visit.mark()["runs"]]
     wanted = [float(column(ds, "surprise")[visit.mark()["hovered"]]) for ds in traces]
-    assert [float(text) for text in shown] == pytest.approx(wanted, rel=1e-6)
+    assert [float(text) for text in shown] == pytest.approx(wanted, rel=5e-3)
 
     # Click: the token's card, made by Python, follows.
     before = visit.mark()["selected"]

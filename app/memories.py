@@ -1,0 +1,57 @@
+"""The memories that the page offers: the shipped checkpoints, and folders of the user's own.
+
+The folders stand in the environment, TITANSCOPE_CHECKPOINTS, so that workers know them too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import titans_core as tc
+from titans_core.assets import ROOT
+from titans_core.errors import CheckpointError
+
+_VARIABLE = "TITANSCOPE_CHECKPOINTS"
+
+
+def is_checkpoint(folder: Path) -> bool:
+    """Whether this is the folder of a checkpoint; that it can be loaded is seen when it is first run."""
+    return os.path.isfile(folder / "config.json")
+
+
+def offer(folder: Path) -> str:
+    """Offer a checkpoint of the user's own under its folder's name, which is returned.
+
+    Raises CheckpointError where the folder lacks a part, or another memory has that name.
+    """
+    folder = folder.resolve()
+    try:
+        json.loads((folder / "config.json").read_text("utf-8"))["weights_sha256"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise CheckpointError(f"config.json in {folder} is not one that `titans train` wrote ({error})") from error
+    if not (folder / "weights.safetensors").is_file():
+        raise CheckpointError(f"{folder} lacks weights.safetensors, which `titans train` writes beside config.json")
+    if os.pathsep in str(folder):
+        raise CheckpointError(f"{folder} has a {os.pathsep!r} in its path; move it")
+    own = _own()
+    if folder.name in tc.checkpoints() or own.get(folder.name, folder) != folder:
+        raise CheckpointError(f"a memory named {folder.name!r} is offered already; rename {folder}")
+    os.environ[_VARIABLE] = os.pathsep.join(map(str, (own | {folder.name: folder}).values()))
+    return folder.name
+
+
+def names() -> tuple[str, ...]:
+    """What can be run, the shipped first."""
+    return (*tc.checkpoints(), *(name for name in _own() if name not in tc.checkpoints()))
+
+
+def folder(name: str) -> Path:
+    """Where the checkpoint of this name lies."""
+    return ROOT / "checkpoints" / name if name in tc.checkpoints() else _own()[name]
+
+
+def _own() -> dict[str, Path]:
+    listed = filter(None, os.environ.get(_VARIABLE, "").split(os.pathsep))
+    return {Path(path).name: Path(path) for path in listed}
