@@ -10,6 +10,7 @@ from streamlit.navigation.page import StreamlitPage
 import titans_core as tc
 from app import runs, samples, state
 from app.jobs import Job
+from app.runs import Run
 from app.views import controls, going, results
 from app.words import words
 
@@ -64,21 +65,29 @@ def _not_yet(asked: controls.Request) -> None:
 
 
 def _shown(ids: tuple[str, ...], comparing: StreamlitPage) -> None:
-    opened = going.finished(ids)
-    same = going.of_one_text(opened)
-    if len(same) < len(opened):
-        st.warning("The runs in this address are of different texts. Those of the first text are shown.")
-    if not same:
-        before, _ = state.remembered()
-        if same := [run for run in map(going.opened, before) if run is not None]:
-            st.caption(f"Below is what was shown before: {state.plain(same[0].title)}.")
+    with st.container():  # whatever it says, what follows keeps its place and is not built anew in the browser
+        same = _found(ids, comparing)
     state.remember([run.id for run in same], same[0].ds.attrs["text_sha256"] if same else None)
-    if len(opened) > 1:
-        st.page_link(
-            comparing, label="Compare these runs", icon=":material/compare_arrows:", query_params=state.query()
-        )
     if same:
         results.results(same)
     elif not ids:
         st.title("Explore")
         st.write("Choose a text and one or more memories, then press Run.")
+
+
+def _found(ids: tuple[str, ...], comparing: StreamlitPage) -> list[Run]:
+    """The runs to show, and above them what there is to say: those of the address, or those that were shown before."""
+    opened = going.finished(ids)
+    same = going.of_one_text(opened)
+    if len(same) < len(opened):
+        st.warning("The runs in this address are of different texts. Those of the first text are shown.")
+    if len(same) > 1:
+        st.page_link(
+            comparing, label="Compare these runs", icon=":material/compare_arrows:", query_params=state.query()
+        )
+    if not same:
+        before, _ = state.remembered()
+        same = [run for run in map(going.opened, before) if run is not None]
+        if same:
+            st.caption(f"Below is what was shown before: {state.plain(same[0].title)}.")
+    return same

@@ -110,7 +110,7 @@ def _answer(run: Run, zeroed: Run, look: state.Look) -> None:
         minus=minus,
         on_change=lambda name: parts.then_draw(state.follow(KEY, name), *("text", "side") * (name == "token")),
     )
-    st.caption("Orange: the memory made the token less surprising. Blue: more.")
+    st.caption("Orange: the memory made the token less surprising. Blue: more. " + words("worth_note"))
     helped, misled = comparisons.saved(run.id, zeroed.id)
     columns = st.columns(2, gap="small")
     for column, name, listed in zip(columns, ("helped", "misled"), (helped, misled), strict=True):

@@ -11,7 +11,7 @@ function drawLegend(view) {
   const [from, to] = view.shownTokens();
   const these = to - from === 1 ? `token ${whole(to)}` : `tokens ${whole(from + 1)}–${whole(to)}`;
   const shown = `${these} of ${whole(view.doc.start.length)} below`;
-  const what = `${facts.label.toLowerCase()}${view.units ? `, ${view.rule} of each ${view.unit}` : ""}`;
+  const what = `${view.data.minus ? view.data.minus.words : facts.label.toLowerCase()}${view.units ? `, ${view.rule} of each ${view.unit}` : ""}`;
   view.stripTitle.replaceChildren(
     element("b", "", "Whole text"),
     element("span", "soft", `${what}, highest of each bin · ${shown}`),
@@ -66,7 +66,7 @@ function selectedLine(view, facts) {
   line.append(element("span", "piece", pieceOf(view, token)), element("span", "soft", ` token ${whole(token + 1)} `));
   for (const panel of view.panels) {
     const value = panel.fill?.length ? number(panel.fill[token]) : "–";
-    line.append(element("b", "", view.panels.length > 1 ? `${panel.run.label} ${value} ` : `${facts.symbol} ${value}`));
+    line.append(element("b", "", view.panels.length > 1 ? `${panel.run.label} ${value} ` : `${view.data.minus ? view.data.minus.symbol : facts.symbol} ${value}`));
   }
   if (view.units) line.append(element("span", "soft", ` ${view.rule} of its ${view.unit}`));
   return [line];

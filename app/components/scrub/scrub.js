@@ -78,7 +78,9 @@ class Scrub {
 
   // The figure shows the moment: its own button is told which, and pressed.
   show() {
-    const button = this.figure()?.querySelector(".updatemenu-button");
+    const figure = this.figure();
+    if (!figure?._transitionData?._frameHash?.[this.moment]) return; // it is of another run still: `look` comes again
+    const button = figure.querySelector(".updatemenu-button");
     const what = button?.__data__; // where plotly keeps what the button does
     if (!what) return;
     what.args = [[String(this.moment)], what.args[1]];
