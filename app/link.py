@@ -23,6 +23,24 @@ _SPAN = re.compile(r"([1-9][0-9]{0,11})-([1-9][0-9]{0,11})")
 
 
 @dataclass(frozen=True)
+class Pair:
+    """Which two of the shown runs are compared, by their places from 0, and whether by their ratio."""
+
+    a: int
+    b: int
+    ratio: bool = False
+
+    def address(self, count: int) -> dict[str, str | None]:
+        """What the address says of it where `count` runs are shown: the last against the first need not be said."""
+        plain = (self.a, self.b) == (count - 1, 0)
+        return {
+            "a": None if plain else str(self.a + 1),
+            "b": None if plain else str(self.b + 1),
+            "by": "ratio" if self.ratio else None,
+        }
+
+
+@dataclass(frozen=True)
 class Look:
     """What is looked at. layer None: all layers. nonce changes when the server, not the browser, moved the token.
 
@@ -61,9 +79,9 @@ class Look:
 
 
 def read(query: Mapping[str, str], signals: Collection[str]) -> dict[str, Any]:
-    """The parts of a link that can be meant: signal, layer, token, span, range, map, unit, rule, underlines.
+    """The parts of a link that can be meant: signal, layer, token, span, range, map, unit, rule, underlines, a, b, by.
 
-    Whatever else it says is ignored. Whether the shown runs have such a layer or token is for the reader to see.
+    Whatever else it says is ignored. Whether there is such a layer, token or run is for the reader to see.
     """
     found: dict[str, Any] = {}
     for name in ("signal", "map", "unit", "rule"):
@@ -72,7 +90,9 @@ def read(query: Mapping[str, str], signals: Collection[str]) -> dict[str, Any]:
     lines = underlines(query.get("underline", "").split("."), signals)
     if lines:
         found["underlines"] = lines
-    for name in ("layer", "token"):
+    if query.get("by") == "ratio":
+        found["by"] = "ratio"
+    for name in ("layer", "token", "a", "b"):
         if _COUNT.fullmatch(query.get(name, "")):
             found[name] = int(query[name]) - 1
     for name in ("span", "range"):

@@ -11,7 +11,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from app import state
 from app.theme import DARK, LIGHT
-from app.views import compare, explore
+from app.views import answers, compare, explore
 
 STYLE = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
 
@@ -24,15 +24,17 @@ def main() -> None:
     st.html(f"<style>:root {{ {variables} }} {STYLE}</style>")
     comparing = st.Page(compare.page, title="Compare", url_path="compare")
     exploring = st.Page(partial(explore.page, comparing), title="Explore", url_path="explore", default=True)
-    shown = st.navigation([exploring, comparing], position="hidden")
+    answering = st.Page(answers.page, title="Answers", url_path="answers")
+    pages = exploring, comparing, answering
+    shown = st.navigation(pages, position="hidden")
     with st.sidebar:
         st.markdown("**Titanscope**  \n:small[:gray[watch a neural memory work]]")
         links = st.empty()
-    _links(links, exploring, comparing)
+    _links(links, *pages)
     before = state.run_ids()
     shown.run()
     if state.run_ids() != before:
-        _links(links, exploring, comparing)
+        _links(links, *pages)
 
 
 def _links(place: DeltaGenerator, *pages: StreamlitPage) -> None:

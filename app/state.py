@@ -7,7 +7,7 @@ at lives in the session; the address follows it (app.link), and is read when a t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
@@ -15,7 +15,7 @@ import streamlit as st
 from app import link
 from app.components import text_heatmap
 from app.jobs import store
-from app.link import HOW, RULES, UNITS, Look, Span
+from app.link import HOW, RULES, UNITS, Look, Pair, Span
 from app.theme import DARK, LIGHT, SIGNALS, Palette
 
 
@@ -79,10 +79,19 @@ def parts() -> tuple[str, ...]:
     return made
 
 
-def chosen(key: str, default: str) -> str:
-    """What a control of the page was last told."""
-    value: str = st.session_state.get(key, default)
-    return value
+def pair(runs: Sequence[str]) -> Pair:
+    """Which two of the shown runs are compared: as the address says, else the last against the first."""
+    a, b = st.session_state.get("a", len(runs) - 1), st.session_state.get("b", 0)
+    of = st.session_state.get("pair of", tuple(runs))
+    if of != tuple(runs) or max(a, b) >= len(runs):
+        a, b = len(runs) - 1, 0
+    return Pair(a, b, st.session_state.get("by") == "ratio")
+
+
+def compare(runs: Sequence[str], pair: Pair) -> None:
+    """Compare these two of the shown runs, until others are shown."""
+    by = "ratio" if pair.ratio else "difference"
+    st.session_state.update({"pair of": tuple(runs), "a": pair.a, "b": pair.b, "by": by})
 
 
 def look(available: list[str], layers: int, tokens: int) -> Look:
@@ -123,7 +132,7 @@ def arrive(text: str) -> bool:
     new = st.session_state.get("drawn") != text
     if new:
         st.session_state["drawn"] = text
-        for name in ("token", "span", "range"):
+        for name in ("token", "span", "range", "a", "b", "by", "pair of"):
             st.session_state.pop(name, None)
         st.session_state.update(link.read(st.query_params.to_dict(), SIGNALS))
         follow_text()

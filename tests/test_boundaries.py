@@ -42,7 +42,7 @@ CORE_LEVELS = [
 APP_LEVELS = [
     {"app", "app.words", "app.samples", "app.opening", "app.memories"},
     {"app.theme"},
-    {"app.naming"},
+    {"app.naming", "app.measured"},
     {"app.figures", "app.jobs"},
     {"app.components", "app.exports"},
     {"app.runs", "app.state"},

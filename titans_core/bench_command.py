@@ -51,7 +51,9 @@ def bench_command(names: tuple[str, ...], lengths: str, limit: float, device: st
         for p in found[model.name]:
             click.echo(f"{model.name:<16}{p.tokens:>10,}{p.seconds:>10.2f}{p.speed:>16,.0f}{p.state / 1e6:>9.2f} MB")
     if out is not None:
-        replace_file(out, json.dumps(_record(found, models[0].device, limit), indent=1).encode())
+        given = "" if stops == list(LENGTHS) else f" --lengths {','.join(map(str, stops))}"
+        given += f" --limit {limit:g}"
+        replace_file(out, json.dumps(_record(found, models[0].device, limit, given), indent=1).encode())
 
 
 def _lengths(text: str) -> list[int]:
@@ -64,10 +66,10 @@ def _lengths(text: str) -> list[int]:
     return found
 
 
-def _record(found: dict[str, list[Point]], device: torch.device, limit: float) -> dict[str, Any]:
+def _record(found: dict[str, list[Point]], device: torch.device, limit: float, given: str) -> dict[str, Any]:
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{os.cpu_count()} CPU cores"
     return {
-        "command": "titans bench --out FILE",
+        "command": f"titans bench{given} --out FILE",
         "device": where,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,

@@ -53,6 +53,10 @@ def main(address: str) -> None:
                 page.set_viewport_size({"width": 1280, "height": 1700})
                 page.wait_for_timeout(2500)
                 page.screenshot(path=FOLDER / "compare.png")
+                page.goto(f"{address}/answers")
+                page.locator(".js-plotly-plot").nth(3).wait_for(timeout=60_000)
+                page.wait_for_timeout(2500)
+                page.screenshot(path=FOLDER / "answers.png")
             else:
                 below(page, "panel_memory", FOLDER / "memory-over-time.png")
             phone = open_page(browser, address, theme, 390, 844)

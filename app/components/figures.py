@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from app.components import scripts
-from app.link import Look
+from app.link import Look, Pair
 from app.theme import CIVIDIS, DARK, LIGHT
 
 TIMELINES, LAYER_MAP = "timelines", "layer_map"
@@ -29,13 +29,19 @@ _component = st.components.v2.component(
 
 
 def figure(
-    key: str, runs: Sequence[str], total: int, look: Look, *, on_change: Callable[[str], Callable[[], None]]
+    key: str,
+    runs: Sequence[str],
+    total: int,
+    look: Look,
+    *,
+    pair: Pair | None = None,
+    on_change: Callable[[str], Callable[[], None]],
 ) -> None:
     """Draw the figure `key` (TIMELINES or LAYER_MAP) of runs of one text of `total` tokens. The browser fetches it.
 
     Reports under its key: "token" [token, time in ms]; "span" [from, to, time], with -1 for both ends for the whole
     text; "map" [how, time]. on_change gives the callback for each of these names. The address of the page says what the
-    timelines show, without a new entry in the browser's history.
+    timelines show, and which `pair` is compared, without a new entry in the browser's history.
     """
     data = {
         "kind": key,
@@ -43,7 +49,7 @@ def figure(
         "total": total,
         "look": {name: getattr(look, name) for name in ("signal", "layer", "token", "span", "range", "how")},
         "at": look.at,
-        "link": look.address if key == TIMELINES else {},
+        "link": look.address | (pair.address(len(runs)) if pair else {}) if key == TIMELINES else {},
         "palettes": {"light": asdict(LIGHT), "dark": asdict(DARK)},
         "cividis": CIVIDIS,
     }

@@ -9,6 +9,7 @@ import streamlit as st
 from app import comparisons, naming, state, theme
 from app.components import cards, text_heatmap
 from app.figures import aggregate, order_of_events
+from app.link import Pair
 from app.runs import Run
 from app.theme import signed
 from app.views import parts
@@ -44,23 +45,24 @@ def difference(shown: list[Run], look: state.Look) -> None:
 
 
 def _choices(shown: list[Run]) -> tuple[Run, Run, bool]:
-    """A, B, and whether their ratio is shown. Another set of runs begins with the last against the first."""
-    of = {run.id: run for run in shown}
-    listed, names = list(of), _names(shown)
-    together = " ".join(listed)
+    """A, B, and whether their ratio is shown. The address says which, and follows; other runs begin anew."""
+    listed, names = list(range(len(shown))), list(_names(shown).values())
+    ids = [run.id for run in shown]
+    told, together = state.pair(ids), " ".join(ids)
     a, b, how = st.columns([1, 1, 1], gap="small", vertical_alignment="bottom")
-    called, last = names.__getitem__, len(listed) - 1
-    one = a.selectbox("A", listed, index=last, format_func=called, key=f"a of {together}", on_change=_again)
-    other = b.selectbox("B", listed, index=0, format_func=called, key=f"b of {together}", on_change=_again)
-    ratio = how.segmented_control(
+    called = names.__getitem__
+    one = a.selectbox("A", listed, index=told.a, format_func=called, key=f"a of {together}", on_change=_again)
+    other = b.selectbox("B", listed, index=told.b, format_func=called, key=f"b of {together}", on_change=_again)
+    by = how.segmented_control(
         "Show",
         ["difference", "ratio"],
-        default="difference",
+        default="ratio" if told.ratio else "difference",
         required=True,
-        key="difference_or_ratio",
+        key=f"how of {together}",
         on_change=_again,
     )
-    return of[one], of[other], ratio == "ratio"
+    state.compare(ids, Pair(one, other, by == "ratio"))
+    return shown[one], shown[other], by == "ratio"
 
 
 def _names(shown: list[Run]) -> dict[str, str]:
@@ -69,16 +71,13 @@ def _names(shown: list[Run]) -> dict[str, str]:
 
 def _chosen(shown: list[Run]) -> tuple[Run, Run, bool]:
     """What `_choices` was last told, for the other panels."""
-    of = {run.id: run for run in shown}
-    together = " ".join(of)
-    one = state.chosen(f"a of {together}", shown[-1].id)
-    other = state.chosen(f"b of {together}", shown[0].id)
-    return of[one], of[other], state.chosen("difference_or_ratio", "difference") == "ratio"
+    told = state.pair([run.id for run in shown])
+    return shown[told.a], shown[told.b], told.ratio
 
 
 def _again() -> None:
-    """Another choice is of the text and of the lists beside the figures."""
-    st.rerun(["difference", "side"])
+    """Another choice is of the text, of the lists beside the figures, and of the address, which those write."""
+    st.rerun(["difference", "side", "figures"])
 
 
 def _comparable(one: Run, other: Run, look: state.Look) -> bool:

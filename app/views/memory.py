@@ -53,7 +53,8 @@ def _of_one(having: list[Run]) -> None:
         more = EMPTY if found is not None and memory.empty_start(found) else ""
         parts.title("Memory over time", run.name + (f", {memory.note(found)}" if found else ""), more)
     if found is None:
-        st.caption("This run was stored without its memory at moments in time: run the text again.")
+        why = "it diverged before its end" if naming.diverged(run.ds) else "run the text again"
+        st.caption(f"This run was stored without its memory at moments in time: {why}.")
         return
     palette = state.palette()
     figure = memory.over_time(found, palette, palette.variant(run.checkpoint))

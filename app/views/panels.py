@@ -8,6 +8,7 @@ import xarray as xr
 from app import naming, runs, state
 from app.components import cards, figures, text_heatmap
 from app.figures import fate, frame, layers, lineage, tables, token
+from app.link import Pair
 from app.runs import Run
 from app.views import parts
 from app.words import words
@@ -28,9 +29,9 @@ def text(shown: list[Run], look: state.Look) -> None:
         parts.table("text", lambda: tables.tokens([run.ds for run in shown], look.signal, look.layer, look.token))
 
 
-def through_time(shown: list[Run], look: state.Look) -> None:
+def through_time(shown: list[Run], look: state.Look, pair: Pair | None = None) -> None:
     with st.container(border=True, key="panel_time"):
-        _linked(figures.TIMELINES, shown, look)
+        _linked(figures.TIMELINES, shown, look, pair)
         parts.table("timelines", lambda: tables.timelines([run.ds for run in shown], look.layer, look.span))
 
 
@@ -42,12 +43,13 @@ def layer_map(shown: list[Run], look: state.Look) -> None:
             parts.table("layer_map", lambda: tables.layer_map(having, look.signal, look.span, look.how))
 
 
-def _linked(key: str, shown: list[Run], look: state.Look) -> None:
+def _linked(key: str, shown: list[Run], look: state.Look, pair: Pair | None = None) -> None:
     figures.figure(
         key,
         [run.id for run in shown],
         shown[0].ds.sizes["token"],
         look,
+        pair=pair,
         on_change=lambda name: parts.then_draw(state.follow(key, name)),
     )
 

@@ -50,7 +50,7 @@ def compared(shown: list[Run]) -> None:
     _difference(shown)
     left, right = st.columns([1.9, 1], gap="small")
     with left:
-        _figures(shown)
+        _figures(shown, comparing=True)
     with right:
         _apart(shown)
         contrast.order(shown)
@@ -125,10 +125,10 @@ def _text(shown: list[Run]) -> None:
 
 
 @st.fragment(key="figures")
-def _figures(shown: list[Run]) -> None:
+def _figures(shown: list[Run], comparing: bool = False) -> None:
     look = _look(shown)
     try:
-        panels.through_time(shown, look)
+        panels.through_time(shown, look, state.pair([run.id for run in shown]) if comparing else None)
         opening.after_first(shown[0].id)  # all that follows is drawn then, and does not keep the browser from it
         panels.layer_map(shown, look)
     except StoreError as error:

@@ -62,6 +62,23 @@ def test_two_runs_and_their_difference(finished: dict[str, str], wiped: str) -> 
     assert first["dash"] != last["dash"]
 
 
+def test_a_link_says_which_two_and_whether_by_ratio(finished: dict[str, str]) -> None:
+    page = AppTest.from_file(str(MAIN), default_timeout=60)
+    page._page_hash = calc_hash("compare")
+    page.query_params.update({"run": list(finished.values()), "a": "1", "b": "2", "by": "ratio"})
+    page.run()
+    minus = texts(page)[True]
+    assert [run["id"] for run in minus["runs"]] == [finished["mac"]]
+    assert (minus["minus"]["run"], minus["minus"]["ratio"]) == (finished["mag"], True)
+    assert any("MAC − MAG" in m.value for m in page.markdown)  # the passages are of the same two
+    figure = next(
+        json.loads(e.proto.json)
+        for e in page.get("bidi_component")
+        if '"kind": "timelines"' in e.proto.json or '"kind":"timelines"' in e.proto.json
+    )
+    assert {name: figure["link"][name] for name in ("a", "b", "by")} == {"a": "1", "b": "2", "by": "ratio"}
+
+
 def test_too_many_too_few_and_mixed_runs_are_said(finished: dict[str, str], finish: Callable[..., Progress]) -> None:
     seven = [*finished.values(), *(f"{k:032x}" for k in range(4))]
     assert "Up to 6 runs" in said(open_page(seven))

@@ -4,7 +4,7 @@ import pytest
 
 from app import link
 from app.kept import Kept
-from app.link import Look
+from app.link import Look, Pair
 from app.theme import SIGNALS
 
 
@@ -34,6 +34,13 @@ def test_a_link_brings_back_what_was_looked_at() -> None:
         "rule": "max",
         "underlines": ("theta", "nll"),
     }
+
+
+def test_the_two_that_are_compared_are_in_the_link_unless_they_are_last_and_first() -> None:
+    assert Pair(0, 2, ratio=True).address(3) == {"a": "1", "b": "3", "by": "ratio"}
+    assert Pair(2, 0).address(3) == {"a": None, "b": None, "by": None}
+    assert link.read({"a": "1", "b": "3", "by": "ratio"}, SIGNALS) == {"a": 0, "b": 2, "by": "ratio"}
+    assert link.read({"a": "0", "b": "-1", "by": "magic"}, SIGNALS) == {}
 
 
 def test_what_is_not_chosen_is_not_in_the_link() -> None:

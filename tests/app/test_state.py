@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from app import state
+from app.link import Pair
 
 
 @pytest.fixture
@@ -79,3 +80,18 @@ def test_the_newest_choice_counts_and_a_figure_leads_the_text(session: dict[str,
     assert (session["token"], session["nonce"], session["at"]) == (70, 1, 30)
     report(session, "layer_map", "span", [100, 200, 40])
     assert (session["token"], session["nonce"], session["at"]) == (70, 1, 40), "a zoom selects nothing"
+
+
+def test_the_pair_is_that_of_the_address_until_other_runs_are_shown(session: dict[str, Any]) -> None:
+    runs = ["x", "y", "z"]
+    assert state.pair(runs) == Pair(2, 0)
+    session.update(a=0, b=1, by="ratio")  # as link.read gives them
+    assert state.pair(runs) == Pair(0, 1, ratio=True)
+    state.compare(runs, Pair(1, 0, ratio=True))
+    assert state.pair(runs) == Pair(1, 0, ratio=True)
+    assert state.pair([*runs, "new"]) == Pair(3, 0, ratio=True), "a new run is compared with the first"
+
+
+def test_a_pair_that_the_runs_lack_is_not_taken(session: dict[str, Any]) -> None:
+    session.update(a=7, b=0)
+    assert state.pair(["x", "y"]) == Pair(1, 0)

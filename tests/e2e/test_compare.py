@@ -14,6 +14,7 @@ import xarray as xr
 from playwright.sync_api import Browser, Page, expect
 
 import titans_core as tc
+from app.figures import aggregate
 from titans_core.probes.comparing import align, difference
 
 TEXT_DRAWN = "window.__titanscope?.laidOut && !window.__titanscope.error"
@@ -107,6 +108,18 @@ def test_the_difference_on_screen_is_that_of_the_traces(page: Page, compared: st
     np.testing.assert_array_equal(drawn(page)["values"], difference(*values, ratio=True).astype(np.float32))
 
 
+def test_a_copied_link_brings_back_the_pair_and_the_ratio(browser: Browser, page: Page, compared: str) -> None:
+    show(page, compared)
+    choose(page, "A", "MAC")
+    page.get_by_text("ratio", exact=True).click()
+    page.wait_for_function("location.search.includes('a=1') && location.search.includes('by=ratio')", timeout=30_000)
+    other = browser.new_page(viewport={"width": 1280, "height": 1000})
+    show(other, page.url)
+    other.wait_for_function(f"window.__titanscopeDifference?.runs[0] === '{ids(compared)[0]}'", timeout=30_000)
+    expect(other.get_by_role("radio", name="ratio")).to_be_checked()
+    other.close()
+
+
 def test_the_difference_follows_the_signal_of_the_texts(page: Page, compared: str, folder: Path) -> None:
     show(page, compared)
     page.get_by_role("button", name="Momentum", exact=True).click()
@@ -123,7 +136,10 @@ def test_all_panels_share_one_scale(page: Page, compared: str, folder: Path) -> 
     show(page, compared)
     scale = page.evaluate("window.__titanscope.scale")
     every = align(traces(folder, compared), "surprise").values
-    assert scale["low"] < scale["high"] <= every.max()
+    settled = every[:, aggregate.settling(traces(folder, compared)[0]) :]
+    together, *alone = [np.nanpercentile(values, [1, 99]) for values in (settled, *settled)]
+    assert [scale["low"], scale["high"]] == pytest.approx(together, rel=1e-5)
+    assert not any(scale["high"] == pytest.approx(high, rel=1e-5) for _, high in alone)
     facts = page.evaluate("window.__titanscopeFigures.timelines.header")
     assert [run["label"] for run in facts["runs"]] == ["MAC", "MAG"]
     assert len(facts["rows"]) == 3

@@ -1,0 +1,132 @@
+"""The charts of the page of answers: what was measured by length of text, and what is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from app.figures import frame
+from app.theme import Palette
+
+Row = dict[str, Any]
+SHARES = {"tickformat": ".0%", "range": [-0.04, 1.04], "tickvals": [0, 0.5, 1]}
+
+
+def by_length(
+    rows: Sequence[Row], panels: dict[str, str], palette: Palette, value: Callable[[Row], float], *, band: bool = False
+) -> go.Figure:
+    """A panel a task, a line a memory: a share by the length of the text. band: with the rows' Wilson intervals."""
+    figure = make_subplots(rows=1, cols=len(panels), shared_yaxes=True, horizontal_spacing=0.04)
+    for col, (task, label) in enumerate(panels.items(), start=1):
+        for memory, line in _lines([row for row in rows if row["task"] == task]):
+            share = [value(row) for row in line]
+            error = None
+            if band:
+                error = {
+                    "array": [row["high"] - v for row, v in zip(line, share, strict=True)],
+                    "arrayminus": [v - row["low"] for row, v in zip(line, share, strict=True)],
+                    **{"width": 0, "thickness": 1},
+                }
+            figure.add_trace(
+                _line(line, share, palette, error_y=error, name=memory, hovertemplate="%{y:.1%} at %{x:,}"),
+                row=1,
+                col=col,
+            )
+        _title(figure, label, col, palette)
+    frame.framed(figure, palette, 250)
+    figure.update_yaxes(**SHARES)
+    return _over_lengths(figure)
+
+
+def growth(rows: Sequence[Row], palette: Palette) -> go.Figure:
+    """Left: time for one token at a length. Right: what is carried to the next token. Both axes are logarithmic."""
+    figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.1)
+    panels = ((1, "seconds_a_token", 1e3, "milliseconds for a token"), (2, "state", 1e-6, "carried to the next, MB"))
+    for col, key, unit, label in panels:
+        for memory, line in _lines(rows):
+            values = [row[key] * unit for row in line]
+            figure.add_trace(
+                _line(line, values, palette, name=memory, hovertemplate="%{y:.3g} at %{x:,}"), row=1, col=col
+            )
+        _title(figure, label, col, palette)
+    frame.framed(figure, palette, 270)
+    figure.update_yaxes(type="log", dtick=1, exponentformat="none")
+    return _over_lengths(figure)
+
+
+def kept(rows: Sequence[Row], palette: Palette) -> go.Figure:
+    """A row a memory, a point a sample: partial rank correlation of surprise with what is left, with its interval."""
+    figure = go.Figure()
+    memories = list(dict.fromkeys(row["memory"] for row in rows))
+    for at, memory in enumerate(memories):
+        points = [row for row in rows if row["memory"] == memory]
+        values = [row["surprise"]["value"] for row in points]
+        figure.add_trace(
+            go.Scatter(
+                x=values,
+                y=at + np.linspace(-0.28, 0.28, len(points)),
+                error_x={
+                    "array": [row["surprise"]["high"] - v for row, v in zip(points, values, strict=True)],
+                    "arrayminus": [v - row["surprise"]["low"] for row, v in zip(points, values, strict=True)],
+                    **{"width": 0, "thickness": 1.2},
+                },
+                mode="markers",
+                marker={"color": palette.variant(points[0]["checkpoint"]), "size": 7},
+                customdata=[row["sample"].replace("-", " ") for row in points],
+                name=memory,
+                hovertemplate="%{customdata}: %{x:.2f}",
+            )
+        )
+    frame.framed(figure, palette, 60 * len(memories) + 60)
+    figure.add_vline(x=0, line={"color": palette.muted, "width": 1})
+    figure.update_xaxes(range=[-1, 1], title={"text": "rank correlation, position taken out"}, fixedrange=True)
+    figure.update_yaxes(tickvals=list(range(len(memories))), ticktext=memories, autorange="reversed", showgrid=False)
+    figure.update_yaxes(fixedrange=True)
+    return figure.update_layout(margin={"l": 90})
+
+
+def legend(rows: Sequence[Row], palette: Palette) -> str:
+    """Which colour is which memory, as HTML: one line for all charts of a page."""
+    named = {row["checkpoint"]: row["memory"] for row in rows}
+    parts = [
+        f'<span style="white-space:nowrap;margin-right:14px"><span style="display:inline-block;width:14px;height:3px;'
+        f'border-radius:2px;background:{palette.variant(name)};vertical-align:middle;margin-right:5px"></span>'
+        f"{frame.plain(label)}</span>"
+        for name, label in named.items()
+    ]
+    return f'<div style="font-size:13px">{"".join(parts)}</div>'
+
+
+def _lines(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
+    """The rows of each memory, by length."""
+    memories = dict.fromkeys(row["memory"] for row in rows)
+    return [(m, sorted((row for row in rows if row["memory"] == m), key=_length)) for m in memories]
+
+
+def _length(row: Row) -> int:
+    return int(row["length"] if "length" in row else row["tokens"])
+
+
+def _line(line: list[Row], values: list[float], palette: Palette, **more: Any) -> go.Scatter:
+    colour = palette.variant(line[0]["checkpoint"])
+    look = {"mode": "lines+markers", "line": {"color": colour, "width": 1.8}, "marker": {"color": colour, "size": 6}}
+    return go.Scatter(x=[_length(row) for row in line], y=values, **look, **more)
+
+
+def _title(figure: go.Figure, text: str, col: int, palette: Palette) -> None:
+    suffix = "" if col == 1 else str(col)
+    place = {"x": 0, "xref": f"x{suffix} domain", "y": 1, "yref": f"y{suffix} domain"}
+    font = {"size": 12, "color": palette.muted}
+    figure.add_annotation(text=text, **place, xanchor="left", yanchor="bottom", showarrow=False, font=font)
+
+
+def _over_lengths(figure: go.Figure) -> go.Figure:
+    lengths = [4**k * 1024 for k in range(6)]
+    words = [f"{n // 1024}K" if n < 1 << 20 else "1M" for n in lengths]
+    figure.update_xaxes(type="log", tickvals=lengths, ticktext=words, showgrid=False, fixedrange=True)
+    figure.update_yaxes(fixedrange=True)
+    return figure.update_layout(margin={"t": 24})
