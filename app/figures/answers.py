@@ -125,7 +125,9 @@ def _title(figure: go.Figure, text: str, col: int, palette: Palette) -> None:
 
 
 def _over_lengths(figure: go.Figure) -> go.Figure:
-    lengths = [4**k * 1024 for k in range(6)]
+    used = [x for trace in figure.data for x in trace.x]
+    lengths = [n for n in (4**k * 1024 for k in range(6)) if min(used) <= n <= max(used)]
+    lengths = lengths[:: 2 if len(lengths) > 4 else 1]  # a phone has room for few
     words = [f"{n // 1024}K" if n < 1 << 20 else "1M" for n in lengths]
     figure.update_xaxes(type="log", tickvals=lengths, ticktext=words, showgrid=False, fixedrange=True)
     figure.update_yaxes(fixedrange=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -28,57 +30,60 @@ def page() -> None:
     _keeps()
 
 
-def _question(key: str, title: str, note: str, said: str, command: str, drawn: Callable[[], go.Figure]) -> None:
-    with st.container(border=True, key=f"panel_{key}"):
-        parts.title(title, note)
-        st.markdown(said)
-        st.plotly_chart(drawn(), config=frame.CHART, theme=None, key=f"answer_{key}", alt=said)
-        st.code(command, language=None, wrap_lines=True)
+@dataclass(frozen=True)
+class Question:
+    """said: the answer, in Markdown. rows: the numbers behind the figure, with a note of what they are."""
+
+    key: str
+    title: str
+    note: str
+    said: str
+    command: str
+    drawn: Callable[[], go.Figure]
+    rows: Callable[[], tuple[str, pd.DataFrame]]
+
+
+def _ask(question: Question) -> None:
+    with st.container(border=True, key=f"panel_{question.key}"):
+        parts.title(question.title, question.note)
+        st.markdown(question.said)
+        key, alt = f"answer_{question.key}", question.said
+        st.plotly_chart(question.drawn(), config=frame.CHART, theme=None, key=key, alt=alt)
+        st.code(question.command, language=None, wrap_lines=True)
+        parts.table(question.key, question.rows)
 
 
 def _recalls() -> None:
     rows = measured.recall("live")
-    best = _at(rows, 16_384)
-    said = (
-        "Of 200 texts of 16,384 tokens, so many were answered with the whole fact: "
-        + "; ".join(
-            f"{label} " + ", ".join(f"{memory} {row['rate']:.1%}" for memory, row in best[task].items())
-            for task, label in measured.NEEDLES.items()
+    shares = _grid(rows, 16_384, lambda row: f"{row['rate']:.1%}")
+    _ask(
+        Question(
+            "recalls",
+            "Which recalls best?",
+            "share of needles recalled whole, by tokens of text",
+            f"Of 200 texts of 16,384 tokens, each with one such fact in prose:\n\n{shares}",
+            "titans eval mac --data CORPUS --eval-data EVAL --out mac.json",
+            lambda: answers.by_length(rows, measured.NEEDLES, state.palette(), lambda row: row["rate"], band=True),
+            lambda: ("low, high: the 95 % Wilson interval, as drawn.", _frame(rows)),
         )
-        + ". Bars are 95 % Wilson intervals."
     )
-    _question(
-        "recalls",
-        "Which recalls best?",
-        "share of needles recalled whole, by tokens of text",
-        said,
-        "titans eval mac --data CORPUS --eval-data EVAL --out mac.json",
-        lambda: answers.by_length(rows, measured.NEEDLES, state.palette(), lambda row: row["rate"], band=True),
-    )
-    parts.table("recalls", lambda: ("A needle is one sentence in prose.", _frame(rows)))
 
 
 def _invents() -> None:
     rows = measured.recall("absent")
-    at = _at(rows, 2048)
-    said = (
-        "The same question where the fact is not in the text; counted is an answer of the right form that the model "
-        "gave with confidence. At 2,048 tokens: "
-        + "; ".join(
-            f"{label} " + ", ".join(f"{memory} {row['invented']} of {row['n']}" for memory, row in at[task].items())
-            for task, label in measured.NEEDLES.items()
+    counts = _grid(rows, 2048, lambda row: f"{row['invented']} of {row['n']}")
+    _ask(
+        Question(
+            "invents",
+            "Which invents least when the fact is absent?",
+            "share of texts with an invented answer, by tokens of text",
+            f"Asked for what the text does not say, answered in the right form and with confidence, in texts of 2,048 "
+            f"tokens:\n\n{counts}",
+            "titans eval mac --controls absent --data CORPUS --eval-data EVAL --out mac.json",
+            lambda: answers.by_length(rows, measured.NEEDLES, state.palette(), lambda row: row["invented"] / row["n"]),
+            lambda: ("low, high: the 95 % Wilson interval of right answers, not of invented ones.", _frame(rows)),
         )
-        + "."
     )
-    _question(
-        "invents",
-        "Which invents least when the fact is absent?",
-        "share of texts with a confidently invented answer, by tokens of text",
-        said,
-        "titans eval mac --controls absent --data CORPUS --eval-data EVAL --out mac.json",
-        lambda: answers.by_length(rows, measured.NEEDLES, state.palette(), lambda row: row["invented"] / row["n"]),
-    )
-    parts.table("invents", lambda: ("Wilson intervals of the table are of right answers.", _frame(rows)))
 
 
 def _grows() -> None:
@@ -94,15 +99,9 @@ def _grows() -> None:
         f"{record['limit_seconds']:.0f} s. Full attention has the transformer's weights and was not trained so: "
         "only its cost means something."
     )
-    _question(
-        "grows",
-        title,
-        note,
-        said,
-        str(record["command"]),
-        lambda: answers.growth(rows, state.palette()),
-    )
-    parts.table("grows", lambda: ("seconds: since the first token.", pd.DataFrame(rows).drop(columns="checkpoint")))
+    drawn = functools.partial(answers.growth, rows, state.palette())
+    table = "seconds: since the first token. speed: tokens a second there. state: bytes carried."
+    _ask(Question("grows", title, note, said, str(record["command"]), drawn, lambda: (table, _frame(rows))))
 
 
 def _keeps() -> None:
@@ -121,16 +120,11 @@ def _keeps() -> None:
         "and the share of all that is held that stems from the most surprising tenth; medians of "
         f"{frame_.groupby('memory').size().min()} samples: {each}. {words('answers_kept')}"
     )
-    _question(
-        "keeps",
-        title,
-        "a point a sample, 95 % intervals",
-        said,
-        "python benchmarks/what_is_kept.py",
-        lambda: answers.kept(rows, state.palette()),
-    )
+    drawn = functools.partial(answers.kept, rows, state.palette())
     flat = pd.json_normalize(rows).drop(columns="checkpoint")
-    parts.table("keeps", lambda: ("momentary: the push θ‖∇ℓ‖. nll: surprisal.", flat))
+    table = "momentary: the push θ‖∇ℓ‖. nll: surprisal."
+    note, command = "a point a sample, 95 % intervals", "python benchmarks/what_is_kept.py"
+    _ask(Question("keeps", title, note, said, command, drawn, lambda: (table, flat)))
 
 
 def _missing(key: str, title: str, command: str) -> None:
@@ -140,12 +134,15 @@ def _missing(key: str, title: str, command: str) -> None:
         st.code(command, language=None)
 
 
-def _at(rows: list[measured.Row], length: int) -> dict[str, dict[str, measured.Row]]:
-    """task -> memory -> its row at this length."""
-    return {
-        task: {row["memory"]: row for row in rows if row["task"] == task and row["length"] == length}
-        for task in measured.NEEDLES
-    }
+def _grid(rows: list[measured.Row], length: int, words: Callable[[measured.Row], str]) -> str:
+    """A Markdown table of one length: a row a memory, a column a kind of needle."""
+    found = {(row["memory"], row["task"]): words(row) for row in rows if row["length"] == length}
+    head = f"| | {' | '.join(measured.NEEDLES.values())} |\n|---|{'---|' * len(measured.NEEDLES)}"
+    lines = [
+        f"| {memory} | {' | '.join(found.get((memory, task), '–') for task in measured.NEEDLES)} |"
+        for memory in dict.fromkeys(memory for memory, _ in found)
+    ]
+    return "\n".join([head, *lines])
 
 
 def _frame(rows: list[measured.Row]) -> pd.DataFrame:

@@ -36,11 +36,17 @@ def test_every_question_has_a_chart_and_its_command() -> None:
     assert len(page.get("plotly_chart")) == len(commands)
 
 
-def test_rates_in_words_are_those_of_the_evaluations() -> None:
-    (said,) = [m.value for m in opened().markdown if "answered with the whole fact" in m.value]
-    for row in measured.recall("live"):
-        if row["length"] == 16_384:
-            assert f"{row['memory']} {row['rate']:.1%}" in said
+@pytest.mark.parametrize(
+    ("control", "length", "words"), [("live", 16_384, "each with one"), ("absent", 2048, "not say")]
+)
+def test_numbers_in_the_tables_are_those_of_the_evaluations(control: str, length: int, words: str) -> None:
+    (said,) = [m.value for m in opened().markdown if words in m.value]
+    lines = {line.split("|")[1].strip(): line for line in said.splitlines() if line.startswith("| ")}
+    rows = [row for row in measured.recall(control) if row["length"] == length]
+    assert len(rows) == 18
+    for row in rows:
+        cell = f"{row['rate']:.1%}" if control == "live" else f"{row['invented']} of {row['n']}"
+        assert f"| {cell} |" in lines[row["memory"]]
 
 
 @pytest.mark.parametrize("control", ["live", "absent"])
