@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from itertools import pairwise
 
 import numpy as np
 
@@ -35,7 +36,7 @@ def after_first(run: str) -> None:
 
 
 def highest_word(values: np.ndarray, start: np.ndarray, end: np.ndarray, text: str, skip: int = 0) -> int:
-    """Where a text opens: the highest of `values` (T,) among tokens whose text (start..end) has a letter or a digit.
+    """Where a text opens: the highest of `values` (T,) among tokens (text start..end) in which a word begins.
 
     The first `skip` tokens are left out, and what is not defined. If none of the FEW highest is a word, the highest.
     """
@@ -43,5 +44,11 @@ def highest_word(values: np.ndarray, start: np.ndarray, end: np.ndarray, text: s
     known[: min(skip, len(known) - 1)] = -np.inf
     few = np.argpartition(-known, FEW)[:FEW] if len(known) > FEW else np.arange(len(known))
     highest = few[np.argsort(-known[few], kind="stable")]
-    words = (int(t) for t in highest if known[t] > -np.inf and any(map(str.isalnum, text[start[t] : end[t]])))
+    words = (int(t) for t in highest if known[t] > -np.inf and _begins(text, start[t], end[t]))
     return next(words, int(highest[0]))
+
+
+def _begins(text: str, start: int, end: int) -> bool:
+    """Whether a word begins in these characters: a letter or a digit that follows none."""
+    before = text[start - 1] if start else " "
+    return any(now.isalnum() and not last.isalnum() for last, now in pairwise(before + text[start:end]))

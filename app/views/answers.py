@@ -71,14 +71,14 @@ def _recalls() -> None:
 
 def _invents() -> None:
     rows = measured.recall("absent")
-    counts = _grid(rows, 2048, lambda row: f"{row['invented']} of {row['n']}")
+    counts = _grid(rows, 2048, lambda row: str(row["invented"]))
     _ask(
         Question(
             "invents",
             "Which invents least when the fact is absent?",
             "share of texts with an invented answer, by tokens of text",
-            f"Asked for what the text does not say, answered in the right form and with confidence, in texts of 2,048 "
-            f"tokens:\n\n{counts}",
+            "Of 200 texts of 2,048 tokens, asked for what they do not say, so many were answered in the right form and "
+            f"with confidence:\n\n{counts}",
             "titans eval mac --controls absent --data CORPUS --eval-data EVAL --out mac.json",
             lambda: answers.by_length(rows, measured.NEEDLES, state.palette(), lambda row: row["invented"] / row["n"]),
             lambda: ("low, high: the 95 % Wilson interval of right answers, not of invented ones.", _frame(rows)),
