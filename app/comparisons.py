@@ -74,7 +74,7 @@ def saved(one: str, other: str) -> tuple[list[Passage], list[Passage]]:
     gain = comparing.won(ds, runs.trace(other))
     spans = ds["start"].values, ds["end"].values
     helped, misled = (passages(sign * gain, *spans, str(ds.attrs["text"]), skip=1) for sign in (1, -1))
-    return [p for p in helped if p.value > 0], [replace(p, value=-p.value) for p in misled if p.value > 0]
+    return helped, [replace(p, value=-p.value) for p in misled]
 
 
 @functools.lru_cache(maxsize=96)

@@ -6,8 +6,6 @@ from functools import partial
 from pathlib import Path
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
-from streamlit.navigation.page import StreamlitPage
 
 from app import state
 from app.theme import DARK, LIGHT
@@ -29,19 +27,10 @@ def main() -> None:
     shown = st.navigation(pages, position="hidden")
     with st.sidebar:
         st.markdown("**Titanscope**  \n:small[:gray[watch a neural memory work]]")
-        links = st.empty()
-    _links(links, *pages)
-    before = state.run_ids()
+        with st.container(key="pages"):
+            for page in pages:  # another page shows the same runs; whatever changes them draws all of this anew
+                st.page_link(page, query_params=state.query())
     shown.run()
-    if state.run_ids() != before:
-        _links(links, *pages)
-
-
-def _links(place: DeltaGenerator, *pages: StreamlitPage) -> None:
-    """The navigation; another page shows the same runs."""
-    with place.container(key="pages"):
-        for page in pages:
-            st.page_link(page, query_params=state.query())
 
 
 main()

@@ -5,6 +5,7 @@ The folders stand in the environment, TITANSCOPE_CHECKPOINTS, so that workers kn
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -17,22 +18,33 @@ _VARIABLE = "TITANSCOPE_CHECKPOINTS"
 
 
 def is_checkpoint(folder: Path) -> bool:
-    """Whether this is the folder of a checkpoint; that it can be loaded is seen when it is first run."""
+    """Whether this is the folder of a checkpoint; `offer` looks whether it is whole."""
     return os.path.isfile(folder / "config.json")
 
 
 def offer(folder: Path) -> str:
-    """Offer a checkpoint of the user's own under its folder's name, which is returned.
+    """Offer a checkpoint of the user's own under its folder's name, which is returned. One that ships is there already.
 
-    Raises CheckpointError where the folder lacks a part, or another memory has that name.
+    Raises CheckpointError where the folder lacks a part or its weights are not those that config.json records, and
+    where another memory has its name.
     """
     folder = folder.resolve()
+    if folder.parent == (ROOT / "checkpoints").resolve() and folder.name in tc.checkpoints():
+        return folder.name
     try:
-        json.loads((folder / "config.json").read_text("utf-8"))["weights_sha256"]
+        recorded = json.loads((folder / "config.json").read_text("utf-8"))["weights_sha256"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(f"config.json in {folder} is not one that `titans train` wrote ({error})") from error
-    if not (folder / "weights.safetensors").is_file():
-        raise CheckpointError(f"{folder} lacks weights.safetensors, which `titans train` writes beside config.json")
+    try:
+        found = hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest()
+    except OSError:
+        raise CheckpointError(
+            f"{folder} lacks weights.safetensors, which `titans train` writes beside config.json"
+        ) from None
+    if found != recorded:
+        raise CheckpointError(
+            f"weights.safetensors in {folder} is not the file that its config.json records; copy both again"
+        )
     if os.pathsep in str(folder):
         raise CheckpointError(f"{folder} has a {os.pathsep!r} in its path; move it")
     own = _own()

@@ -46,6 +46,7 @@ def show(runs: list[str]) -> None:
     for name in ("token", "span", "range"):
         st.query_params.pop(name, None)
     st.query_params["run"] = runs
+    st.session_state.pop("ended", None)
 
 
 def add(run: str) -> None:
@@ -56,6 +57,18 @@ def add(run: str) -> None:
 def keep(runs: list[str]) -> None:
     """Show only these of the shown runs."""
     st.query_params["run"] = runs
+
+
+def fall_back(runs: Sequence[str]) -> None:
+    """The runs of the address came to nothing: it names these again, which the page shows."""
+    st.session_state["ended"] = run_ids()
+    keep(list(runs))
+
+
+def ended() -> tuple[str, ...]:
+    """The runs that came to nothing since the last one was begun: the page says why."""
+    runs: tuple[str, ...] = st.session_state.get("ended", ())
+    return runs
 
 
 def remember(runs: list[str], text: str | None) -> None:

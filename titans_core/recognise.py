@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from titans_core.errors import StoreError
 
-MEMORY = "titanscope memory 1"  # as snapshot.FORMAT, which needs torch to be read
+MEMORY = "titanscope memory 1"  # the format that `titans_core.snapshot` writes
 _HEAD = 1 << 20  # bytes of a file that are read at most
 _MAKES = "`titans trace {} --checkpoint mag --out {}` makes {}"
 
@@ -75,7 +75,8 @@ def _folder(path: Path, quoted: str) -> Found:
     if (path / "config.json").is_file():
         return Found(
             "the folder of a checkpoint",
-            f"`titans trace FILE --checkpoint {quoted} --out RUN.zarr` makes a run with it",
+            f"`titans trace FILE --checkpoint {quoted} --out RUN.zarr` makes a run with it, "
+            f"`python -m app {quoted}` offers it in the dashboard",
         )
     held = sorted(shlex.quote(str(store)) for store in path.glob("*.zarr") if is_run(store))
     if held:

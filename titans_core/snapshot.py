@@ -19,13 +19,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_tensors
 
+from titans_core import recognise
 from titans_core.errors import ConfigError, StoreError
 from titans_core.layers.memory import MemoryState
 from titans_core.memory.types import Weights
 from titans_core.model import Model, ModelState
 from titans_core.moments.measure import effective_rank
 
-FORMAT = "titanscope memory 1"
+FORMAT = recognise.MEMORY
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ def by_length(
                 row=1,
                 col=col,
             )
-        _title(figure, label, col, palette)
+        frame.panel_title(figure, label, "" if col == 1 else str(col), palette)
     frame.framed(figure, palette, 250)
     figure.update_yaxes(**SHARES)
     return _over_lengths(figure)
@@ -52,7 +52,7 @@ def growth(rows: Sequence[Row], palette: Palette) -> go.Figure:
             figure.add_trace(
                 _line(line, values, palette, name=memory, hovertemplate="%{y:.3g} at %{x:,}"), row=1, col=col
             )
-        _title(figure, label, col, palette)
+        frame.panel_title(figure, label, "" if col == 1 else str(col), palette)
     frame.framed(figure, palette, 270)
     figure.update_yaxes(type="log", dtick=1, exponentformat="none")
     return _over_lengths(figure)
@@ -115,13 +115,6 @@ def _line(line: list[Row], values: list[float], palette: Palette, **more: Any) -
     colour = palette.variant(line[0]["checkpoint"])
     look = {"mode": "lines+markers", "line": {"color": colour, "width": 1.8}, "marker": {"color": colour, "size": 6}}
     return go.Scatter(x=[_length(row) for row in line], y=values, **look, **more)
-
-
-def _title(figure: go.Figure, text: str, col: int, palette: Palette) -> None:
-    suffix = "" if col == 1 else str(col)
-    place = {"x": 0, "xref": f"x{suffix} domain", "y": 1, "yref": f"y{suffix} domain"}
-    font = {"size": 12, "color": palette.muted}
-    figure.add_annotation(text=text, **place, xanchor="left", yanchor="bottom", showarrow=False, font=font)
 
 
 def _over_lengths(figure: go.Figure) -> go.Figure:

@@ -44,6 +44,13 @@ def framed(figure: go.Figure, palette: Palette, height: int, **layout: Any) -> g
     return figure
 
 
+def panel_title(figure: go.Figure, text: str, suffix: str, palette: Palette) -> None:
+    """Name a panel above its left corner. suffix: of its axes, "" for the first, "2", ..."""
+    place = {"x": 0, "xref": f"x{suffix} domain", "y": 1, "yref": f"y{suffix} domain"}
+    font = {"size": 12, "color": palette.muted}
+    figure.add_annotation(text=text, **place, xanchor="left", yanchor="bottom", showarrow=False, font=font)
+
+
 def plain(text: str) -> str:
     """User text for plotly, which reads a small HTML in labels and hover."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

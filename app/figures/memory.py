@@ -40,14 +40,8 @@ def over_time(found: xr.Dataset, palette: Palette, colour: str) -> go.Figure:
     )
     figure.update_xaxes(title={"text": "after token", "standoff": 3}, row=layers)
     for name, subplot in zip(names, figure.select_xaxes(), strict=True):
-        _title(figure, name, subplot.plotly_name.removeprefix("xaxis"), palette)
+        frame.panel_title(figure, name, subplot.plotly_name.removeprefix("xaxis"), palette)
     return figure
-
-
-def _title(figure: go.Figure, text: str, suffix: str, palette: Palette) -> None:
-    place = {"x": 0, "xref": f"x{suffix} domain", "y": 1, "yref": f"y{suffix} domain"}
-    font = {"size": 12, "color": palette.muted}
-    figure.add_annotation(text=text, **place, xanchor="left", yanchor="bottom", showarrow=False, font=font)
 
 
 def empty_start(found: xr.Dataset) -> bool:

@@ -61,8 +61,8 @@ def _recalls() -> None:
             "recalls",
             "Which recalls best?",
             "share of needles recalled whole, by tokens of text",
-            f"Of 200 texts of 16,384 tokens, each with one such fact in prose:\n\n{shares}",
-            "titans eval mac --data CORPUS --eval-data EVAL --out mac.json",
+            f"Of {_texts(rows, 16_384)} texts of 16,384 tokens, each with one such fact in prose:\n\n{shares}",
+            "titans eval NAME --data CORPUS --eval-data EVAL --out NAME.json",
             lambda: answers.by_length(rows, measured.NEEDLES, state.palette(), lambda row: row["rate"], band=True),
             lambda: ("low, high: the 95 % Wilson interval, as drawn.", _frame(rows)),
         )
@@ -77,9 +77,10 @@ def _invents() -> None:
             "invents",
             "Which invents least when the fact is absent?",
             "share of texts with an invented answer, by tokens of text",
-            "Of 200 texts of 2,048 tokens, asked for what they do not say, so many were answered in the right form and "
+            f"Of {_texts(rows, 2048)} texts of 2,048 tokens, asked for what they do not say, so many were answered in "
+            "the right form and "
             f"with confidence:\n\n{counts}",
-            "titans eval mac --controls absent --data CORPUS --eval-data EVAL --out mac.json",
+            "titans eval NAME --controls absent --data CORPUS --eval-data EVAL --out NAME.json",
             lambda: answers.by_length(rows, measured.NEEDLES, state.palette(), lambda row: row["invented"] / row["n"]),
             lambda: ("low, high: the 95 % Wilson interval of right answers, not of invented ones.", _frame(rows)),
         )
@@ -132,6 +133,11 @@ def _missing(key: str, title: str, command: str) -> None:
         parts.title(title, "")
         st.caption(NO_FILE)
         st.code(command, language=None)
+
+
+def _texts(rows: list[measured.Row], length: int) -> str:
+    """How many texts there are of this length, of each memory and kind of needle."""
+    return " or ".join(map(str, sorted({int(row["n"]) for row in rows if row["length"] == length})))
 
 
 def _grid(rows: list[measured.Row], length: int, words: Callable[[measured.Row], str]) -> str:

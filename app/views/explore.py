@@ -77,7 +77,7 @@ def _shown(ids: tuple[str, ...], comparing: StreamlitPage) -> None:
 
 def _found(ids: tuple[str, ...], comparing: StreamlitPage) -> list[Run]:
     """The runs to show, and above them what there is to say: those of the address, or those that were shown before."""
-    opened = going.finished(ids)
+    opened = going.finished((*state.ended(), *ids))
     same = going.of_one_text(opened)
     if len(same) < len(opened):
         st.warning("The runs in this address are of different texts. Those of the first text are shown.")
@@ -90,4 +90,7 @@ def _found(ids: tuple[str, ...], comparing: StreamlitPage) -> list[Run]:
         same = [run for run in map(going.opened, before) if run is not None]
         if same:
             st.caption(f"Below is what was shown before: {state.plain(same[0].title)}.")
+            if ids and all(going.ended_badly(run) for run in ids):
+                state.fall_back(before)
+                st.rerun()
     return same

@@ -27,6 +27,11 @@ def finished(ids: tuple[str, ...]) -> list[runs.Run]:
     return [run for run in map(opened, done) if run is not None]
 
 
+def ended_badly(run: str) -> bool:
+    at = runs.progress(run)
+    return at is not None and at.state in ("failed", "cancelled")
+
+
 def of_one_text(opened: list[runs.Run]) -> list[runs.Run]:
     """Those of the first one's text."""
     return [run for run in opened if run.ds.attrs["text_sha256"] == opened[0].ds.attrs["text_sha256"]]

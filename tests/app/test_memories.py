@@ -51,6 +51,18 @@ def test_two_memories_of_one_name_are_refused(mine: Path, tmp_path: Path, name: 
         memories.offer(other)
 
 
+def test_the_folder_of_a_shipped_one_offers_nothing_new(mine: Path) -> None:
+    assert memories.offer(memories.folder("mag")) == "mag"
+    assert memories.names() == tuple(tc.checkpoints())
+
+
+@pytest.mark.parametrize("data", [b"", b"other weights"])
+def test_weights_that_are_not_those_recorded_are_refused_at_once(mine: Path, data: bytes) -> None:
+    (mine / "weights.safetensors").write_bytes(data)
+    with pytest.raises(CheckpointError, match="not the file that its config"):
+        memories.offer(mine)
+
+
 def test_folders_that_lack_a_part_are_refused_in_words(mine: Path, tmp_path: Path) -> None:
     (mine / "weights.safetensors").unlink()
     with pytest.raises(CheckpointError, match=r"lacks weights.safetensors"):

@@ -69,7 +69,9 @@ def test_one_of_several_memories_is_chosen(finished: dict[str, str], finish: Fin
     assert list(choice.options) == ["MAC", "MAG", "MAL"]
     choice.set_value(finished["mal"]).run()
     page.button(key="worth_start").click().run()
-    assert runs.progress(next(iter(runs._first.values()))).checkpoint == "mal"  # type: ignore[union-attr]
+    at = runs.progress(next(iter(runs._first.values())))
+    assert at is not None
+    assert at.checkpoint == "mal"
     settle(page, finish)
 
 

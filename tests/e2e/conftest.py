@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -10,11 +11,15 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
+
+import titans_core as tc
+from app.jobs import store
+from titans_core.model import Model
 
 ROOT = Path(__file__).parents[2]
 SYSTEM_BROWSERS = ("chromium", "google-chrome", "chromium-browser")  # as tools/browser.sh looks for them
@@ -24,6 +29,22 @@ SYSTEM_BROWSERS = ("chromium", "google-chrome", "chromium-browser")  # as tools/
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the server keeps its runs and its log."""
     return tmp_path_factory.mktemp("e2e")
+
+
+@pytest.fixture(scope="module")
+def publish(folder: Path) -> Iterator[Callable[..., str]]:
+    """publish(model, text, title="A test"): trace a text into the server's folder of runs; the id of the run."""
+
+    def make(model: Model, text: str, title: str = "A test") -> str:
+        run = secrets.token_hex(16)
+        ds = tc.trace(model, text, store=store.draft(run) / "trace.zarr")
+        facts = {"checkpoint": model.name, "title": title, "device": "cpu", "tokens": ds.sizes["token"], "seconds": 1}
+        store.publish(run, facts)
+        return run
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TITANSCOPE_RUNS", str(folder / "runs"))
+        yield make
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,6 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 import titans_core as tc
-from app.jobs import store
 
 PAINTED = "window.__titanscope && window.__titanscope.laidOut && !window.__titanscope.error"
 FIGURE = "document.querySelector('.st-key-{} .js-plotly-plot')"
@@ -94,22 +92,6 @@ def visit(context: BrowserContext, server: str) -> Visit:
     opened.page.goto(server)
     opened.page.wait_for_function(PAINTED, timeout=60_000)
     return opened
-
-
-@pytest.fixture(scope="module")
-def publish(folder: Path) -> Iterator[Callable[[str, str], str]]:
-    """Trace a text into the server's folder of runs, under a title; the id of the run."""
-
-    def make(text: str, title: str) -> str:
-        run = secrets.token_hex(16)
-        ds = tc.trace(tc.load("mag"), text, store=store.draft(run) / "trace.zarr")
-        facts = {"checkpoint": "mag", "title": title, "device": "cpu", "tokens": ds.sizes["token"], "seconds": 1}
-        store.publish(run, facts)
-        return run
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TITANSCOPE_RUNS", str(folder / "runs"))
-        yield make
 
 
 def report(page: Page, browser: Browser, tmp_path: Path) -> Page:
@@ -196,10 +178,10 @@ def test_markup_in_a_text_is_text_everywhere(visit: Visit, browser: Browser, tmp
 
 
 def test_markup_in_a_name_is_text_everywhere(
-    visit: Visit, server: str, publish: Callable[[str, str], str], browser: Browser, tmp_path: Path
+    visit: Visit, server: str, publish: Callable[..., str], browser: Browser, tmp_path: Path
 ) -> None:
     page, before = visit.page, visit.run()
-    run = publish("The lamp was lit at six, and the boats went out. " * 8, NAME)
+    run = publish(tc.load("mag"), "The lamp was lit at six, and the boats went out. " * 8, NAME)
     page.goto(f"{server}/?run={run}")
     visit.wait_for_another(before)
     heading = page.get_by_role("heading", level=1)

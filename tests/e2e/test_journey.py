@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 import titans_core as tc
 from app.figures.aggregate import column
-from app.theme import DARK
+from app.theme import DARK, number
 
 PAINTED = "window.__titanscope && window.__titanscope.laidOut && !window.__titanscope.error"
 COLOURS = """() => {
@@ -104,7 +104,7 @@ def test_the_journey(visit: Visit, folder: Path) -> None:
     shown = card.locator("tr", has_text="Surprise").locator("td.value").all_inner_texts()
     traces = [tc.open_trace(folder / "runs" / run / "trace.zarr") for run in visit.mark()["runs"]]
     wanted = [float(column(ds, "surprise")[visit.mark()["hovered"]]) for ds in traces]
-    assert [float(text) for text in shown] == pytest.approx(wanted, rel=5e-3)
+    assert shown == [number(value) for value in wanted]
 
     # Click: the token's card, made by Python, follows.
     before = visit.mark()["selected"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +17,6 @@ from playwright.sync_api import Browser, Locator, Page, expect
 import titans_core as tc
 from app.components import scripts
 from app.figures.aggregate import column
-from app.jobs import store
 from app.theme import DARK, LIGHT, Palette, number
 
 READY = "window.__titanscope?.laidOut && !window.__titanscope.error"
@@ -27,24 +25,8 @@ STORY = "The keeper's lamp was lit at six. The boats went out, and nine boats ca
 
 
 @pytest.fixture(scope="module")
-def publish(folder: Path) -> Iterator[Callable[[str], str]]:
-    """Trace STORY with a checkpoint into the server's folder of runs; the id of the run."""
-
-    def make(name: str) -> str:
-        run = secrets.token_hex(16)
-        ds = tc.trace(tc.load(name), STORY, store=store.draft(run) / "trace.zarr")
-        facts = {"checkpoint": name, "title": "A test", "device": "cpu", "tokens": ds.sizes["token"], "seconds": 1}
-        store.publish(run, facts)
-        return run
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TITANSCOPE_RUNS", str(folder / "runs"))
-        yield make
-
-
-@pytest.fixture(scope="module")
-def run(publish: Callable[[str], str]) -> str:
-    return publish("mag")
+def run(publish: Callable[..., str]) -> str:
+    return publish(tc.load("mag"), STORY)
 
 
 @pytest.fixture
@@ -179,10 +161,10 @@ def test_a_page_opens_at_a_word(page: Page, server: str, run: str) -> None:
 
 
 def test_six_texts_begin_at_one_height_and_say_what_they_lack(
-    page: Page, server: str, publish: Callable[[str], str]
+    page: Page, server: str, publish: Callable[..., str]
 ) -> None:
     names = list(tc.checkpoints())
-    runs = "&".join(f"run={publish(name)}" for name in names)
+    runs = "&".join(f"run={publish(tc.load(name), STORY)}" for name in names)
     page.set_viewport_size({"width": 1100, "height": 1000})
     show(page, f"{server}/?{runs}")
     expect(page.locator(".panel")).to_have_count(len(names))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from playwright.sync_api import Browser, Page, expect
 
 import titans_core as tc
 from app.figures.aggregate import column
-from app.jobs import store
 from titans_core.config import ModelConfig
 from titans_core.model import Model
 from titans_core.tokenizer import Tokenizer
@@ -46,29 +44,7 @@ WALK = """async (presses) => {
 
 
 @pytest.fixture(scope="module")
-def publish(folder: Path) -> Iterator[Callable[[Model, str], str]]:
-    """Trace a text into the server's folder of runs; the id of the run."""
-
-    def make(model: Model, text: str) -> str:
-        run = secrets.token_hex(16)
-        ds = tc.trace(model, text, store=store.draft(run) / "trace.zarr")
-        facts = {
-            "checkpoint": model.name,
-            "title": "A test",
-            "device": "cpu",
-            "tokens": ds.sizes["token"],
-            "seconds": 1,
-        }
-        store.publish(run, facts)
-        return run
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TITANSCOPE_RUNS", str(folder / "runs"))
-        yield make
-
-
-@pytest.fixture(scope="module")
-def story(publish: Callable[[Model, str], str]) -> str:
+def story(publish: Callable[..., str]) -> str:
     return publish(tc.load("mag"), STORY)
 
 
@@ -295,9 +271,7 @@ def test_at_most_two_lines(page: Page, server: str, story: str) -> None:
     page.wait_for_function("window.__titanscope.underlines.join() === 'alpha'")
 
 
-def test_texts_that_are_hard_to_show(
-    page: Page, server: str, publish: Callable[[Model, str], str], folder: Path
-) -> None:
+def test_texts_that_are_hard_to_show(page: Page, server: str, publish: Callable[..., str], folder: Path) -> None:
     for text in (
         "😀👩‍👩‍👧🏳️‍🌈🇪🇺👍🏽" * 60,
         "Donaudampfschifffahrtsgesellschaft" * 2942,  # one word of 100,000 characters
