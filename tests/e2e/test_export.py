@@ -113,6 +113,7 @@ def test_the_report_reads_offline_and_nothing_in_it_acts(page: Page, browser: Br
     before = run_of(page)
     page.get_by_role("button", name="Run", exact=True).click()
     page.wait_for_function(f"window.__titanscope.runs[0] !== '{before}' && window.__titanscope.laidOut", timeout=60_000)
+    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible(timeout=60_000)
     file, data = saved(page, open_export(page).get_by_role("link", name="Report: HTML"))
     assert file.suggested_filename.startswith("pasted-text-mac-")
     (tmp_path / "report.html").write_bytes(data)

@@ -44,6 +44,11 @@ class Visit:
     def wait(self, condition: str) -> None:
         self.page.wait_for_function(condition, timeout=60_000)
 
+    def wait_for_runs(self, condition: str) -> None:
+        """Until these are drawn, and the app has taken away what it drew before."""
+        self.wait(f"{condition} && window.__titanscope.laidOut")
+        expect(self.page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible(timeout=60_000)
+
 
 @pytest.fixture
 def visit(server: str, browser: Browser) -> Iterator[Visit]:
@@ -88,7 +93,7 @@ def test_the_journey(visit: Visit, folder: Path) -> None:
     page.locator("[data-testid=stSidebar] [data-testid=stSelectbox] input").click()
     page.get_by_role("option", name="From bread to orbits").click()
     page.get_by_role("button", name="Run", exact=True).click()
-    visit.wait("window.__titanscope.runs.length === 2 && window.__titanscope.laidOut")
+    visit.wait_for_runs("window.__titanscope.runs.length === 2")
     expect(page.get_by_role("heading", level=1)).to_have_text("From bread to orbits")
     expect(page.locator(".js-plotly-plot").first).to_be_visible()
     assert page.evaluate(COLOURS) > 50, "the text heatmap is painted in many colours"
@@ -153,7 +158,7 @@ def test_words_of_people_never_become_markup(visit: Visit) -> None:
     area.blur()
     before = visit.mark()["runs"][0]
     page.get_by_role("button", name="Run", exact=True).click()
-    visit.wait(f"window.__titanscope.runs[0] !== '{before}' && window.__titanscope.laidOut")
+    visit.wait_for_runs(f"window.__titanscope.runs[0] !== '{before}'")
     page.locator("canvas.text").hover(position={"x": 60, "y": 20})
     expect(page.locator(".card")).to_be_visible()
     assert page.evaluate("window.__x") is None
