@@ -51,7 +51,9 @@ class Visit:
         for key in ("memory_time", "memory_path"):
             self.page.wait_for_function(f"{FIGURE.format(key)}?._fullLayout?.xaxis", timeout=60_000)
         # What was drawn before stays until the app has come to the end.
-        expect(self.page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible(timeout=60_000)
+        expect(self.page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible(
+            timeout=60_000
+        )
 
     def run(self) -> str:
         return str(self.page.evaluate("window.__titanscope.runs[0]"))

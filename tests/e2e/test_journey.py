@@ -47,7 +47,9 @@ class Visit:
     def wait_for_runs(self, condition: str) -> None:
         """Until these are drawn, and the app has taken away what it drew before."""
         self.wait(f"{condition} && window.__titanscope.laidOut")
-        expect(self.page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible(timeout=60_000)
+        expect(self.page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible(
+            timeout=60_000
+        )
 
 
 @pytest.fixture
