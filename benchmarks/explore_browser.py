@@ -127,11 +127,11 @@ def journey(browser: Browser, at: Server, short: str, run: str) -> dict[str, flo
     """Open `run`, after `short` so that no start is counted, and look around: seconds and bytes for the bars."""
     context = browser.new_context(viewport={"width": 1280, "height": 1000})
     try:
-        _opened(context, f"{at.address}/?run={short}").close()
+        opened(context, f"{at.address}/?run={short}").close()
         at.settle()
         wire: list[int] = []
         idle, busy = at.memory, at.seconds
-        page = _opened(context, f"{at.address}/?run={run}", wire)
+        page = opened(context, f"{at.address}/?run={run}", wire)
         found = {f"paint {name}": ms / 1000 for name, ms in page.evaluate("window.__marks").items()}
         at.settle()
         found |= {"server": at.seconds - busy, "wire": float(sum(wire))}
@@ -149,7 +149,7 @@ def journey(browser: Browser, at: Server, short: str, run: str) -> dict[str, flo
         context.close()
 
 
-def _opened(context: BrowserContext, address: str, wire: list[int] | None = None) -> Page:
+def opened(context: BrowserContext, address: str, wire: list[int] | None = None) -> Page:
     """The page once all of it is drawn. wire: takes the bytes of every frame and every reply about the run."""
     page = context.new_page()
     page.add_init_script(MARKS)

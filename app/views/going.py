@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import naming, runs, state
+from app import naming, opening, runs, state
 from app.views import controls, parts
 from app.words import words
 from titans_core.errors import StoreError
@@ -51,6 +51,9 @@ def _progress(ids: tuple[str, ...], live_before: int) -> None:
     """Bars of the runs that are going, and Cancel; the page is drawn anew whenever one of them ends."""
     going = [(run, at) for run in ids if (at := runs.progress(run)) is not None and at.live]
     if len(going) != live_before:
+        done = [run for run in ids if (at := runs.progress(run)) is not None and at.state == "done"]
+        if done:
+            opening.announce(done[0])  # its page is open: the browser draws the text before all else
         st.rerun()
     with st.container(border=True, key="panel_progress"):
         st.markdown(f"**{state.plain(going[0][1].title)}**" if going else "")
