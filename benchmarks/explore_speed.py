@@ -54,7 +54,7 @@ def _of(*names: str) -> Callable[[Found, int], float]:
 BARS = (
     Bar("result to first paint: text", "s", _of("finish text"), _paint),
     Bar("  timelines", "s", _of("finish timelines"), _paint),
-    Bar("a link opened: text", "s", _of("paint text")),
+    Bar("a link opened: text", "s", _of("paint text"), lambda tokens: _paint(tokens) if tokens > RUN else None),
     Bar("  timelines", "s", _of("paint timelines")),
     Bar("  layer map", "s", _of("paint layer_map")),
     Bar("  whole text laid out", "s", _of("paint laidOut")),
