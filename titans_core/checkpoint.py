@@ -1,5 +1,6 @@
 """Checkpoints: a folder with weights.safetensors, config.json and card.md. Nothing in it can run code.
 
+A model that was trained with another tokenizer than the packaged one has it beside them, as tokenizer.json.
 config.json records the model's shape and the sha256 of the weights and of the tokenizer; a file that does not match is
 never loaded.
 """
@@ -24,6 +25,7 @@ from titans_core.model import Model
 from titans_core.tokenizer import Tokenizer
 
 FORMAT = 1
+TOKENIZER = "tokenizer.json"
 
 
 def load(name: str | Path, device: str = "auto") -> Model:
@@ -43,12 +45,7 @@ def load(name: str | Path, device: str = "auto") -> Model:
     except (KeyError, TypeError, ConfigError) as error:
         raise CheckpointError(f"config.json of checkpoint {folder.name!r} is not usable: {error}") from error
     tensors = _read_weights(folder, expected_sha)
-    tokenizer = Tokenizer.load()
-    if tokenizer.digest != tokenizer_sha:
-        raise CheckpointError(
-            f"checkpoint {folder.name!r} was trained with another tokenizer (sha256 {tokenizer_sha[:12]}, "
-            f"here {tokenizer.digest[:12]}); use the version of this package that the checkpoint came with"
-        )
+    tokenizer = _tokenizer(folder, tokenizer_sha)
     model = _filled(config, tensors, folder.name)
     model.tokenizer, model.name, model.weights_sha256 = tokenizer, folder.name, expected_sha
     return model.to(target).eval().requires_grad_(False)
@@ -70,7 +67,9 @@ def save(model: Model, folder: Path, record: dict[str, Any]) -> None:
     }
     config = (json.dumps(meta, indent=2, allow_nan=False) + "\n").encode()
     written = [_write(folder / "weights.safetensors", data), _write(folder / "config.json", config)]
-    for partial, path in written:  # only when both are safely on disk
+    if model.tokenizer.digest != Tokenizer.load().digest:
+        written.append(_write(folder / TOKENIZER, model.tokenizer.data))
+    for partial, path in written:  # only when all are safely on disk
         os.replace(partial, path)
 
 
@@ -131,6 +130,19 @@ def _read_weights(folder: Path, expected: str) -> dict[str, torch.Tensor]:
         raise CheckpointError(
             f"weights.safetensors of checkpoint {folder.name!r} is not a safetensors file: {error}"
         ) from error
+
+
+def _tokenizer(folder: Path, expected: str) -> Tokenizer:
+    """The folder's own tokenizer, else the packaged one."""
+    own = folder / TOKENIZER
+    tokenizer = Tokenizer.load(own if own.is_file() else None)
+    if tokenizer.digest != expected:
+        where = f"its {TOKENIZER} is another" if own.is_file() else f"the packaged one is {tokenizer.digest[:12]}"
+        raise CheckpointError(
+            f"checkpoint {folder.name!r} was trained with the tokenizer of sha256 {expected[:12]}, and {where}; "
+            f"put the file of that tokenizer into the folder as {TOKENIZER}"
+        )
+    return tokenizer
 
 
 def _filled(config: ModelConfig, tensors: dict[str, torch.Tensor], name: str) -> Model:

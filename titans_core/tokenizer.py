@@ -46,7 +46,7 @@ class Encoding:
 
 
 class Tokenizer:
-    """Text to token ids and back. `data` is the content of a tokenizer file.
+    """Text to token ids and back. `data` is the content of a tokenizer file, and kept.
 
     `pieces[id]` is how a token is shown: its own text where its bytes form text, with control characters as
     control pictures (NUL as ␀, tab as ␉, but newline as ⏎), invisible ones by code point (‹U+200B›), and
@@ -59,11 +59,11 @@ class Tokenizer:
     separator = SEPARATOR
 
     def __init__(self, data: bytes, name: str = "tokenizer") -> None:
-        self._data = data
+        self.data = data
         self._library = _library(data, name)
         self._bytes = [*_piece_bytes(self._library, name), b""]  # the separator stands for no text
         self._lengths = np.array([len(piece) for piece in self._bytes], np.int64)
-        self.pieces: list[str] = [*map(_display, self._bytes[:-1]), "‹separator›"]
+        self.pieces: list[str] = [*map(display, self._bytes[:-1]), "‹separator›"]
         self.digest: str = hashlib.sha256(data).hexdigest()
 
     @classmethod
@@ -77,7 +77,7 @@ class Tokenizer:
         return cls(data, str(path))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Tokenizer, (self._data,)
+        return Tokenizer, (self.data,)
 
     def encode(self, text: str) -> Encoding:
         """The tokens of `text` with their character spans. Raises TextError for a lone surrogate."""
@@ -151,7 +151,8 @@ def _byte_alphabet() -> list[str]:
     return [chr(byte if byte in printable else next(others)) for byte in range(256)]
 
 
-def _display(piece: bytes) -> str:
+def display(piece: bytes) -> str:
+    """How a piece of a text is shown: see Tokenizer."""
     try:
         text = piece.decode()
     except UnicodeDecodeError:

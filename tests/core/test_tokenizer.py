@@ -144,7 +144,7 @@ def test_pieces_are_readable_and_tell_ids_apart(tokenizer: Tokenizer) -> None:
     [(b"\xf0\x9f", "‹F0 9F›"), (b" the", " the"), ("a\u200bb".encode(), "a‹U+200B›b"), (b" \n", "␠⏎")],
 )
 def test_display(piece: bytes, shown: str) -> None:
-    assert module._display(piece) == shown
+    assert module.display(piece) == shown
 
 
 @pytest.mark.parametrize("text", ["ab\ud800cd", "ab\udc00", "ab\ud83d\ude00"])

@@ -15,6 +15,7 @@ from titans_core.interventions import written
 from titans_core.passages import Passage, passages
 from titans_core.probes import blocks
 from titans_core.probes.blocks import Estimate
+from titans_core.probes.pieces import per_character
 from titans_core.settings import Settings
 from titans_core.signals import SIGNALS, sum_heads, sum_layers
 
@@ -153,9 +154,6 @@ def won(one: xr.Dataset, other: xr.Dataset) -> np.ndarray:
     aligned = align([one, other], "nll")
     if aligned.unit == "token":
         return aligned.values[1] - aligned.values[0]
-    rows = []
-    for ds in (one, other):
-        size = np.maximum(ds["end"].values - ds["start"].values, 1)
-        spread = ds["nll"].values / size
-        rows.append(_over_characters(spread, ds["start"].values, ds["end"].values, len(ds.attrs["text"])))
+    length = len(one.attrs["text"])
+    rows = [per_character(*(ds[name].values for name in ("nll", "start", "end")), length) for ds in (one, other)]
     return rows[1] - rows[0]
