@@ -14,7 +14,6 @@ from titans_core.errors import CheckpointError
 from titans_core.probes import pieces
 from titans_core.probes.comparing import align, won
 from titans_core.record import open_trace
-from titans_core.signals import sum_layers
 from titans_core.tokenizer import Tokenizer
 
 TEXT = "The keeper walked along 37 shores — naïve 👩🏽‍🚀 日本語, and it rained.\nThe piano stood there. " * 5

@@ -155,5 +155,6 @@ def won(one: xr.Dataset, other: xr.Dataset) -> np.ndarray:
     if aligned.unit == "token":
         return aligned.values[1] - aligned.values[0]
     length = len(one.attrs["text"])
-    rows = [per_character(*(ds[name].values for name in ("nll", "start", "end")), length) for ds in (one, other)]
+    of = [[ds[name].values for name in ("nll", "start", "end")] for ds in (one, other)]
+    rows = [per_character(bits, start, end, length) for bits, start, end in of]
     return rows[1] - rows[0]

@@ -1,4 +1,4 @@
-"""Runs of one text whose tokens differ, on the pieces that all of them have: the text between any two borders of tokens.
+"""Runs of one text whose tokens differ, on the pieces that all have: the text between any two borders of tokens.
 
 A piece lies in one token of every run and has its value; bits of prediction add up over a text and are divided over the
 characters of their token. So written, runs of different tokenizers can be looked at side by side, like any others.
