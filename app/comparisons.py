@@ -3,25 +3,52 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import threading
 from dataclasses import replace
 
 import numpy as np
 
 from app import runs
 from app.figures import aggregate, scale
+from app.jobs import store
 from app.theme import SIGNALS
 from titans_core.passages import Passage, passages
-from titans_core.probes import comparing
+from titans_core.probes import comparing, pieces
 from titans_core.probes.comparing import Agreement
 
 
-def tokens_differ(shown: list[runs.Run]) -> bool:
-    """Whether the runs cut their text into different tokens, so that no token of one is a token of the other."""
+def of_the_same_tokens(shown: list[runs.Run]) -> list[runs.Run]:
+    """Those that cut their text into the tokens of the first one."""
     first = shown[0].ds
-    return any(
-        not (np.array_equal(first["start"], run.ds["start"]) and np.array_equal(first["end"], run.ds["end"]))
-        for run in shown[1:]
-    )
+    return [run for run in shown if all(np.array_equal(first[side], run.ds[side]) for side in ("start", "end"))]
+
+
+_writing = threading.Lock()
+
+
+def on_pieces(shown: list[runs.Run]) -> list[runs.Run]:
+    """Runs whose tokens differ, written anew on the pieces of the text that they share; kept as other runs are.
+
+    Raises StoreError where a run cannot be read or its copy not be written.
+    """
+    together = " ".join(run.id for run in shown)
+    names = [hashlib.sha256(f"{run.id} of {together}".encode()).hexdigest()[:32] for run in shown]
+    with _writing:  # two sessions may ask for the same
+        if any(store.facts(name) is None for name in names):
+            shared = pieces.common([run.ds for run in shown])
+            for k, (run, name) in enumerate(zip(shown, names, strict=True)):
+                _write(run, shared, k, name)
+    return [run for run in map(runs.opened, names) if run is not None]
+
+
+def _write(run: runs.Run, shared: pieces.Pieces, which: int, name: str) -> None:
+    facts = {key: value for key, value in (store.facts(run.id) or {}).items() if key != "origin"}
+    try:
+        pieces.rewrite(run.ds, shared, which, store.draft(name) / "trace.zarr")
+        store.publish(name, facts | {"tokens": len(shared.start)})
+    finally:
+        store.discard(name)
 
 
 def both_have(one: str, other: str, signal: str) -> bool:

@@ -11,6 +11,7 @@ import xarray as xr
 from app import theme
 from titans_core.errors import TitansError
 from titans_core.interventions import intervene
+from titans_core.probes.pieces import MARK
 from titans_core.settings import Change, Settings
 
 UNREADABLE = (TitansError, TypeError, ValueError, KeyError, AttributeError)  # settings of a trace from elsewhere
@@ -93,8 +94,11 @@ def _gate(change: Change) -> str:
 def begins(one: xr.Dataset, other: xr.Dataset) -> int | None:
     """The first token (from 0) at which two runs can differ: where the interventions that part them begin.
 
-    None where they may differ from the first token on, or are the same.
+    None where they may differ from the first token on, or are the same, and for runs on pieces of other tokens, where
+    the token of an intervention is none of them.
     """
+    if MARK in one.attrs:
+        return None
     a, b = settings_of(one), settings_of(other)
     known = ("checkpoint", "weights_sha256")
     if a is None or b is None or a == b or any(one.attrs.get(name) != other.attrs.get(name) for name in known):

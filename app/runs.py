@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import functools
 import hashlib
-import json
 import threading
 from dataclasses import dataclass
 
@@ -147,9 +146,8 @@ LASTING = "lasting"  # what is left of a token's write at the end of the text: n
 def found(run: str, signal: str, layer: int | None) -> list[passages.Passage]:
     """The passages where the signal (or LASTING) is highest, for what they say rather than where a segment begins."""
     ds = _open(run).ds
-    segment = int(json.loads(ds.attrs["config"])["window"]) if ds.attrs["variant"] == "mac" else None
     values = lasting(ds, layer) if signal == LASTING else column(run, signal, layer)
-    values = passages.inside_segments(values, segment)
+    values = passages.inside_segments(values, aggregate.segment(ds))
     spans = ds["start"].values, ds["end"].values
     return passages.passages(values, *spans, str(ds.attrs["text"]), skip=aggregate.settling(ds))
 

@@ -17,6 +17,7 @@ from app.exports.spans import visible
 from app.figures import aggregate, token
 from app.theme import SIGNALS, VARIANTS, count, duration, number, parameters
 from titans_core import passages
+from titans_core.probes.pieces import MARK
 
 
 def sentence(run: Finished) -> str:
@@ -27,7 +28,8 @@ def sentence(run: Finished) -> str:
         (
             naming.of(run.ds) + (f", {known.meaning}" if known else ""),
             f"{parameters(int(at['parameters']))} parameters, trained",
-            count(run.ds.sizes["token"]),
+            count(int(at.get(MARK, run.ds.sizes["token"]))),
+            *([f"shown on {run.ds.sizes['token']:,} shared pieces"] if MARK in at else []),
             *([f"update chunk {at['chunk']}"] if "surprise" in run.ds else []),
             _window(at),
             f"{duration(float(at['seconds']))} on {str(at['device']).upper()}",

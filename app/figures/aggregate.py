@@ -11,6 +11,7 @@ import xarray as xr
 
 from app import naming
 from app.theme import SIGNALS, count
+from titans_core.probes.pieces import MARK
 from titans_core.pyramid import Bins, Layer, bins
 from titans_core.signals import sum_layers
 
@@ -88,6 +89,13 @@ def settling(ds: xr.Dataset) -> int:
     """
     window = int(json.loads(ds.attrs["config"]).get("window", 0))
     return window if ds.sizes["token"] >= 4 * window else 0
+
+
+def segment(ds: xr.Dataset) -> int | None:
+    """Tokens of a segment of MAC; None for the others, and where what is called a token is a piece of one."""
+    if ds.attrs["variant"] != "mac" or MARK in ds.attrs:
+        return None
+    return int(json.loads(ds.attrs["config"])["window"])
 
 
 def layer_words(ds: xr.Dataset, signal: str, layer: int | None) -> str:

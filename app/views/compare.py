@@ -24,13 +24,23 @@ def page() -> None:
             physics(same)
     wrong = problem(len(ids), opened, same)
     if not wrong:
-        results.compared(same)
+        _compared(same)
         return
     if len(opened) != 1 or not ids:
         st.title("Compare", anchor=False)
     else:
         st.title(state.plain(opened[0].title or "Untitled text"), anchor=False)
     st.info(wrong)
+
+
+def _compared(same: list[Run]) -> None:
+    if len(comparisons.of_the_same_tokens(same)) == len(same):
+        results.compared(same)
+        return
+    with st.spinner("Finding the pieces of the text that all runs share"):
+        found = comparisons.on_pieces(same)
+    st.info(words("pieces"))
+    results.compared(found)
 
 
 def problem(count: int, opened: list[Run], same: list[Run]) -> str:
@@ -43,11 +53,6 @@ def problem(count: int, opened: list[Run], same: list[Run]) -> str:
         return "These runs are of different texts. Only runs of one text can be compared."
     if len(same) < 2:
         return words("compare_one")
-    if comparisons.tokens_differ(same):
-        return (
-            "These runs cut their text into different tokens, so no token of one is a token of the other. "
-            "`titans compare` in a terminal compares them character by character."
-        )
     return ""
 
 

@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 import titans_core as tc
-from app import runs, samples, state
+from app import comparisons, runs, samples, state
 from app.jobs import Job
 from app.runs import Run
 from app.views import controls, going, results
@@ -85,6 +85,9 @@ def _found(ids: tuple[str, ...], comparing: StreamlitPage) -> list[Run]:
         st.page_link(
             comparing, label="Compare these runs", icon=":material/compare_arrows:", query_params=state.query()
         )
+        count, same = len(same), comparisons.of_the_same_tokens(same)
+        if len(same) < count:
+            st.info(words("other_tokens"))
     if not same:
         before, _ = state.remembered()
         same = [run for run in map(going.opened, before) if run is not None]

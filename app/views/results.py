@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import streamlit as st
 
 from app import naming, opening, runs, samples, state, theme
@@ -91,8 +89,7 @@ def _arrive(shown: list[Run]) -> None:
 
 def _highest_word(run: Run, look: state.Look) -> int:
     ds = run.ds
-    segment = int(json.loads(ds.attrs["config"])["window"]) if ds.attrs["variant"] == "mac" else None
-    values = inside_segments(runs.column(run.id, look.signal, look.layer), segment)
+    values = inside_segments(runs.column(run.id, look.signal, look.layer), aggregate.segment(ds))
     spans = ds["start"].values, ds["end"].values
     return opening.highest_word(values, *spans, str(ds.attrs["text"]), skip=aggregate.settling(ds))
 
