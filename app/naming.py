@@ -11,8 +11,8 @@ import xarray as xr
 from app import theme
 from titans_core.errors import TitansError
 from titans_core.interventions import intervene
-from titans_core.probes.pieces import MARK
 from titans_core.settings import Change, Settings
+from titans_core.signals import MARK
 
 UNREADABLE = (TitansError, TypeError, ValueError, KeyError, AttributeError)  # settings of a trace from elsewhere
 

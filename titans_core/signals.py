@@ -49,6 +49,7 @@ BY_HEAD = {  # always recorded for each head: products of gates over tokens cann
     "head_alpha": Signal("forget alpha of each head", "fraction", "eq. 13"),
     "head_momentary": Signal("momentary surprise of each head: theta times the gradient", "weight", "eq. 14"),
 }
+MARK = "pieces"  # the attribute of a trace whose tokens are pieces of its model's: see probes.pieces
 OUTPUTS = {
     "nll": Signal("surprisal: -log2 p of the token given those before it", "bits", "next-token prediction"),
     "entropy": Signal("entropy of the prediction of the token", "bits", "next-token prediction"),

@@ -17,7 +17,7 @@ from app.exports.spans import visible
 from app.figures import aggregate, token
 from app.theme import SIGNALS, VARIANTS, count, duration, number, parameters
 from titans_core import passages
-from titans_core.probes.pieces import MARK
+from titans_core.signals import MARK
 
 
 def sentence(run: Finished) -> str:

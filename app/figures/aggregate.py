@@ -11,9 +11,8 @@ import xarray as xr
 
 from app import naming
 from app.theme import SIGNALS, count
-from titans_core.probes.pieces import MARK
 from titans_core.pyramid import Bins, Layer, bins
-from titans_core.signals import sum_layers
+from titans_core.signals import MARK, sum_layers
 
 BINS = 1_000  # most bins of a line, or of a row of the layer map
 BLOCK = 16_384  # tokens read at once: one stored chunk

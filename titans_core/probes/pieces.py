@@ -14,11 +14,10 @@ import numpy as np
 import xarray as xr
 
 from titans_core.record import CHUNK, Recording
-from titans_core.signals import Arrays
+from titans_core.signals import MARK, Arrays
 from titans_core.tokenizer import display
 
 ADDED = ("nll", "entropy")  # bits of a token are the sum of those of its characters
-MARK = "pieces"  # the attribute of such a trace
 
 
 class Pieces(NamedTuple):
