@@ -208,7 +208,7 @@ def test_a_trace_is_what_it_was_without(tiny_model) -> None:
     xr.testing.assert_identical(plain, found)
     assert moments(plain) is None
     assert moments(found) is not None
-    assert not any(m.watches for m in memories(model))
+    assert not any(m.listeners for m in memories(model))
 
 
 def test_they_are_stored_with_the_trace(tiny_model, tokenizer, tmp_path) -> None:

@@ -16,9 +16,10 @@ from torch.nn import functional as F
 
 from titans_core.config import ModelConfig
 from titans_core.layers.intervene import changed, emptied, scan_wiped
+from titans_core.layers.listen import Listener
 from titans_core.layers.step import Step
 from titans_core.memory.scan import memory_scan
-from titans_core.memory.types import Watch, Weights, zeros_like
+from titans_core.memory.types import Weights, zeros_like
 
 
 class MemoryState(NamedTuple):
@@ -56,7 +57,7 @@ class MemoryLayer(nn.Module):
         # SiLU of unit-variance inputs has a mean square of 0.356: the curvature the step has to live with
         self.curvature = 1.0 if config.memory_depth == 1 else 0.356 * config.memory_hidden
         self.step_cap = None if config.memory_depth == 1 else 1.0
-        self.watches: dict[int, Watch] = {}  # by thread, so that a run sees no other's; filled while one looks on
+        self.listeners: dict[int, Listener] = {}  # by thread, so that a run hears no other's; filled while one listens
 
     def start(self, batch: int) -> MemoryState:
         """The state before the first token."""
@@ -97,11 +98,14 @@ class MemoryLayer(nn.Module):
                 gates = gates._replace(theta=torch.zeros_like(gates.theta), alpha=torch.zeros_like(gates.alpha))
                 momentum = zeros_like(momentum)
             inputs, wiped = (_unit(q), _unit(k), v, *gates), step.wiped(x.shape[1])
+            listener = self.listeners.get(get_ident()) if self.listeners else None
+            if listener is not None:
+                listener.takes(*inputs[1:])
             how: dict[str, Any] = {
                 "chunk": step.settings.chunk or self.chunk,
                 "signals": step.signals is True,
                 "step_cap": self.step_cap,
-                "watch": self.watches.get(get_ident()) if self.watches else None,
+                "watch": listener,
             }
             if wiped is None:
                 scan = memory_scan(*inputs, state.weights, momentum, **how)

@@ -5,15 +5,14 @@ The weights of at most 64 moments stay in memory until the run ends, whatever it
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from threading import get_ident
+from contextlib import AbstractContextManager
 
 import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor, nn
 
+from titans_core.layers.listen import Listener, listening
 from titans_core.layers.memory import MemoryLayer
 from titans_core.memory.types import Weights
 from titans_core.moments import measure
@@ -37,21 +36,9 @@ class Collector:
         self._watched = [_Watched(self, layer, first, first + total, self._spacing) for layer in layers]
         self._states: Tensor | None = None  # (moments, L, H, weights)
 
-    @contextmanager
-    def watching(self, position: int) -> Iterator[None]:
+    def watching(self, position: int) -> AbstractContextManager[None]:
         """While the model is called in this thread, with `position` as its state says."""
-        thread = get_ident()
-        before = [layer.watches.get(thread) for layer in self._layers]
-        for layer, watched in zip(self._layers, self._watched, strict=True):
-            watched.begin(position)
-            layer.watches[thread] = watched
-        try:
-            yield
-        finally:
-            for layer, other in zip(self._layers, before, strict=True):
-                del layer.watches[thread]
-                if other is not None:
-                    layer.watches[thread] = other
+        return listening(self._layers, self._watched, position)
 
     def keep(self, moment: int, layer: int, weights: Weights) -> None:
         """weights: (1, H, D_in, D_out) each."""
@@ -78,30 +65,24 @@ class Collector:
         return sorted({*range(0, len(tokens), every), len(tokens) - 1})
 
 
-class _Watched:
-    """What one memory layer tells of its weights, in the order of the stream: `layers.memory` calls it."""
+class _Watched(Listener):
+    """Keeps the weights of one memory layer where they are due."""
 
     def __init__(self, collector: Collector, layer: int, first: int, end: int, spacing: int) -> None:
+        super().__init__()
         self.tokens: list[int] = []  # read at each moment kept; at the first, minus those that the state still holds
         self._collector, self._layer = collector, layer
         self._first, self._end, self._spacing = first, end, spacing
-        self._call = self._at = self._due = 0
+        self._due = 0
 
-    def begin(self, position: int) -> None:
-        self._at = position
-
-    def __call__(self, done: int, weights: Weights) -> None:
-        """The weights after `done` tokens of one call; a call begins where the one before ended."""
-        if done == 0:
-            self._call = self._at
-        self._at = self._call + done
-        if self.tokens and self._at < self._due:
+    def passes(self, at: int, weights: Weights) -> None:
+        if self.tokens and at < self._due:
             return
         self._collector.keep(len(self.tokens), self._layer, weights)
-        read = self._at - self._first
+        read = at - self._first
         self.tokens.append(read)
         due = self._first + self._spacing * (max(read, 0) // self._spacing + 1)
-        self._due = min(due, self._end) if self._at < self._end else self._end + 1
+        self._due = min(due, self._end) if at < self._end else self._end + 1
 
 
 def _singular(states: Tensor, shape: tuple[int, int], measured: list[int]) -> Tensor:
