@@ -156,7 +156,7 @@ def test_what_has_no_part_in_an_answer_is_not_read(variant, settings, source, ti
     found = score(model, episodes, settings, form_of("word"), progress=told.append)
     skipping = sum(fed)
     fed.clear()
-    monkeypatch.setattr(answering, "_unseen", lambda *_: 0)
+    monkeypatch.setattr(answering, "unseen", lambda *_: 0)
     whole_told: list[int] = []
     whole = score(model, episodes, settings, form_of("word"), progress=whole_told.append)
     remembers = variant == "lightning" or (variant != "transformer" and settings == LIVE)

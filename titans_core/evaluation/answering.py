@@ -109,7 +109,7 @@ def _score_group(
     budget: int,
     progress: Callable[[int], None],
 ) -> list[Answer]:
-    cut = _unseen(model.config, settings, int(starts.min()))
+    cut = unseen(model.config, settings, int(starts.min()))
     progress(cut * len(episodes))
     rows = _rows(episodes, starts, model.tokenizer.separator, cut)
     unit = model.config.unit
@@ -149,7 +149,7 @@ def _explained(
     return answer._replace(value=value.text, confidence=float(p[: value.tokens].mean()), kind=kind)
 
 
-def _unseen(config: ModelConfig, settings: Settings, start: int) -> int:
+def unseen(config: ModelConfig, settings: Settings, start: int) -> int:
     """How many tokens at the start have no part in what is said at `start`: without reads only windows look back."""
     without = settings.zero_reads or settings.freeze_writes or not config.has_memory
     if not without or config.variant == "lightning":

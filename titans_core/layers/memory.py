@@ -80,7 +80,7 @@ class MemoryLayer(nn.Module):
     def recall(self, q: Tensor, state: MemoryState, step: Step) -> Tensor:
         """Read the memory as it is, without writing: M_{t-1}(q) (eq. 21). q: (B, H, T, D); result: (B, T, H*D)."""
         with torch.autocast(q.device.type, enabled=False):
-            reads = _read_all(state.weights, q)
+            reads = read_all(state.weights, q)
             wiped = step.wiped(q.shape[2])
             if wiped is not None:
                 reads = torch.cat((reads[:, :, :wiped], torch.zeros_like(reads[:, :, wiped:])), 2)  # an empty memory's
@@ -181,7 +181,7 @@ def _unit(x: Tensor) -> Tensor:
     return F.normalize(x, dim=-1, eps=1e-6)
 
 
-def _read_all(weights: Weights, x: Tensor) -> Tensor:
+def read_all(weights: Weights, x: Tensor) -> Tensor:
     """M(x) with the same weights for all tokens: x (B, H, T, D)."""
     for w in weights[:-1]:
         x = F.silu(x @ w)
