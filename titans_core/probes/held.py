@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ class Held(NamedTuple):
     tokens (P,): read at each point. loss (P, L): |M_s(k) - v|^2, as the trace's `loss` (eq. 12), with the memory M_s
     of that point; cosine (P, L): of M_s(k) and v, -1..1, 0 for what an empty memory says.
     loss_before, cosine_before (L,): with the memory as it was before the span was read, at most 32 tokens earlier.
+    loss_removed, cosine_removed (P, L): with the memory of a reading of the same document without the span.
     cosine_shuffled (P, L): with each token's key exchanged for that of another token of the span, which tells whether
     the memory knows which belongs to which. NaN for a span of one token.
     """
@@ -31,6 +33,8 @@ class Held(NamedTuple):
     cosine: np.ndarray
     loss_before: np.ndarray
     cosine_before: np.ndarray
+    loss_removed: np.ndarray
+    cosine_removed: np.ndarray
     cosine_shuffled: np.ndarray
 
 
@@ -56,14 +60,15 @@ class Follower(Listener):
             self._earlier = weights
         elif at >= self._end and len(self._points) and at >= self._points[0]:
             self.tokens.append(at)
-            self.found.append(self._measure(weights))
+            self.found.append(self.measure(weights))
             self._points = self._points[np.searchsorted(self._points, at, side="right") :]
 
     def before(self) -> Tensor:
         """(3,) as in `found`, with the memory before the span."""
-        return self._measure(self._earlier)
+        return self.measure(self._earlier)
 
-    def _measure(self, weights: Weights) -> Tensor:
+    def measure(self, weights: Weights) -> Tensor:
+        """(3,) as in `found`, with this memory."""
         k, v = self._span()
         read = [_stacked(read_all(tuple(w[0] for w in weights), keys)) for keys in (k, k.roll(1, 1))]
         wanted = _stacked(v)
@@ -81,20 +86,46 @@ class Follower(Listener):
         return k, v
 
 
+class Bystander(Listener):
+    """Measures another memory, which never read the span, by the keys and values that `follower` heard."""
+
+    def __init__(self, follower: Follower, points: np.ndarray) -> None:
+        super().__init__()
+        self.found: list[Tensor] = []
+        self._follower, self._points = follower, points
+
+    def passes(self, at: int, weights: Weights) -> None:
+        while len(self._points) and at >= self._points[0]:
+            self.found.append(self._follower.measure(weights))
+            self._points = self._points[1:]
+
+
 def followers(model: Model, start: int, end: int, points: np.ndarray) -> list[Follower]:
     """One for each memory layer of the model, for `read_on`."""
     return [Follower(start, end, points) for _ in memories(model)]
 
 
-def held(layers: list[Follower]) -> Held:
-    """What they found, once the document is read."""
+def bystanders(layers: list[Follower]) -> list[Bystander]:
+    """For a reading of the document without the span, as far as the last point: the same points of what is left."""
+    return [Bystander(layer, np.array(layer.tokens) - layer.span) for layer in layers]
+
+
+def held(layers: list[Follower], others: list[Bystander]) -> Held:
+    """What they found, once both documents are read."""
     with torch.inference_mode():
-        found = torch.stack([torch.stack(layer.found) for layer in layers], 1).double().cpu().numpy()
         before = torch.stack([layer.before() for layer in layers]).double().cpu().numpy()
-    loss, cosine, shuffled = np.moveaxis(found, -1, 0)
+    loss, cosine, shuffled = _found(layers)
+    loss_removed, cosine_removed, _ = _found(others)
     if layers[0].span == 1:
         shuffled = np.full_like(shuffled, np.nan)
-    return Held(np.array(layers[0].tokens), loss, cosine, before[:, 0], before[:, 1], shuffled)
+    tokens = np.array(layers[0].tokens)
+    return Held(tokens, loss, cosine, before[:, 0], before[:, 1], loss_removed, cosine_removed, shuffled)
+
+
+def _found(layers: Sequence[Follower | Bystander]) -> np.ndarray:
+    """(3, P, L)"""
+    found = torch.stack([torch.stack(layer.found) for layer in layers], 1)
+    return np.moveaxis(found.double().cpu().numpy(), -1, 0)
 
 
 def _stacked(x: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import numpy as np
 from titans_core.errors import ConfigError, TextError
 from titans_core.model import Model
 from titans_core.probes.asking import Question, Said, ask, without_reads
-from titans_core.probes.held import Held, followers, held
+from titans_core.probes.held import Held, bystanders, followers, held
 from titans_core.probes.places import Place, tokens_of
 from titans_core.probes.reading_on import read_on
 
@@ -85,23 +85,27 @@ def recall(
     if not len(stops):
         raise TextError(f"fewer than {ALIGNED} tokens follow the fact: add text that is read after it")
     listeners = followers(model, start, end, spaced(end, total, points, STEP))
-    telling = _Telling(progress, total + stops[-1] - (end - start))
+    telling = _Telling(progress, 2 * total - (end - start))
     remembered = {
         stop: ask(model, state, question)
         for stop, state in read_on(model, encoding.ids, stops.tolist(), listeners=listeners, progress=telling)
         if stop in set(stops.tolist())
     }
-    without = np.delete(encoding.ids, slice(start, end))[: stops[-1] - (end - start)]
-    cuts = (stops - (end - start)).tolist()
+    span = end - start
+    last = max(int(stops[-1]), listeners[0].tokens[-1]) - span  # as far as anybody asks
+    others = bystanders(listeners)
+    without = np.delete(encoding.ids, slice(start, end))[:last]
+    cuts = (stops - span).tolist()
     removed = {
-        stop + end - start: ask(model, state, question)
-        for stop, state in read_on(model, without, cuts, progress=telling)
+        stop + span: ask(model, state, question)
+        for stop, state in read_on(model, without, cuts, listeners=others, progress=telling)
+        if stop in set(cuts)
     }
     asked = [
         Asked(stop, remembered[stop], without_reads(model, encoding.ids[:stop], question), removed[stop])
         for stop in stops.tolist()
     ]
-    return Recall(model.name, start, end, total, cue, answer, held(listeners), tuple(asked))
+    return Recall(model.name, start, end, total, cue, answer, held(listeners, others), tuple(asked))
 
 
 def spaced(end: int, total: int, count: int, step: int) -> np.ndarray:
@@ -109,9 +113,11 @@ def spaced(end: int, total: int, count: int, step: int) -> np.ndarray:
     low, high = -(-end // step), total // step
     if low > high:
         return np.empty(0, np.int64)
-    far = np.linspace(0, high - low, max(1, count - count // 2))
-    near = np.geomspace(1, high - low + 1, max(1, count // 2)) - 1
-    chosen = np.unique(np.concatenate((far, near) if count > 1 else ([high - low],)).round().astype(np.int64))
+    if count == 1:
+        return np.array([high * step])
+    far = np.linspace(0, high - low, count - count // 2)
+    near = np.geomspace(1, high - low + 1, count // 2 + 2)[1:-1] - 1
+    chosen = np.unique(np.concatenate((far, near)).round().astype(np.int64))
     return (low + chosen) * step
 
 
