@@ -80,21 +80,19 @@ def recall(
     question = Question.of(model.tokenizer, cue, answer)
     encoding = model.tokenizer.encode(place.text)
     start, end = tokens_of(encoding, place)
-    total = len(encoding.ids)
+    total, span = len(encoding.ids), end - start
     stops = spaced(end, total, questions, ALIGNED)
     if not len(stops):
         raise TextError(f"fewer than {ALIGNED} tokens follow the fact: add text that is read after it")
     listeners = followers(model, start, end, spaced(end, total, points, STEP))
-    telling = _Telling(progress, 2 * total - (end - start))
+    telling = _Telling(progress, 2 * total - span)
     remembered = {
         stop: ask(model, state, question)
         for stop, state in read_on(model, encoding.ids, stops.tolist(), listeners=listeners, progress=telling)
         if stop in set(stops.tolist())
     }
-    span = end - start
-    last = max(int(stops[-1]), listeners[0].tokens[-1]) - span  # as far as anybody asks
     others = bystanders(listeners)
-    without = np.delete(encoding.ids, slice(start, end))[:last]
+    without = np.delete(encoding.ids, slice(start, end))
     cuts = (stops - span).tolist()
     removed = {
         stop + span: ask(model, state, question)
