@@ -93,6 +93,22 @@ def test_tokens_of_a_place_hold_all_of_its_characters(tokenizer) -> None:
 
 
 @pytest.mark.parametrize(
+    ("cue", "answer", "text"),
+    [
+        ("The book is", "730", "\nThe book is 730"),
+        ("The book is ", "730", "\nThe book is 730"),
+        (" The book is", " a piano ", "\nThe book is a piano"),
+        ("The book is:", "730", "\nThe book is:730"),
+        ("書は", "七", "\n書は七"),
+    ],
+)
+def test_an_answer_follows_its_cue_as_in_a_text(cue: str, answer: str, text: str, tokenizer) -> None:
+    question = Question.of(tokenizer, cue, answer)
+    assert tokenizer.decode(question.ids) == text
+    assert tokenizer.decode(question.ids[question.answer :]).strip() == answer.strip()
+
+
+@pytest.mark.parametrize(
     ("act", "error", "words"),
     [
         (lambda model: find("A text.", "Another"), TextError, "'Another' does not stand in the document"),

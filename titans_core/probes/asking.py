@@ -5,6 +5,7 @@ The fork leaves the reading alone, so one reading answers at any number of point
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -35,13 +36,19 @@ class Question:
             raise TextError("the cue is empty; give the words that lead up to the answer")
         if not answer.strip():
             raise TextError("the answer is empty; give the words that should follow the cue")
-        gap = " " if cue[-1].isspace() or answer[0].isspace() else ""
+        spaced = cue[-1].isspace() or answer[0].isspace() or (_of_words(cue[-1]) and _of_words(answer[0]))
+        gap = " " if spaced else ""
         told = "\n" + cue.strip()
         encoding = tokenizer.encode(told + gap + answer.strip())
         begins = int(np.searchsorted(encoding.start, len(told)))
         if begins == len(encoding) or encoding.end[begins - 1] > len(told):
             raise TextError(f"the answer {answer!r} is one token with the end of the cue; put a space before it")
         return cls(encoding.ids, begins)
+
+
+def _of_words(character: str) -> bool:
+    """Whether it is of a script that puts spaces between words; wide characters are not."""
+    return character.isalnum() and unicodedata.east_asian_width(character) not in ("W", "F")
 
 
 class Said(NamedTuple):

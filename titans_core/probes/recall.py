@@ -113,9 +113,9 @@ def spaced(end: int, total: int, count: int, step: int) -> np.ndarray:
         return np.empty(0, np.int64)
     if count == 1:
         return np.array([high * step])
-    far = np.linspace(0, high - low, count - count // 2)
-    near = np.geomspace(1, high - low + 1, count // 2 + 2)[1:-1] - 1
-    chosen = np.unique(np.concatenate((far, near)).round().astype(np.int64))
+    near = np.geomspace(1, high - low + 1, (count - 2) // 2 + 2)[1:-1] - 1
+    far = np.linspace(0, high - low, count - len(near))
+    chosen = np.unique(np.concatenate((near, far)).round().astype(np.int64))
     return (low + chosen) * step
 
 

@@ -1,0 +1,174 @@
+"""`titans recall`: a fact of a document, asked for as the reading goes on."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from tqdm import tqdm
+
+from titans_core.assets import checkpoint_names
+from titans_core.documents import check_text, read_text
+from titans_core.errors import ConfigError, StoreError, TextError
+from titans_core.outputs import output_file
+
+if TYPE_CHECKING:
+    from titans_core.probes.places import Place
+    from titans_core.probes.recall import Recall
+
+FORMAT = 1
+MEASURES = ("loss", "cosine", "loss_removed", "cosine_removed", "cosine_shuffled")
+
+
+@click.command("recall")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--fact", required=True, help="Words of the document, or with --plant a sentence to be put into it.")
+@click.option("--answer", required=True, help="The part of the fact that is asked for.")
+@click.option("--cue", help="What is read before the answer is looked for.  [default: the fact up to the answer]")
+@click.option("--plant", "depth", type=float, help="Put the fact in at this share of the document, 0 to 1.")
+@click.option(
+    "--checkpoint", "names", multiple=True, help="A shipped name or a folder; repeatable.  [default: mac, mag, mal]"
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="JSON file, gone on with if it exists; a CSV comes beside it.",
+)
+@click.option(
+    "--points", default=1000, show_default=True, type=click.IntRange(1), help="At so many the memory is measured."
+)
+@click.option(
+    "--questions", default=24, show_default=True, type=click.IntRange(1), help="At so many the model is asked."
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda")
+def recall_command(
+    file: Path,
+    fact: str,
+    answer: str,
+    cue: str | None,
+    depth: float | None,
+    names: tuple[str, ...],
+    out: Path,
+    points: int,
+    questions: int,
+    device: str,
+) -> None:
+    """Read FILE (text, UTF-8) and ask for a fact of it at later and later points.
+
+    Twice each time: the memory itself (the loss and the cosine of what it says to the keys of the fact with the fact's
+    values, layer by layer), and the model (the probability of the answer after the cue, and what it says instead).
+    Beside it stand the controls: reads of the memory zeroed, and a reading of the document without the fact.
+    """
+    text = read_text(file.read_bytes())
+    for notice in check_text(text):
+        click.echo(notice, err=True)
+    cue = _cue(fact, answer) if cue is None else cue
+    chosen = list(dict.fromkeys(names or [name for name in ("mac", "mag", "mal") if name in checkpoint_names()]))
+    click.get_current_context().with_resource(output_file(out))
+    import torch  # noqa: PLC0415 (takes seconds to load: only once the input is known to be good)
+
+    from titans_core.checkpoint import load  # noqa: PLC0415
+    from titans_core.cli import bar_progress  # noqa: PLC0415
+    from titans_core.probes import places  # noqa: PLC0415
+    from titans_core.probes.recall import recall  # noqa: PLC0415
+
+    torch.set_num_threads(1)
+    place = places.find(text, fact) if depth is None else places.plant(text, fact, depth)
+    asked = _asked(place, cue, answer, points, questions)
+    results = _begun(out, asked)
+    for name in chosen:
+        model = load(name, device)
+        if any((one["checkpoint"], one["weights_sha256"]) == (model.name, model.weights_sha256) for one in results):
+            click.echo(f"{model.name}: in {out} already")
+            continue
+        with tqdm(unit=" tokens", desc=model.name, file=sys.stderr) as bar:
+            found = recall(model, place, cue, answer, points=points, questions=questions, progress=bar_progress(bar))
+        results.append({"weights_sha256": model.weights_sha256, **found.to_dict()})
+        _write(out, {**asked, "results": results})
+        click.echo("\n".join(_lines(found)))
+
+
+def _cue(fact: str, answer: str) -> str:
+    before, found, _ = fact.rpartition(answer.strip()) if answer.strip() else ("", "", "")
+    if not found:
+        raise TextError(f"the answer {answer!r} is no part of the fact; say with --cue what is read before it")
+    if not before.strip():
+        raise TextError("the answer is the whole fact; say with --cue what is read before it")
+    return before
+
+
+def _asked(place: Place, cue: str, answer: str, points: int, questions: int) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "document_sha256": hashlib.sha256(place.text.encode()).hexdigest(),
+        "fact": place.text[place.start : place.end],
+        "at_character": place.start,
+        "cue": cue,
+        "answer": answer,
+        "points": points,
+        "questions": questions,
+    }
+
+
+def _begun(out: Path, asked: dict[str, Any]) -> list[dict[str, Any]]:
+    """The results that the file has of the same question. Raises StoreError where it is of another one."""
+    if not out.exists():
+        return []
+    try:
+        before = json.loads(out.read_text(encoding="utf-8"))
+        differs = [name for name, value in asked.items() if before.get(name) != value]
+        results = list(before["results"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise StoreError(f"{out} is no file of `titans recall`; choose another name") from None
+    if differs:
+        raise StoreError(f"{out} is of another question ({', '.join(differs)} differ); choose another name")
+    return results
+
+
+def _write(out: Path, found: dict[str, Any]) -> None:
+    """Both files, each whole or as it was."""
+    part = out.with_name(f".{out.name}.partial")
+    try:
+        part.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        os.replace(part, out)
+        with open(part, "w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows(_table(found["results"]))
+        os.replace(part, out.with_suffix(".csv"))
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise ConfigError(f"{out} cannot be written: {error.strerror}") from None
+
+
+def _table(results: list[dict[str, Any]]) -> list[list[Any]]:
+    """One number a row: what was measured, of which checkpoint and layer, after how many tokens."""
+    rows: list[list[Any]] = [["checkpoint", "tokens", "measure", "layer", "value", "said"]]
+    for one in results:
+        held = one["held"]
+        for name in MEASURES:
+            for tokens, values in zip(held["tokens"], held[name], strict=True):
+                rows += [[one["checkpoint"], tokens, name, layer, value, ""] for layer, value in enumerate(values)]
+        for asked in one["asked"]:
+            rows += [
+                [one["checkpoint"], asked["tokens"], f"p_{name}", "", asked[name]["p"], asked[name]["text"]]
+                for name in ("memory", "zeroed", "removed")
+            ]
+    return rows
+
+
+def _lines(found: Recall) -> list[str]:
+    lines = [
+        f"{found.checkpoint}: the fact is tokens {found.start + 1:,} to {found.end:,} of {found.total:,}; "
+        f"asked for {found.answer.strip()!r}",
+        f"  {'after token':>11} {'later':>9}  {'with memory':<26} {'reads zeroed':<26} fact removed",
+    ]
+    for one in found.asked:
+        said = [f"{s.p:6.1%} {s.text.strip()[:18]!r:<19}" for s in (one.memory, one.zeroed, one.removed)]
+        lines.append(f"  {one.tokens:>11,} {one.tokens - found.end:>9,}  {' '.join(said)}")
+    return lines
