@@ -120,7 +120,7 @@ def test_an_answer_follows_its_cue_as_in_a_text(cue: str, answer: str, text: str
         (lambda model: Question.of(model.tokenizer, " ", "x"), TextError, "the cue is empty"),
         (lambda model: Question.of(model.tokenizer, "The", ""), TextError, "the answer is empty"),
         (
-            lambda model: Question.of(model.tokenizer, "The keep", "er"),
+            lambda model: Question.of(model.tokenizer, "The end)", "."),
             TextError,
             "is one token with the end of the cue",
         ),
