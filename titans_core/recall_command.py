@@ -19,6 +19,7 @@ from titans_core.errors import ConfigError, StoreError, TextError
 from titans_core.outputs import output_file
 
 if TYPE_CHECKING:
+    from titans_core.probes.asking import Said
     from titans_core.probes.places import Place
     from titans_core.probes.recall import Recall
 
@@ -166,9 +167,13 @@ def _lines(found: Recall) -> list[str]:
     lines = [
         f"{found.checkpoint}: the fact is tokens {found.start + 1:,} to {found.end:,} of {found.total:,}; "
         f"asked for {found.answer.strip()!r}",
-        f"  {'after token':>11} {'later':>9}  {'with memory':<26} {'reads zeroed':<26} fact removed",
+        f"  {'after token':>11} {'later':>9}  {'with memory (p, says)':<32} {'reads zeroed':<32} fact removed",
     ]
     for one in found.asked:
-        said = [f"{s.p:6.1%} {s.text.strip()[:18]!r:<19}" for s in (one.memory, one.zeroed, one.removed)]
+        said = [_said(one.memory), _said(one.zeroed), _said(one.removed)]
         lines.append(f"  {one.tokens:>11,} {one.tokens - found.end:>9,}  {' '.join(said)}")
     return lines
+
+
+def _said(said: Said) -> str:
+    return f"{'right' if said.exact else '':<5} {said.p:>7.2g} {said.text.strip()[:16]!r:<18}"
