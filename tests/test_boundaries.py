@@ -27,7 +27,7 @@ CORE_LEVELS = [
     {"titans_core.variants"},
     {"titans_core.model"},
     {"titans_core.checkpoint", "titans_core.signals", "titans_core.divergence"},
-    {"titans_core.storage", "titans_core.recognise", "titans_core.arguments"},
+    {"titans_core.storage", "titans_core.recognise", "titans_core.arguments", "titans_core.resumed"},
     {"titans_core.pyramid", "titans_core.moments"},
     {"titans_core.record", "titans_core.slabs", "titans_core.snapshot"},
     {"titans_core.tracing", "titans_core.growth"},
@@ -37,7 +37,7 @@ CORE_LEVELS = [
     {"titans_core.training", "titans_core.probes"},
     {"titans_core.compare_command", "titans_core.memory_command", "titans_core.summary"},
     {"titans_core.cli", "titans_core.__main__"},
-    {"titans_core.bench_command", "titans_core.recall_command"},
+    {"titans_core.bench_command", "titans_core.recall_command", "titans_core.niah_command"},
 ]
 APP_LEVELS = [
     {"app", "app.words", "app.samples", "app.opening", "app.memories"},

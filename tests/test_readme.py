@@ -29,7 +29,16 @@ def test_the_example_in_python_does_what_its_comments_say(monkeypatch: pytest.Mo
 
 
 def test_every_option_in_it_is_one() -> None:
-    assert {line.split()[0] for line in COMMANDS} == {"trace", "compare", "memory", "recall", "bench", "eval", "train"}
+    assert {line.split()[0] for line in COMMANDS} == {
+        "trace",
+        "compare",
+        "memory",
+        "recall",
+        "niah",
+        "bench",
+        "eval",
+        "train",
+    }
     for line in COMMANDS:
         command, *words = shlex.split(line)
         known = CliRunner().invoke(main, [command, "--help"]).output

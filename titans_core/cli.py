@@ -26,6 +26,7 @@ _LAZY = {
     "compare": ("titans_core.compare_command", "compare_command"),
     "bench": ("titans_core.bench_command", "bench_command"),
     "memory": ("titans_core.memory_command", "memory_command"),
+    "niah": ("titans_core.niah_command", "niah_command"),
     "recall": ("titans_core.recall_command", "recall_command"),
 }
 

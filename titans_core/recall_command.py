@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import json
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +12,9 @@ from tqdm import tqdm
 
 from titans_core.assets import checkpoint_names
 from titans_core.documents import check_text, read_text
-from titans_core.errors import ConfigError, StoreError, TextError
+from titans_core.errors import TextError
 from titans_core.outputs import output_file
+from titans_core.resumed import begun, write
 
 if TYPE_CHECKING:
     from titans_core.probes.asking import Said
@@ -83,7 +81,7 @@ def recall_command(
     torch.set_num_threads(1)
     place = places.find(text, fact) if depth is None else places.plant(text, fact, depth)
     asked = _asked(place, cue, answer, points, questions)
-    results = _begun(out, asked)
+    results = begun(out, asked, "recall")
     for name in chosen:
         model = load(name, device)
         if any((one["checkpoint"], one["weights_sha256"]) == (model.name, model.weights_sha256) for one in results):
@@ -92,7 +90,7 @@ def recall_command(
         with tqdm(unit=" tokens", desc=model.name, file=sys.stderr) as bar:
             found = recall(model, place, cue, answer, points=points, questions=questions, progress=bar_progress(bar))
         results.append({"weights_sha256": model.weights_sha256, **found.to_dict()})
-        _write(out, {**asked, "results": results})
+        write(out, {**asked, "results": results}, _table(results))
         click.echo("\n".join(_lines(found)))
 
 
@@ -116,35 +114,6 @@ def _asked(place: Place, cue: str, answer: str, points: int, questions: int) -> 
         "points": points,
         "questions": questions,
     }
-
-
-def _begun(out: Path, asked: dict[str, Any]) -> list[dict[str, Any]]:
-    """The results that the file has of the same question. Raises StoreError where it is of another one."""
-    if not out.exists():
-        return []
-    try:
-        before = json.loads(out.read_text(encoding="utf-8"))
-        differs = [name for name, value in asked.items() if before.get(name) != value]
-        results = list(before["results"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise StoreError(f"{out} is no file of `titans recall`; choose another name") from None
-    if differs:
-        raise StoreError(f"{out} is of another question ({', '.join(differs)} differ); choose another name")
-    return results
-
-
-def _write(out: Path, found: dict[str, Any]) -> None:
-    """Both files, each whole or as it was."""
-    part = out.with_name(f".{out.name}.partial")
-    try:
-        part.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        os.replace(part, out)
-        with open(part, "w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows(_table(found["results"]))
-        os.replace(part, out.with_suffix(".csv"))
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise ConfigError(f"{out} cannot be written: {error.strerror}") from None
 
 
 def _table(results: list[dict[str, Any]]) -> list[list[Any]]:
