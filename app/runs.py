@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 import titans_core as tc
-from app import naming
+from app import naming, samples
 from app.components import blob
 from app.figures import aggregate, layers, scale, timelines
 from app.jobs import Engine, Job, Progress
@@ -62,6 +62,12 @@ def shared_run(job: Job) -> str:
         if at is None or at.state in ("failed", "cancelled"):
             _first[key] = engine().submit(job)
         return _first[key]
+
+
+def welcome() -> str:
+    """The id of the run that a newcomer sees: of the first sample, by the first memory."""
+    sample = samples.samples()[0]
+    return shared_run(Job(tc.checkpoints()[0], sample.text, sample.title))
 
 
 def shared(job: Job) -> str | None:

@@ -45,7 +45,7 @@ APP_LEVELS = [
     {"app.naming", "app.measured"},
     {"app.figures", "app.jobs"},
     {"app.components", "app.exports"},
-    {"app.runs", "app.state"},
+    {"app.runs", "app.state", "app.choices"},
     {"app.exports.routes", "app.comparisons"},
     {"app.routes"},
     {"app.views"},

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from app import memories, runs, samples, theme
+from app import choices, memories, runs, samples, theme
+from app.runs import Run
 from app.state import plain
 from titans_core.documents import check_text, read_text
 from titans_core.errors import TextError
 
 UPLOAD_MB = 20
 PASTE_MOST = 1_000_000  # characters; the browser sends a pasted text again with every click
+BOX_MOST = 20_000  # characters of a shown text that are put in the box by themselves
+PASTED = "Pasted text"  # the title of one
 
 
 @dataclass(frozen=True)
@@ -27,18 +30,22 @@ class Request:
     notices: tuple[str, ...] = ()
 
 
-def request() -> Request:
-    """Draw the controls and return what they ask for."""
-    title, text, problem = _text()
+def request(shown: list[Run]) -> Request:
+    """Draw the controls and return what they ask for: at first the text and the memories of the shown runs."""
     available = memories.names()
+    if shown:
+        choices.follow(tuple(run.id for run in shown), _asking_for(shown, available))
+    title, text, problem = _text(shown)
     st.caption("MEMORY")
+    choices.begin("checkpoints", list(available[:1]))
     chosen = st.pills(
         "Memory",
         available,
         selection_mode="multi",
-        default=available[:1],
         format_func=theme.label,
         key="checkpoints",
+        on_change=choices.chose,
+        args=("checkpoints",),
         label_visibility="collapsed",
     )
     device = _device()
@@ -54,27 +61,73 @@ def request() -> Request:
     return Request(title, text, picked, device, problem, notices)
 
 
-def _text() -> tuple[str, str, str]:
+def _asking_for(shown: list[Run], available: tuple[str, ...]) -> dict[str, object]:
+    """The choices that ask for the shown text and for those of its memories that are offered here."""
+    text = str(shown[0].ds.attrs["text"])
+    read = {run.checkpoint for run in shown}
+    asked: dict[str, object] = {"checkpoints": [name for name in available if name in read]}
+    sample = next((sample for sample in samples.samples() if sample.text == text), None)
+    if sample is not None:
+        return asked | {"source": "Sample", "sample": sample.title}
+    if shown[0].title == PASTED and len(text) <= BOX_MOST:
+        return asked | {"source": "Paste", "pasted": text}
+    return asked | {"source": "Shown"}
+
+
+def _text(shown: list[Run]) -> tuple[str, str, str]:
     """(title, text, problem) of the chosen source."""
     st.caption("TEXT")
+    choices.begin("source", "Sample")
     source = st.segmented_control(
         "Text",
-        ["Sample", "Paste", "Upload"],
-        default="Sample",
+        ["Sample", "Paste", "Upload", "Shown"],
         required=True,
         key="source",
+        on_change=choices.chose,
+        args=("source",),
         label_visibility="collapsed",
         width="stretch",
     )
     if source == "Paste":
-        pasted = st.text_area("Text to run", key="pasted", height=180, placeholder="Paste or type a text here")
-        return "Pasted text", pasted or "", _too_long(pasted or "")
+        return _paste()
     if source == "Upload":
         return _upload()
+    if source == "Shown":
+        return _again(shown)
     listed = {sample.title: sample for sample in samples.samples()}
-    title = st.selectbox("Sample", list(listed), key="sample", label_visibility="collapsed")
+    choices.begin("sample", next(iter(listed)))
+    title = st.selectbox(
+        "Sample",
+        list(listed),
+        key="sample",
+        on_change=choices.chose,
+        args=("sample",),
+        label_visibility="collapsed",
+    )
     st.caption(listed[title].shows)
     return title, listed[title].text, ""
+
+
+def _paste() -> tuple[str, str, str]:
+    choices.begin("pasted", "")
+    pasted = st.text_area(
+        "Text to run",
+        key="pasted",
+        height=180,
+        placeholder="Paste or type a text here",
+        on_change=choices.chose,
+        args=("pasted",),
+    )
+    return PASTED, pasted or "", _too_long(pasted or "")
+
+
+def _again(shown: list[Run]) -> tuple[str, str, str]:
+    """The text that the page shows, whatever its length and wherever it came from."""
+    if not shown:
+        return "", "", "No text is shown yet. Choose a sample, or paste or upload a text."
+    title, text = shown[0].title, str(shown[0].ds.attrs["text"])
+    st.caption(f"The text on this page again: {plain(title or 'Untitled text')}, {len(text):,} characters.")
+    return title, text, ""
 
 
 def _too_long(pasted: str) -> str:

@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 import titans_core as tc
-from app import comparisons, runs, samples, state
+from app import comparisons, runs, state
 from app.jobs import Job
 from app.runs import Run
 from app.views import controls, going, results
@@ -24,10 +24,11 @@ def page(comparing: StreamlitPage) -> None:
         st.title("Nothing to run yet")
         st.warning(words("no_checkpoint"))
         return
+    shown: list[Run] = []
     if state.run_ids():
-        _shown(state.run_ids(), comparing)  # before the sidebar, whose many controls would hold up the text
+        shown = _shown(state.run_ids(), comparing)  # before the sidebar, whose many controls would hold up the text
     with st.sidebar:
-        asked = controls.request()
+        asked = controls.request(shown)
         if st.button("Run", type="primary", width="stretch", key="run") and _start(asked):
             st.rerun()
         controls.cost(asked)
@@ -52,9 +53,8 @@ def _start(asked: controls.Request) -> bool:
 
 
 def _welcome() -> None:
-    """A newcomer sees the first sample at once."""
-    sample = samples.samples()[0]
-    state.show([runs.shared_run(Job(tc.checkpoints()[0], sample.text, sample.title))])
+    """A newcomer sees the first sample at once; mostly app.routes led here with its run in the address."""
+    state.show([runs.welcome()])
 
 
 def _not_yet(asked: controls.Request) -> None:
@@ -64,7 +64,8 @@ def _not_yet(asked: controls.Request) -> None:
         st.caption("The page shows another text. Run reads this one.")
 
 
-def _shown(ids: tuple[str, ...], comparing: StreamlitPage) -> None:
+def _shown(ids: tuple[str, ...], comparing: StreamlitPage) -> list[Run]:
+    """Draw what there is of these runs; those that are shown."""
     with st.container():  # whatever it says, what follows keeps its place and is not built anew in the browser
         same = _found(ids, comparing)
     state.remember([run.id for run in same], same[0].ds.attrs["text_sha256"] if same else None)
@@ -73,6 +74,7 @@ def _shown(ids: tuple[str, ...], comparing: StreamlitPage) -> None:
     elif not ids:
         st.title("Explore")
         st.write("Choose a text and one or more memories, then press Run.")
+    return same
 
 
 def _found(ids: tuple[str, ...], comparing: StreamlitPage) -> list[Run]:

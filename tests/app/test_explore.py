@@ -138,6 +138,7 @@ def test_what_was_shown_stays_while_another_text_is_read_and_after_its_cancel(
 def test_the_sidebar_says_when_the_page_shows_another_text(finished: dict[str, str]) -> None:
     words = "The page shows another text"
     page = open_page([finished["mac"]])
+    page.segmented_control(key="source").set_value("Sample").run()
     assert any(words in caption.value for caption in page.sidebar.caption)
     page.segmented_control(key="source").set_value("Paste").run()
     page.text_area(key="pasted").set_value(TEXT).run()

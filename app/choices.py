@@ -1,0 +1,34 @@
+"""What the sidebar asks for: it is kept while another page is shown, and follows the page until somebody chooses."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import streamlit as st
+
+
+def begin(name: str, value: Any) -> None:
+    """The control `name` is drawn next: Streamlit forgot its value if it was not drawn before, or value is the first."""
+    if name not in st.session_state:
+        st.session_state[name] = _kept().get(name, value)
+
+
+def chose(name: str) -> None:
+    """Somebody chose in the control `name`: from now on the sidebar is theirs."""
+    st.session_state["chosen"] = True
+    _kept()[name] = st.session_state[name]
+
+
+def follow(what: Hashable, values: Mapping[str, Any]) -> None:
+    """Ask for these values, by the names of controls not drawn yet; once for each `what`, while nobody chose."""
+    if st.session_state.get("chosen") or st.session_state.get("followed") == what:
+        return
+    st.session_state["followed"] = what
+    for name, value in values.items():
+        _kept()[name] = st.session_state[name] = value
+
+
+def _kept() -> dict[str, Any]:
+    kept: dict[str, Any] = st.session_state.setdefault("kept", {})
+    return kept
