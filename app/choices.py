@@ -9,7 +9,7 @@ import streamlit as st
 
 
 def begin(name: str, value: Any) -> None:
-    """The control `name` is drawn next: Streamlit forgot its value if it was not drawn before, or value is the first."""
+    """The control `name` is drawn next, with `value` at first. Streamlit forgets one that it did not draw before."""
     if name not in st.session_state:
         st.session_state[name] = _kept().get(name, value)
 

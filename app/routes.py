@@ -19,12 +19,14 @@ from dataclasses import asdict
 from urllib.parse import urlencode
 
 import numpy as np
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders, QueryParams
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+import titans_core as tc
 from app import comparisons, link, opening, runs
 from app.components import blob
 from app.exports import routes as exports
@@ -192,14 +194,23 @@ def _gone() -> Response:
 
 
 class Ahead:
-    """Middleware: with the page goes word of what it will fetch, so that browser and server begin while it starts."""
+    """Middleware: with the page goes word of what it will fetch, so that browser and server begin while it starts.
+
+    A newcomer is led to the first sample's run at once: its address is then one entry in the browser's history.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         page = scope["type"] == "http" and scope["method"] == "GET" and scope["path"] in PAGES
-        wanted = _wanted(QueryParams(scope["query_string"])) if page else []
+        query = QueryParams(scope["query_string"]) if page else QueryParams()
+        if page and scope["path"] == PAGES[0] and "run" not in query and tc.checkpoints():
+            run = await run_in_threadpool(runs.welcome)
+            address = f"?{urlencode([('run', run), *query.multi_items()])}"
+            await RedirectResponse(address, 307, {"Cache-Control": "no-store"})(scope, receive, send)
+            return
+        wanted = _wanted(query)
 
         async def told(message: Message) -> None:
             if wanted and message["type"] == "http.response.start" and message["status"] == 200:

@@ -7,7 +7,7 @@ at lives in the session; the address follows it (app.link), and is read when a t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import streamlit as st
@@ -17,6 +17,11 @@ from app.components import text_heatmap
 from app.jobs import store
 from app.link import HOW, RULES, UNITS, Look, Pair, Span
 from app.theme import DARK, LIGHT, SIGNALS, Palette
+
+# What a session keeps of what is looked at; first what is of one text alone, and which runs are compared.
+_OF_TEXT = ("token", "span", "range", "match")
+_OF_PAIR = ("a", "b", "by", "pair of")
+_OF_ALL = ("signal", "layer", "map", "unit", "rule", "underlines", "kind", "path", "find")
 
 
 def reported_theme() -> str | None:
@@ -41,28 +46,43 @@ def wrong_address() -> bool:
     return "run" in st.query_params and not run_ids()
 
 
+def not_runs() -> list[str]:
+    """What the address names beside ids of runs."""
+    return [run for run in st.query_params.get_all("run") if not store.is_id(run)]
+
+
 def show(runs: list[str]) -> None:
     """Make these the shown runs. What the address says of places in a text may be of another one."""
-    for name in ("token", "span", "range"):
-        st.query_params.pop(name, None)
-    st.query_params["run"] = runs
+    _address(runs, without=(*_OF_TEXT, *_OF_PAIR))
     st.session_state.pop("ended", None)
 
 
 def add(run: str) -> None:
     """Show one more run of the same text; what is looked at stays."""
-    st.query_params["run"] = [*run_ids(), run]
+    keep([*run_ids(), run])
 
 
 def keep(runs: list[str]) -> None:
     """Show only these of the shown runs."""
-    st.query_params["run"] = runs
+    _address(runs, without=("a", "b"))
 
 
 def fall_back(runs: Sequence[str]) -> None:
-    """The runs of the address came to nothing: it names these again, which the page shows."""
+    """The runs of the address came to nothing: it names these again, which the page shows, and what is looked at."""
     st.session_state["ended"] = run_ids()
-    keep(list(runs))
+    _address(runs)
+
+
+def _address(runs: Sequence[str], without: Collection[str] = ()) -> None:
+    """Write the address anew: at once, since each change of it is an entry in the browser's history."""
+    said = {name: value for name, value in st.session_state.get("address", {}).items() if value and name not in without}
+    st.session_state["addressed"] = tuple(runs)
+    st.query_params.from_dict({"run": list(runs), **said})
+
+
+def said(address: dict[str, str | None]) -> None:
+    """This is what the browser is told to write into the address, beside the runs."""
+    st.session_state["address"] = address
 
 
 def ended() -> tuple[str, ...]:
@@ -123,6 +143,10 @@ def look(available: list[str], layers: int, tokens: int) -> Look:
         st.session_state.get("unit", UNITS[0]),
         st.session_state.get("rule", RULES[0]),
         tuple(name for name in st.session_state.get("underlines", ()) if name in available),
+        st.session_state.get("kind"),
+        path(layers),
+        st.session_state.get("find", ""),
+        st.session_state.get("match"),
     )
 
 
@@ -140,23 +164,42 @@ def layer(layers: int) -> int | None:
     return chosen if chosen is not None and chosen < layers else None
 
 
-def arrive(text: str) -> bool:
-    """When another text (its hash) is drawn than before, look at it as the address says; whether that is so."""
-    new = st.session_state.get("drawn") != text
-    if new:
-        st.session_state["drawn"] = text
-        for name in ("token", "span", "range", "a", "b", "by", "pair of"):
-            st.session_state.pop(name, None)
-        st.session_state.update(link.read(st.query_params.to_dict(), SIGNALS))
-        follow_text()
-    return new
+def path(layers: int) -> int | None:
+    """The layer whose path is drawn where that was chosen, held to how many there are; None for that of `layer`."""
+    chosen: int | None = st.session_state.get("path")
+    return chosen if chosen is not None and chosen < layers else None
+
+
+def arrive(text: str) -> dict[str, str] | None:
+    """What the address asks to look at where a link or the browser's history led here, {} where another text is shown.
+
+    text: the hash of the text that is drawn; None where nothing is new. All that is looked at is taken from a link.
+    """
+    led, new = st.session_state.get("addressed") != run_ids(), st.session_state.get("drawn") != text
+    st.session_state.update({"addressed": run_ids(), "drawn": text})
+    if not (led or new):
+        return None
+    for name in (*_OF_TEXT, *_OF_PAIR, *(_OF_ALL if led else ())):
+        st.session_state.pop(name, None)
+    asked = st.query_params.to_dict() if led else {}
+    st.session_state.update(link.read(asked, SIGNALS))
+    st.session_state["arrivals"] = arrivals() + led
+    follow_text()
+    return asked
+
+
+def arrivals() -> int:
+    """How often a link or the browser's history led to what is shown."""
+    count: int = st.session_state.get("arrivals", 0)
+    return count
 
 
 def follow(key: str, name: str) -> Callable[[], None]:
     """A callback that takes over what the browser chose in the component `key`.
 
-    name: "signal", "layer", "token", "range", "theme", "span", "map", "unit", "rule" or "underlines". The report is
-    [what, time], or [from, to, time] of tokens: with the time, the same choice again is news.
+    name: "signal", "layer", "token", "range", "theme", "span", "map", "unit", "rule", "underlines" or "find". The
+    report is [what, time], [from, to, time] of tokens, or [words, match, time]: with the time, the same choice again is
+    news.
     """
 
     def take() -> None:
@@ -165,6 +208,8 @@ def follow(key: str, name: str) -> Callable[[], None]:
             return
         st.session_state["at"] = max(st.session_state.get("at", 0), report[-1])
         st.session_state.update(link.told(name, report, SIGNALS))
+        if name == "layer":
+            st.session_state["path"] = None  # it goes to that layer, too
         if name == "token" and key != text_heatmap.KEY:
             follow_text()
 
@@ -180,6 +225,11 @@ def pick_bar(key: str) -> Callable[[], None]:
             select(int(points[0]["customdata"][0]))
 
     return take
+
+
+def choose(name: str, value: object) -> None:
+    """Look at this "kind" of passages, or at the "path" of this layer."""
+    st.session_state[name] = value
 
 
 def select(token: int | None) -> None:

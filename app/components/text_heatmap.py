@@ -60,15 +60,17 @@ def text_heatmap(
     *,
     dark: bool,
     on_change: Callable[[str], Callable[[], None]],
+    arrivals: int = 0,
     minus: Minus | None = None,
 ) -> None:
     """Draw runs (id, trace) of one text. The browser fetches their values itself (app.routes).
 
     look says what to show first; after that the browser owns it, reports changes through session state under KEY
-    ("signal", "layer", "token", "theme", "range", "unit", "rule", "underlines"), and takes token and range again when
-    `look.nonce` changes. on_change gives the callback for each of these names. "range" is [from, to, time in ms], with
-    -1 for both ends when it was cleared. minus: draw a difference instead, under its own key; unless fixed, it
-    follows the signal and the layer of the text of the runs.
+    ("signal", "layer", "token", "theme", "range", "unit", "rule", "underlines", "find"), and takes token and range
+    again when `look.nonce` changes. on_change gives the callback for each of these names. "range" is [from, to, time in
+    ms], with -1 for both ends when it was cleared; "find" is [words, match or -1, time in ms], and is taken again with
+    other runs when `arrivals` changes. minus: draw a difference instead, under its own key; unless fixed, it follows
+    the signal and the layer of the text of the runs.
     """
     data = facts(shown) | {
         "theme": "dark" if dark else "light",
@@ -80,6 +82,9 @@ def text_heatmap(
         "unit": look.unit,
         "rule": look.rule,
         "underlines": list(look.underlines),
+        "find": look.find,
+        "match": look.match,
+        "arrivals": arrivals,
         "nonce": look.nonce,
         "at": look.at,
     }
@@ -89,6 +94,7 @@ def text_heatmap(
             "runs": [run | _PLAIN for run in data["runs"] if run["id"] == minus.one],
             "unit": UNITS[0],
             "underlines": [],
+            "find": "",
             "minus": {"run": minus.other, **{k: getattr(minus, k) for k in _MINUS}},
         }
     _component(
@@ -102,6 +108,7 @@ def text_heatmap(
         on_unit_change=on_change("unit"),
         on_rule_change=on_change("rule"),
         on_underlines_change=on_change("underlines"),
+        on_find_change=on_change("find"),
     )
 
 

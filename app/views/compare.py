@@ -30,6 +30,8 @@ def page() -> None:
         st.title("Compare", anchor=False)
     else:
         st.title(state.plain(opened[0].title or "Untitled text"), anchor=False)
+    if state.wrong_address():
+        st.warning(going.NO_RUN)
     st.info(wrong)
 
 

@@ -37,7 +37,7 @@ def page(comparing: StreamlitPage) -> None:
         _welcome()
         st.rerun()
     if state.wrong_address():
-        st.warning("The address of this page does not name a run. Choose a text and press Run.")
+        st.warning(f"{going.NO_RUN} Choose a text and press Run.")
     if not state.run_ids():
         _shown((), comparing)
 

@@ -9,6 +9,8 @@ from app.views import controls, parts
 from app.words import words
 from titans_core.errors import StoreError
 
+NO_RUN = "The address of this page does not name a run."
+
 
 def finished(ids: tuple[str, ...]) -> list[runs.Run]:
     """Draw progress and problems of these runs; those that are done and can be opened."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import streamlit as st
@@ -65,7 +65,7 @@ def _of_one(having: list[Run]) -> None:
     _path(run, found, palette)
 
 
-@st.fragment
+@st.fragment(key=parts.PATH)
 def _path(run: Run, found: xr.Dataset, palette: Palette) -> None:
     """A fragment of its own: another layer, or its table, leaves the figure above as it is."""
     layer = _chosen_layer(found.sizes["layer"])
@@ -97,14 +97,25 @@ def _chosen_run(having: list[Run]) -> Run:
 
 
 def _chosen_layer(layers: int) -> int:
-    """The layer of the path: the one that the page looked at, until another is chosen here."""
+    """The layer of the path: the one that the page looks at, until another is chosen here."""
     names = {layer: f"Layer {layer + 1}" for layer in range(layers)}
     first = state.layer(layers) or 0
-    chosen: int = first if layers == 1 else _control("Layer of the path", names, first, f"memory_layer_{first}")
+    if layers == 1:
+        return first
+    key = f"memory_layer_{first}_{state.arrivals()}"
+
+    def choose() -> None:
+        chosen = st.session_state[key]
+        state.choose("path", None if chosen == first else chosen)
+
+    begin = state.path(layers)
+    chosen: int = _control("Layer of the path", names, first if begin is None else begin, key, choose)
     return chosen
 
 
-def _control(name: str, names: Mapping[Any, str], default: Any, key: str) -> Any:
+def _control(
+    name: str, names: Mapping[Any, str], default: Any, key: str, choose: Callable[[], None] | None = None
+) -> Any:
     return st.segmented_control(
         name,
         list(names),
@@ -112,5 +123,6 @@ def _control(name: str, names: Mapping[Any, str], default: Any, key: str) -> Any
         default=default,
         required=True,
         key=key,
+        on_change=parts.then_link(choose, parts.PATH) if choose else None,
         label_visibility="collapsed",
     )

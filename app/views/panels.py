@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 import xarray as xr
 
@@ -22,14 +24,21 @@ def text(shown: list[Run], look: state.Look) -> None:
             [(run.id, run.ds) for run in shown],
             look,
             dark=state.palette().dark,
-            on_change=lambda name: parts.then_draw(
-                state.follow(text_heatmap.KEY, name), *("side",) * (name == "token")
-            ),
+            arrivals=state.arrivals(),
+            on_change=_text_changed,
         )
         parts.table("text", lambda: tables.tokens([run.ds for run in shown], look.signal, look.layer, look.token))
 
 
+def _text_changed(name: str) -> Callable[[], None]:
+    follow = state.follow(text_heatmap.KEY, name)
+    if name == "find":
+        return parts.then_link(follow)
+    return parts.then_draw(follow, *("side",) * (name == "token"))
+
+
 def through_time(shown: list[Run], look: state.Look, pair: Pair | None = None) -> None:
+    state.said(look.address | (pair.address(len(shown)) if pair else {}))
     with st.container(border=True, key="panel_time"):
         _linked(figures.TIMELINES, shown, look, pair)
         parts.table("timelines", lambda: tables.timelines([run.ds for run in shown], look.layer, look.span))

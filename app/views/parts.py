@@ -14,6 +14,7 @@ from app.jobs import Progress
 # Keys of fragments. Each page says of which it consists; all but MEMORY show what is looked at.
 EXPLORE = ("figures", "text", "side", "export", "memory", "worth")
 COMPARE = ("text", "difference", "figures", "side", "export")
+PATH = "path"  # of the fragment within that of the memory
 MEMORY = "memory"  # of the fragment that shows the layer and the colours of it, whatever the token
 
 
@@ -25,6 +26,16 @@ def then_draw(act: Callable[[], None], *first: str) -> Callable[[], None]:
         act()
         there = [part for part in state.parts() if part != MEMORY or _of_memory() != before]
         st.rerun([*(part for part in first if part in there), *(part for part in there if part not in first)])
+
+    return done
+
+
+def then_link(act: Callable[[], None], *shown: str) -> Callable[[], None]:
+    """A callback that does `act`, which changes what these parts show and the address, which the timelines write."""
+
+    def done() -> None:
+        act()
+        st.rerun([*shown, "figures"])
 
     return done
 

@@ -28,17 +28,9 @@ def passage_panel(run: Run, look: state.Look) -> None:
     kinds = {kind: label for kind, label in kinds.items() if kind == runs.LASTING or kind in run.ds}
     with st.container(border=True, key="panel_passages"):
         head = st.container()
-        kind: str = look.signal
+        kind: str = look.kind if look.kind in kinds else look.signal
         if len(kinds) > 1:
-            kind = st.segmented_control(
-                "Passages",
-                list(kinds),
-                default=look.signal,
-                required=True,
-                format_func=kinds.__getitem__,
-                key=f"passages of {look.signal}",
-                label_visibility="collapsed",
-            )
+            kind = _chosen(kinds, kind, f"passages of {look.signal}, {state.arrivals()}")
         with head:
             title = TITLES.get(kind, f"Passages of highest {kinds[kind].lower()}")
             parts.title(title, f"{run.name}, mean {_measure(kind)}", _choice(run))
@@ -50,6 +42,21 @@ def passage_panel(run: Run, look: state.Look) -> None:
         if not listed:
             st.caption("None stands out: it is zero all along the text.")
         cards.passage_list("passages", listed, parts.then_draw(state.follow("passages", "token"), "text", "side"))
+
+
+def _chosen(kinds: dict[str, str], first: str, key: str) -> str:
+    choose = parts.then_link(lambda: state.choose("kind", st.session_state[key]), "side")
+    chosen: str = st.segmented_control(
+        "Passages",
+        list(kinds),
+        default=first,
+        required=True,
+        format_func=kinds.__getitem__,
+        key=key,
+        on_change=choose,
+        label_visibility="collapsed",
+    )
+    return chosen
 
 
 def _measure(kind: str) -> str:

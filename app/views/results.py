@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import naming, opening, runs, samples, state, theme
+from app import link, naming, opening, runs, samples, state, theme
 from app.exports.report_tables import sentence
 from app.figures import aggregate
 from app.runs import Run
@@ -59,11 +59,12 @@ def _begin(shown: list[Run]) -> bool:
     _head(shown)
     for end in filter(None, (naming.diverged(run.ds) for run in shown)):
         st.warning(state.plain(end))
-    try:
-        _arrive(shown)
-    except StoreError as error:
-        _damaged(error)
-        return False
+    with st.container():  # whatever it says, what follows keeps its place
+        try:
+            _arrive(shown)
+        except StoreError as error:
+            _damaged(error)
+            return False
     return True
 
 
@@ -80,11 +81,19 @@ def _head(shown: list[Run]) -> None:
 
 
 def _arrive(shown: list[Run]) -> None:
-    """Of a text that is new here, select the highest word, unless the address names a token."""
-    if state.arrive(shown[0].ds.attrs["text_sha256"]):
-        look = _look(shown)
-        if look.token is None:
-            state.select(_highest_word(_first(shown, look), look))
+    """Where a link led here, say once what of it is not possible. Select the highest word, unless it names a token."""
+    asked = state.arrive(shown[0].ds.attrs["text_sha256"])
+    if asked is None:
+        return
+    look = _look(shown)
+    tokens, layers = shown[0].ds.sizes["token"], shown[0].ds.sizes.get("layer", 0)
+    pair = state.pair([run.id for run in shown])
+    missed = link.left_out(asked, look, pair, tokens, theme.SIGNALS) + [f"run={run[:40]}" for run in state.not_runs()]
+    if missed:
+        said = f"Left out of this link, as it is not possible here: {', '.join(missed)}."
+        st.info(state.plain(f"{said} The text has {tokens:,} tokens, the run {layers} layers."))
+    if look.token is None:
+        state.select(_highest_word(_first(shown, look), look))
 
 
 def _highest_word(run: Run, look: state.Look) -> int:

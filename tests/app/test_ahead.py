@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from starlette.requests import Request
 
-from app import opening, routes
+from app import opening, routes, runs
 
 
-def links(query: str, path: str = "/") -> str:
-    """The Link header that a page of this address is sent with."""
+def headers(query: str, path: str = "/") -> dict[bytes, bytes]:
+    """The headers that a page of this address is sent with; with them its status, as b"status"."""
     sent: list[Any] = []
 
     async def page(scope: Any, receive: Any, send: Any) -> None:
@@ -24,8 +25,14 @@ def links(query: str, path: str = "/") -> str:
         sent.append(message)
 
     scope = {"type": "http", "method": "GET", "path": path, "query_string": query.encode(), "headers": []}
-    asyncio.run(routes.Ahead(page)(scope, None, send))  # type: ignore[arg-type]
-    return dict(sent[0]["headers"]).get(b"link", b"").decode()
+    with ThreadPoolExecutor(1) as other:  # tests in a browser leave a loop running in this thread
+        other.submit(asyncio.run, routes.Ahead(page)(scope, None, send)).result()  # type: ignore[arg-type]
+    return {**dict(sent[0]["headers"]), b"status": str(sent[0]["status"]).encode()}
+
+
+def links(query: str, path: str = "/") -> str:
+    """The Link header that a page of this address is sent with."""
+    return headers(query, path).get(b"link", b"").decode()
 
 
 def drawn(run: str, part: str) -> None:
@@ -57,9 +64,22 @@ def test_what_a_link_chooses_may_not_be_there_and_is_not_named(chosen: str, run:
     opening._awaited.clear()
 
 
-@pytest.mark.parametrize("query", ["", "run=" + "0" * 32, "run=../../etc"])
+@pytest.mark.parametrize("query", ["run=" + "0" * 32, "run=../../etc"])
 def test_an_address_without_a_finished_run_names_nothing(query: str) -> None:
     assert links(query) == ""
+
+
+@pytest.mark.parametrize("query", ["", "signal=momentum&embed=true"])
+def test_a_newcomer_is_led_to_the_first_run_without_another_entry_in_the_history(query: str) -> None:
+    sent = headers(query)
+    assert sent[b"status"] == b"307"
+    rest = f"&{query}" if query else ""
+    assert sent[b"location"].decode() == f"?run={runs.welcome()}{rest}", "relative, so behind a prefix as well"
+
+
+@pytest.mark.parametrize(("query", "path"), [("", "/compare"), ("run=x", "/"), ("", "/titanscope/text")])
+def test_nobody_else_is_led_there(query: str, path: str) -> None:
+    assert headers(query, path)[b"status"] == b"200"
 
 
 def test_other_paths_name_nothing(run: str) -> None:

@@ -180,3 +180,17 @@ def test_the_order_of_events_is_that_of_the_variants() -> None:
     assert order_of_events.summary("mal").endswith("write x, then read, then add, then attend, then add.")
     assert "MAL" not in order_of_events.drawing(["mac", "mag"])
     assert order_of_events.drawing(["transformer"]) == ""
+
+
+def test_an_address_without_a_run_is_said(store: Path) -> None:
+    assert "does not name a run" in said(open_page(["<script>"]))
+    assert "does not name a run" not in said(open_page([]))
+
+
+def test_what_a_link_asks_for_in_vain_is_said(finished: dict[str, str]) -> None:
+    page = AppTest.from_file(str(MAIN), default_timeout=60)
+    page._page_hash = calc_hash("compare")
+    page.query_params["run"] = [finished["mac"], finished["mag"]]
+    page.query_params.update({"a": "5", "range": "3-99999"})
+    page.run()
+    assert "not possible here: range=3-99999, a=5." in said(page).replace("\\", "")

@@ -129,6 +129,7 @@ def test_what_was_shown_stays_while_another_text_is_read_and_after_its_cancel(
     assert "cancelled" in said(page)
     assert heatmap(page)["key"] == before
     assert shown(page) == [before], "a link to the page is one to what it shows"
+    assert page.query_params["token"] == figures(page)[0]["link"]["token"], "and where, at once"
     page.run()
     assert "cancelled" in said(page), "until the next run is begun"
     page.button(key="run").click().run()
@@ -249,6 +250,45 @@ def test_the_look_is_held_to_what_the_runs_have(finished: dict[str, str]) -> Non
     assert (facts["signal"], facts["layer"], facts["selected"]) == ("surprise", None, None)
     for figure in figures(page):
         assert (figure["look"]["signal"], figure["look"]["layer"], figure["look"]["token"]) == ("surprise", None, None)
+
+
+def test_what_a_link_asks_for_in_vain_is_said_once(finished: dict[str, str]) -> None:
+    page = AppTest.from_file(str(MAIN), default_timeout=60)
+    page.query_params["run"] = [finished["mac"], "<b>"]
+    page.query_params.update({"token": "99999", "signal": "gate", "layer": "2", "map": "max"})
+    page.run()
+    assert not page.exception
+    words = said(page).replace("\\", "")
+    assert words.startswith("Left out of this link, as it is not possible here: signal=gate, token=99999, run=<b>.")
+    facts = heatmap(page)
+    assert (facts["signal"], facts["layer"]) == ("surprise", 1)
+    assert facts["selected"] is not None
+    page.run()
+    assert said(page) == ""
+
+
+def test_a_link_brings_back_the_kind_of_passages_the_path_and_the_search(finished: dict[str, str]) -> None:
+    page = AppTest.from_file(str(MAIN), default_timeout=60)
+    page.query_params["run"] = [finished["mac"]]
+    page.query_params.update({"passages": "lasting", "path": "3", "find": "boats", "match": "2"})
+    page.run()
+    assert not page.exception
+    assert said(page) == ""
+    (kind,) = [one for one in page.segmented_control if one.label == "Passages"]
+    (path,) = [one for one in page.segmented_control if one.label == "Layer of the path"]
+    assert (kind.value, path.value) == ("lasting", 2)
+    assert (heatmap(page)["find"], heatmap(page)["match"]) == ("boats", 1)
+    told = figures(page)[0]["link"]
+    assert (told["passages"], told["path"], told["find"], told["match"]) == ("lasting", "3", "boats", "2")
+    kind.set_value("forgotten").run()
+    path.set_value(0).run()
+    page.run()
+    told = figures(page)[0]["link"]
+    assert (told["passages"], told["path"]) == ("forgotten", None)
+    (kind,) = [one for one in page.segmented_control if one.label == "Passages"]
+    kind.set_value("surprise").run()
+    page.run()
+    assert figures(page)[0]["link"]["passages"] is None
 
 
 @pytest.mark.parametrize("signal", ["nll", "gate", "alignment", "share_memory", "alpha"])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from app import link
@@ -10,6 +12,7 @@ from app.theme import SIGNALS
 
 def test_a_link_brings_back_what_was_looked_at() -> None:
     look = Look("momentum", 1, 61, 0, (100, 400), (119, 130), "mean", 0, "sentence", "max", ("theta", "nll"))
+    look = replace(look, kind="lasting", path=2, find="Boats & lamp", match=1)
     written = look.address
     assert written == {
         "signal": "momentum",
@@ -21,6 +24,10 @@ def test_a_link_brings_back_what_was_looked_at() -> None:
         "unit": "sentence",
         "rule": "max",
         "underline": "theta.nll",
+        "passages": "lasting",
+        "path": "3",
+        "find": "Boats & lamp",
+        "match": "2",
     }
     query = {name: value for name, value in written.items() if value is not None}
     assert link.read(query, SIGNALS) == {
@@ -33,7 +40,12 @@ def test_a_link_brings_back_what_was_looked_at() -> None:
         "unit": "sentence",
         "rule": "max",
         "underlines": ("theta", "nll"),
+        "kind": "lasting",
+        "path": 2,
+        "find": "Boats & lamp",
+        "match": 1,
     }
+    assert link.left_out(query, look, Pair(1, 0), 500, SIGNALS) == []
 
 
 def test_the_two_that_are_compared_are_in_the_link_unless_they_are_last_and_first() -> None:
@@ -44,7 +56,8 @@ def test_the_two_that_are_compared_are_in_the_link_unless_they_are_last_and_firs
 
 
 def test_what_is_not_chosen_is_not_in_the_link() -> None:
-    written = Look("surprise", None, None, 0, rule="max").address  # a token has one value: no rule is needed
+    # A token has one value and no words have no match: neither is needed. Nor are passages of the signal itself.
+    written = Look("forgotten", None, None, 0, rule="max", kind="forgotten", match=3).address
     assert {name for name, value in written.items() if value is not None} == {"signal"}
 
 
@@ -67,6 +80,10 @@ def test_what_is_not_chosen_is_not_in_the_link() -> None:
         {"map": "median"},
         {"unit": "line"},
         {"rule": "median"},
+        {"passages": "surprise"},
+        {"path": "0"},
+        {"find": "x" * 101},
+        {"match": "-1"},
         {"underline": "<b>."},
         {"underline": ""},
     ],
@@ -77,6 +94,47 @@ def test_what_cannot_be_meant_is_ignored(query: dict[str, str]) -> None:
 
 def test_of_underlines_the_first_two_known_ones_count() -> None:
     assert link.read({"underline": "theta.x.theta.nll.alpha"}, SIGNALS) == {"underlines": ("theta", "nll")}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"signal": "nonsense"},
+        {"signal": "gate"},  # a signal, but none of these runs
+        {"layer": "9"},
+        {"path": "9"},
+        {"token": "501"},
+        {"token": "x" * 60},
+        {"range": "400-501"},
+        {"span": "0-3"},
+        {"map": "median"},
+        {"unit": "line"},
+        {"underline": "theta.nonsense"},
+        {"underline": "theta.gate"},
+        {"underline": "theta.alpha.eta"},
+        {"passages": "best"},
+        {"a": "7"},
+        {"by": "magic"},
+    ],
+)
+def test_what_a_link_asks_for_in_vain_is_named(asked: dict[str, str]) -> None:
+    held = Look("surprise", None, None, 0, underlines=("theta",))
+    ((name, value),) = asked.items()
+    assert link.left_out(asked, held, Pair(1, 0), 500, SIGNALS) == [f"{name}={value[:40]}{'…' * (len(value) > 40)}"]
+
+
+def test_what_a_link_gets_is_not_named() -> None:
+    held = Look("surprise", None, 4, 0)
+    asked = {"run": "x", "embed": "true", "signal": "surprise", "token": "5", "span": "1-500", "map": "max", "a": "2"}
+    assert link.left_out(asked, held, Pair(1, 0), 500, SIGNALS) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "at", "kept"),
+    [("boats", 2, ("boats", 2)), ("boats", -1, ("boats", None)), ("x" * 101, 3, ("", None)), (None, 3, ("", None))],
+)
+def test_what_is_searched_for_is_kept_if_it_fits_an_address(words: object, at: int, kept: tuple[str, int]) -> None:
+    assert link.told("find", [words, at, 1732], SIGNALS) == {"find": kept[0], "match": kept[1]}
 
 
 @pytest.mark.parametrize(

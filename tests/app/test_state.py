@@ -10,11 +10,32 @@ import pytest
 from app import state
 from app.link import Pair
 
+RUNS = ["a" * 32, "b" * 32]
+
+
+class QueryParams(dict[str, Any]):
+    """Streamlit's, as far as it is used. written: every address that was set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[dict[str, Any]] = []
+
+    def get_all(self, name: str) -> list[str]:
+        return list(self.get(name, []))
+
+    def to_dict(self) -> dict[str, str]:
+        return {name: value[-1] if isinstance(value, list) else value for name, value in self.items()}
+
+    def from_dict(self, address: dict[str, Any]) -> None:
+        self.written.append(address)
+        self.clear()
+        self.update(address)
+
 
 @pytest.fixture
 def session(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     kept: dict[str, Any] = {}
-    monkeypatch.setattr(state, "st", SimpleNamespace(session_state=kept))
+    monkeypatch.setattr(state, "st", SimpleNamespace(session_state=kept, query_params=QueryParams()))
     return kept
 
 
@@ -95,3 +116,51 @@ def test_the_pair_is_that_of_the_address_until_other_runs_are_shown(session: dic
 def test_a_pair_that_the_runs_lack_is_not_taken(session: dict[str, Any]) -> None:
     session.update(a=7, b=0)
     assert state.pair(["x", "y"]) == Pair(1, 0)
+
+
+def test_each_change_of_the_address_is_one_entry_in_the_history(session: dict[str, Any]) -> None:
+    address = state.st.query_params
+    state.said({"signal": "momentum", "layer": None, "token": "5", "range": "5-9", "a": "2", "match": "3", "find": "x"})
+    state.show([RUNS[0]])
+    assert address.written == [{"run": [RUNS[0]], "signal": "momentum", "find": "x"}], "places are of another text"
+    state.add(RUNS[1])
+    assert address["run"] == RUNS
+    assert (address.get("token"), address.get("a")) == ("5", None), "the text is the same, but not the pair"
+
+
+def test_after_a_run_that_came_to_nothing_the_address_says_all_that_is_shown(session: dict[str, Any]) -> None:
+    state.said({"signal": "momentum", "layer": None, "token": "5"})
+    state.show([RUNS[1]])
+    state.fall_back([RUNS[0]])
+    assert state.st.query_params == {"run": [RUNS[0]], "signal": "momentum", "token": "5"}
+    assert state.ended() == (RUNS[1],)
+
+
+def test_a_link_and_the_history_bring_their_whole_view_and_a_new_run_keeps_it(session: dict[str, Any]) -> None:
+    address = state.st.query_params
+    address.update({"run": RUNS[:1], "layer": "2", "token": "7", "passages": "lasting", "find": "boats"})
+    assert state.arrive("text 1") == address.to_dict()
+    assert (session["layer"], session["token"], state.arrivals()) == (1, 6, 1)
+    assert state.arrive("text 1") is None, "nothing is new"
+    session["unit"] = "word"
+    state.show([RUNS[1]])
+    assert state.arrive("text 2") == {}
+    assert "token" not in session
+    assert (session["layer"], session["unit"], session["find"], state.arrivals()) == (1, "word", "boats", 1)
+    address.from_dict({"run": RUNS[:1], "token": "7"})  # Back
+    assert state.arrive("text 1") == address.to_dict()
+    assert session["token"] == 6
+    assert not session.keys() & {"layer", "unit", "find", "kind"}, "what the link does not say is the default"
+    assert state.arrivals() == 2
+
+
+def test_another_layer_takes_the_path_with_it(session: dict[str, Any]) -> None:
+    state.choose("path", 2)
+    assert (state.path(3), state.path(2)) == (2, None)
+    report(session, "text_heatmap", "layer", [1, 9])
+    assert state.path(3) is None
+
+
+def test_what_the_address_names_beside_runs(session: dict[str, Any]) -> None:
+    state.st.query_params["run"] = [RUNS[0], "<b>"]
+    assert (state.not_runs(), state.wrong_address()) == (["<b>"], False)

@@ -12,12 +12,11 @@ function pressed(view, event) {
   else if (event.key === "/") view.search.focus();
   else if (event.key === "Escape") escape(view);
   else {
-    const at = event.shiftKey ? (view.head ?? selected) : selected;
-    const step = stepOf(view, event.key, at);
+    const step = stepOf(view, event.key, view.head ?? selected);
     if (step === null) return;
     const token = Math.max(0, Math.min(doc.start.length - 1, step));
     if (event.shiftKey && selected !== null && !"[]".includes(event.key)) view.extend(token);
-    else view.select(token, false);
+    else view.move(token);
     view.reveal();
   }
   event.preventDefault();

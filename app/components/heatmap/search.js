@@ -7,6 +7,7 @@ class Search {
     this.view = view;
     this.matches = NOTHING;
     this.at = -1;
+    this.linked = null; // the match that a link goes to
     this.box = element("div", "search");
     this.box.setAttribute("role", "search");
     this.input = element("input");
@@ -23,6 +24,7 @@ class Search {
     this.input.addEventListener("input", () => {
       clearTimeout(this.waiting);
       this.waiting = setTimeout(() => this.run(), 80);
+      this.report();
     });
     this.input.addEventListener("keydown", (event) => this.key(event));
     this.tell();
@@ -45,7 +47,20 @@ class Search {
   clear() {
     this.input.value = "";
     this.run();
+    this.report();
     this.view.panels[0].scroll.focus({ preventScroll: true });
+  }
+
+  // What a link says: these words, and the match gone to, or null. They are sought when the text is there.
+  restore(words, match) {
+    this.input.value = words;
+    this.linked = match;
+  }
+
+  // The address follows when nobody types.
+  report() {
+    clearTimeout(this.telling);
+    this.telling = setTimeout(() => this.view.send("find", [this.input.value, this.at, Date.now()]), 500);
   }
 
   // Find all matches of what is typed.
@@ -60,6 +75,8 @@ class Search {
     else {
       doc.folded ??= new Folded(doc.text);
       this.matches = doc.folded.find(words);
+      if (this.linked !== null && this.linked < this.matches.from.length) this.at = this.linked;
+      this.linked = null;
     }
     this.tell();
     this.view.paint();
@@ -73,6 +90,7 @@ class Search {
     const next = this.at < 0 ? this.nearest(way) : this.at + way;
     this.at = (next + from.length) % from.length;
     this.tell();
+    this.report();
     this.view.select(firstTokenAt(this.view.doc, from[this.at]), false);
     this.view.reveal();
   }

@@ -55,6 +55,7 @@ class Surface extends Sheet {
       this.hovered = null;
       this.underlines = data.underlines.filter((name) => this.signalFacts(name));
       this.lineColours = lineColours(this);
+      if (data.arrivals !== before?.arrivals) this.search.restore(data.find, data.match);
       this.open();
       return;
     }
@@ -171,7 +172,7 @@ class Surface extends Sheet {
       ...{ signal, layer, selected, hovered, unit, rule, underlines, range, runs: this.runs },
       tokens: this.doc ? this.doc.start.length : 0,
       laidOut: Boolean(this.layout?.done),
-      found: { count: search.matches.from.length, at: search.at },
+      found: { words: search.words, count: search.matches.from.length, at: search.at },
       span: ready ? this.unitSpan(selected) : null,
       values: ready ? this.panels.map((panel) => panel.fill?.[selected] ?? null) : [],
       columns: this.panels.map((panel) => panel.fill ?? null),

@@ -151,6 +151,12 @@ class View extends Surface {
     this.telling = setTimeout(() => this.send("token", [token, Date.now()]), tell ? 0 : 180);
   }
 
+  // By a key: on from the end of the range that moved last; the range itself is left, as editors do.
+  move(token) {
+    if (this.range) this.setRange(null, true);
+    this.select(token, false);
+  }
+
   // From the selected token, which stays, to another.
   extend(token) {
     if (token < 0) return;
