@@ -94,7 +94,7 @@ def test_after_cancel_the_address_is_that_of_what_is_shown(page: Page, server: s
     page.goto(f"{server}/?run={run}&token=7&layer=2")
     wait_for_run(page, run)
     box = page.get_by_label("Text to run")
-    box.fill("Some more words for the memory to read. " * 4000)
+    box.fill("Some more words for the memory to read. " * 10_000)
     box.press("Control+Enter")
     page.get_by_role("button", name="Run", exact=True).click()
     page.get_by_role("button", name="Cancel").click(timeout=30_000)

@@ -46,6 +46,13 @@ def show(page: Page, address: str) -> None:
     page.wait_for_function(READY, timeout=60_000)
 
 
+def show_all(page: Page, address: str) -> None:
+    """Until the last figures are drawn, too: a busy machine's browser answers to no click while it loads plotly."""
+    show(page, address)
+    expect(page.locator(".js-plotly-plot .main-svg").first).to_be_attached(timeout=60_000)
+    page.evaluate("() => new Promise((done) => requestIdleCallback(() => done()))")
+
+
 def mark(page: Page, name: str) -> Any:
     return page.evaluate(f"window.__titanscope.{name}")
 
@@ -70,7 +77,7 @@ def drag(page: Page, box: Locator, begin: tuple[float, float], end: tuple[float,
 
 
 def test_a_link_brings_back_units_and_underlines(page: Page, server: str, run: str, browser: Browser) -> None:
-    show(page, f"{server}/?run={run}&token=4")
+    show_all(page, f"{server}/?run={run}&token=4")
     press(page, "sentence")
     press(page, "max")
     press(page, "θ")
@@ -79,7 +86,7 @@ def test_a_link_brings_back_units_and_underlines(page: Page, server: str, run: s
     page.wait_for_function("new URLSearchParams(location.search).get('rule') === 'max'")
     assert said(page)["unit"] == "sentence"
     other = browser.new_page(viewport={"width": 1280, "height": 1000})
-    show(other, page.url)
+    show_all(other, page.url)
     other.wait_for_function("window.__titanscope.unit === 'sentence' && window.__titanscope.rule === 'max'")
     expect(other.locator(".legend .under")).to_have_text(["θ", "α"])
     assert mark(other, "underlines") == ["theta", "alpha"]
