@@ -30,9 +30,7 @@ def page() -> None:
         st.title("Compare", anchor=False)
     else:
         st.title(state.plain(opened[0].title or "Untitled text"), anchor=False)
-    if state.wrong_address():
-        st.warning(going.NO_RUN)
-    st.info(wrong)
+    st.info(f"{going.NO_RUN} {wrong}" if state.wrong_address() else wrong)
 
 
 def _compared(same: list[Run]) -> None:

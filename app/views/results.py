@@ -91,7 +91,8 @@ def _arrive(shown: list[Run]) -> None:
     missed = link.left_out(asked, look, pair, tokens, theme.SIGNALS) + [f"run={run[:40]}" for run in state.not_runs()]
     if missed:
         said = f"Left out of this link, as it is not possible here: {', '.join(missed)}."
-        st.info(state.plain(f"{said} The text has {tokens:,} tokens, the run {layers} layers."))
+        has = f"The text has {tokens:,} tokens" + (f", the memory {layers} layers." if layers else ".")
+        st.info(state.plain(f"{said} {has}"))
     if look.token is None:
         state.select(_highest_word(_first(shown, look), look))
 
