@@ -75,11 +75,17 @@ class Search {
     else {
       doc.folded ??= new Folded(doc.text);
       this.matches = doc.folded.find(words);
-      if (this.linked !== null && this.linked < this.matches.from.length) this.at = this.linked;
-      this.linked = null;
+      if (this.linked !== null) this.goToLinked();
     }
     this.tell();
     this.view.paint();
+  }
+
+  // The match that a link names; the address takes it back where there is none.
+  goToLinked() {
+    if (this.linked < this.matches.from.length) this.at = this.linked;
+    else this.report();
+    this.linked = null;
   }
 
   // The next match after where one is, round and round.
