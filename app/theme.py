@@ -190,6 +190,13 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
+def about(seconds: float) -> str:
+    """What is expected to take this long, to say before it is begun: under 1 s, about 3 s, about 2 min."""
+    if seconds < 1:
+        return "under 1 s"
+    return f"about {seconds:.0f} s" if seconds < 100 else f"about {duration(seconds)}"
+
+
 def size(count: float) -> str:
     """Bytes in people's units: 850 KB, 3.1 MB, 270 MB."""
     if count < 1e6:

@@ -182,7 +182,9 @@ class LocalEngine:
         self.weight[facts["checkpoint"]] = facts["bytes"] / facts["tokens"]
 
     def speed(self, checkpoint: str, device: str) -> float | None:
-        """Tokens a second over the latest runs; None before the first."""
+        """Tokens a second over the latest runs, of other checkpoints where it had none; None before the first."""
         with self._lock:
             latest = list(self._times.get((checkpoint, device), ()))
-        return sum(t for t, _ in latest) / sum(s for _, s in latest) if latest else None
+            others = [one for (_, where), times in self._times.items() if where == device for one in times]
+        measured = latest or others
+        return sum(t for t, _ in measured) / sum(s for _, s in measured) if measured else None

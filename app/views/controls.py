@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from app import choices, memories, runs, samples, theme
+from app.components.typing import typing
 from app.runs import Run
 from app.state import plain
 from titans_core.documents import check_text, read_text
@@ -20,7 +21,7 @@ PASTED = "Pasted text"  # the title of one
 
 @dataclass(frozen=True)
 class Request:
-    """What the sidebar asks for. problem: why it cannot be run, in words; notices: what to know before."""
+    """What the sidebar asks for. problem: why Run is not offered, in words; notices: what to know before."""
 
     title: str
     text: str
@@ -31,11 +32,14 @@ class Request:
 
 
 def request(shown: list[Run]) -> Request:
-    """Draw the controls and return what they ask for: at first the text and the memories of the shown runs."""
+    """Draw the controls and return what they ask for: at first the text and the memories of the shown runs.
+
+    What is wrong with a text is said beside it.
+    """
     available = memories.names()
     if shown:
         choices.follow(tuple(run.id for run in shown), _asking_for(shown, available))
-    title, text, problem = _text(shown)
+    title, text, notices, problem = _checked(*_text(shown))
     st.caption("MEMORY")
     choices.begin("checkpoints", list(available[:1]))
     chosen = st.pills(
@@ -49,12 +53,6 @@ def request(shown: list[Run]) -> Request:
         label_visibility="collapsed",
     )
     device = _device()
-    notices: tuple[str, ...] = ()
-    if not problem:
-        try:
-            notices = tuple(check_text(text))
-        except TextError as error:
-            problem = sentence(error)
     if not problem and not chosen:
         problem = "Choose at least one memory."
     picked = tuple(name for name in available if name in chosen)
@@ -74,8 +72,25 @@ def _asking_for(shown: list[Run], available: tuple[str, ...]) -> dict[str, objec
     return asked | {"source": "Shown"}
 
 
+def _checked(title: str, text: str, wrong: str) -> tuple[str, str, tuple[str, ...], str]:
+    """(title, text, notices, problem); says below the text why it cannot be run. wrong: why it could not be taken."""
+    notices: tuple[str, ...] = ()
+    if not wrong:
+        try:
+            notices = tuple(check_text(text))
+        except TextError as error:
+            wrong = sentence(error)
+    if not wrong:
+        return title, text, notices, ""
+    if title:
+        st.error(plain(wrong))
+    else:
+        st.caption(plain(wrong))
+    return title, text, (), "Run waits for a text that can be run." if title else "Run waits for a text."
+
+
 def _text(shown: list[Run]) -> tuple[str, str, str]:
-    """(title, text, problem) of the chosen source."""
+    """(title, text, problem) of the chosen source; no title while nothing is given."""
     st.caption("TEXT")
     choices.begin("source", "Sample")
     source = st.segmented_control(
@@ -114,11 +129,12 @@ def _paste() -> tuple[str, str, str]:
         "Text to run",
         key="pasted",
         height=180,
-        placeholder="Paste or type a text here",
+        placeholder=f"Paste or type a text here, up to {PASTE_MOST:,} characters",
         on_change=choices.chose,
         args=("pasted",),
     )
-    return PASTED, pasted or "", _too_long(pasted or "")
+    typing("pasted")
+    return PASTED if pasted else "", pasted or "", _too_long(pasted or "")
 
 
 def _again(shown: list[Run]) -> tuple[str, str, str]:
@@ -144,9 +160,10 @@ def _upload() -> tuple[str, str, str]:
     if file is None:
         return "", "", "No file is chosen yet. Choose a .txt or .md file."
     try:
-        return file.name, read_text(file.getvalue()), ""
+        text = read_text(file.getvalue())
     except TextError as error:
         return file.name, "", sentence(error)
+    return file.name, text, "" if text else "The file is empty. Choose a .txt or .md file with at least one word."
 
 
 def _device() -> str:
@@ -166,17 +183,20 @@ def _device() -> str:
 
 
 def cost(asked: Request) -> None:
-    """Say what a run will take, before it is run."""
+    """Say what a run will take, before it is run, or why it cannot be."""
     if asked.problem:
+        st.caption(plain(asked.problem))
         return
     tokens = runs.count_tokens(asked.text)
     if tokens is None:
         return
     expected = runs.cost(tokens, asked.checkpoints, asked.device)
     many = f" × {len(asked.checkpoints)} memories" if len(asked.checkpoints) > 1 else ""
-    basis = "as measured on this machine" if expected.measured else "a first guess, not yet measured here"
-    seconds = f"About {theme.duration(expected.seconds)}" if expected.seconds >= 1 else "Under 1 s"
-    st.caption(f"{seconds} and {theme.size(expected.bytes)} on disk for {tokens:,} tokens{many}, {basis}.")
+    seconds = theme.about(expected.seconds)
+    guess = "" if expected.measured or expected.seconds < 1 else ", a guess until a longer text was run here"
+    st.caption(
+        f"{seconds.capitalize()} and {theme.size(expected.bytes)} on disk for {theme.count(tokens)}{many}{guess}."
+    )
     for notice in asked.notices:
         st.caption(plain(notice))
 

@@ -29,7 +29,8 @@ def page(comparing: StreamlitPage) -> None:
         shown = _shown(state.run_ids(), comparing)  # before the sidebar, whose many controls would hold up the text
     with st.sidebar:
         asked = controls.request(shown)
-        if st.button("Run", type="primary", width="stretch", key="run") and _start(asked):
+        if st.button("Run", type="primary", width="stretch", key="run", disabled=bool(asked.problem)):
+            _start(asked)
             st.rerun()
         controls.cost(asked)
         _not_yet(asked)
@@ -42,14 +43,10 @@ def page(comparing: StreamlitPage) -> None:
         _shown((), comparing)
 
 
-def _start(asked: controls.Request) -> bool:
-    """Begin the runs; False where that is refused."""
-    if asked.problem:
-        st.error(state.plain(asked.problem))
-        return False
+def _start(asked: controls.Request) -> None:
+    """Begin the runs."""
     jobs = [Job(name, asked.text, asked.title, asked.device) for name in asked.checkpoints]
     state.show([runs.engine().submit(job) for job in jobs])
-    return True
 
 
 def _welcome() -> None:

@@ -69,5 +69,5 @@ def progress_words(at: Progress, note: str = "") -> str:
         return f"{name}: waiting" + (f", {at.ahead} before it" if at.ahead else " for the worker to start")
     if at.state == "loading" or not at.total:
         return f"{name}: loading the model"
-    left = f", about {theme.duration(at.seconds_left)} left" if at.seconds_left else ""
+    left = f", {theme.about(at.seconds_left)} left" if at.seconds_left else ""
     return f"{name}: {at.done:,} of {theme.count(at.total)}{note}{left}"

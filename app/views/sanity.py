@@ -49,17 +49,11 @@ def _check(run: Run) -> SanityCheck:
 def _button(open_ones: list[Run], checks: list[SanityCheck]) -> None:
     st.caption(words("sanity"))
     tokens = [min(run.ds.sizes["token"], sanity.LIMIT) for run in open_ones]
-    expected = [
-        runs.cost(3 * count, (check.checkpoint,), check.device) for count, check in zip(tokens, checks, strict=True)
-    ]
-    seconds = sum(cost.seconds for cost in expected)
-    st.button(
-        f"Compare: takes about {f'{max(1, round(seconds))} s' if seconds < 100 else theme.duration(seconds)}",
-        key="sanity_start",
-        on_click=_start,
-        args=(checks,),
-        help="" if all(cost.measured for cost in expected) else "A first guess: no run was measured here yet.",
+    seconds = sum(
+        runs.cost(3 * count, (check.checkpoint,), check.device).seconds
+        for count, check in zip(tokens, checks, strict=True)
     )
+    st.button(f"Compare: takes {theme.about(seconds)}", key="sanity_start", on_click=_start, args=(checks,))
     if any(run.ds.sizes["token"] > sanity.LIMIT for run in open_ones):
         st.caption(f"Of {open_ones[0].ds.sizes['token']:,} tokens the first {sanity.LIMIT:,} are read.")
 

@@ -64,12 +64,7 @@ def _panel(run: Run, look: state.Look) -> None:
         st.caption(state.plain(at.message or "The reading was cancelled. Nothing of it is kept."))
     st.caption(words("worth"))
     expected = runs.cost(run.ds.sizes["token"], (run.checkpoint,), job.device)
-    st.button(
-        f"Read it so: takes about {theme.duration(max(1.0, expected.seconds))}",
-        key="worth_start",
-        on_click=_start,
-        args=(job,),
-    )
+    st.button(f"Read it so: takes {theme.about(expected.seconds)}", key="worth_start", on_click=_start, args=(job,))
 
 
 def _start(job: Job) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +10,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import runs, samples, state
+from app import runs, samples, state, theme
 from app.jobs import Progress
+from app.jobs.local import LocalEngine
 from tests.app.conftest import TEXT
 
 MAIN = Path(__file__).parents[2] / "app" / "main.py"
@@ -146,21 +148,42 @@ def test_the_sidebar_says_when_the_page_shows_another_text(finished: dict[str, s
     assert not any(words in caption.value for caption in page.sidebar.caption)
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("", "text is empty"),
-        ("  \n\t ", "text is blank"),
-    ],
-)
-def test_texts_that_cannot_run_are_refused_in_words(text: str, words: str, store: Path) -> None:
+def paste(text: str) -> AppTest:
     page = open_page([])
     page.segmented_control(key="source").set_value("Paste").run()
     page.text_area(key="pasted").set_value(text).run()
-    page.button(key="run").click().run()
     assert not page.exception
+    return page
+
+
+def captions(page: AppTest) -> str:
+    return " ".join(caption.value for caption in page.sidebar.caption)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("  \n\t ", "text is blank"),
+        ("All work and no play. " * 230_000, "5,060,000 characters. The page takes pastes of up to 1,000,000"),
+    ],
+    ids=["blank", "long"],
+)
+def test_a_text_that_cannot_run_is_refused_beside_it_before_run(text: str, words: str, store: Path) -> None:
+    page = paste(text)
     assert words in said(page).replace("\\", "")
-    assert "run" not in page.query_params
+    assert page.button(key="run").disabled
+    assert "Run waits for a text that can be run" in captions(page)
+    assert "tokens" not in captions(page), "nothing is estimated of it"
+
+
+def test_before_a_text_is_given_that_is_said_and_no_error(store: Path) -> None:
+    page = paste("")
+    assert "text is empty" in captions(page)
+    assert "Run waits for a text" in captions(page)
+    assert page.button(key="run").disabled
+    assert not said(page)
+    page.text_area(key="pasted").set_value("A word.").run()
+    assert not page.button(key="run").disabled
 
 
 @pytest.mark.parametrize(
@@ -184,11 +207,13 @@ def test_odd_texts_run(text: str, finish: Finish, store: Path) -> None:
 def test_uploads(finish: Finish, store: Path) -> None:
     page = open_page([])
     page.segmented_control(key="source").set_value("Upload").run()
-    page.button(key="run").click().run()
-    assert "No file" in said(page)
+    assert "No file" in captions(page)
+    assert page.button(key="run").disabled
     page.file_uploader(key="upload").upload("bad.txt", b"caf\xe9 \xff\xfe", "text/plain").run()
-    page.button(key="run").click().run()
     assert "offset" in said(page)
+    assert page.button(key="run").disabled
+    page.file_uploader(key="upload").clear().upload("none.txt", b"", "text/plain").run()
+    assert "file is empty" in said(page)
     page.file_uploader(key="upload").clear().upload("*good* [x](y).md", "Grüße, a good file.".encode(), "text/markdown")
     page.run()
     page.button(key="run").click().run()
@@ -200,8 +225,8 @@ def test_uploads(finish: Finish, store: Path) -> None:
 def test_no_memory_chosen(store: Path) -> None:
     page = open_page([])
     page.pills(key="checkpoints").set_value([]).run()
-    page.button(key="run").click().run()
-    assert "at least one memory" in said(page)
+    assert page.button(key="run").disabled
+    assert "at least one memory" in captions(page)
 
 
 @pytest.mark.parametrize("run", ["0" * 32, "../../etc/passwd", "<script>", ""])
@@ -229,10 +254,23 @@ def test_the_cost_is_said_before_a_long_run(store: Path) -> None:
     assert "MB" in line
 
 
-def test_a_paste_of_five_megabytes_is_told_to_come_as_a_file(store: Path) -> None:
-    page = run_text(open_page([]), "All work and no play. " * 230_000)
-    assert "5,060,000 characters" in said(page)
-    assert "Upload" in said(page)
+def test_one_estimate_in_one_wording(finish: Finish, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "_local", functools.cache(LocalEngine))  # one that has measured nothing yet
+    page = paste("a")
+    page.pills(key="checkpoints").set_value(["mac", "mag", "mal"]).run()
+    assert "Under 1 s and 1 KB on disk for 1 token × 3 memories." in captions(page)
+    page.text_area(key="pasted").set_value("All work and no play. " * 20_000).run()
+    assert "memories, a guess until" in captions(page)
+    runs._local()._learn({"checkpoint": "mac", "device": "cpu", "tokens": 1000, "seconds": 0.1, "bytes": 200_000})
+    page.pills(key="checkpoints").set_value(["mag"]).run()
+    tokens = runs.count_tokens("All work and no play. " * 20_000)
+    assert f"About {tokens / 10_000:.0f} s and" in captions(page), "as fast as the memory that was measured"
+    assert "guess" not in captions(page)
+
+
+def test_what_is_expected_to_take_a_while_is_said_without_false_precision() -> None:
+    said = [theme.about(seconds) for seconds in (0.4, 1.2, 14.6, 130)]
+    assert said == ["under 1 s", "about 1 s", "about 15 s", "about 2 min"]
 
 
 def test_words_of_people_are_shown_as_written() -> None:

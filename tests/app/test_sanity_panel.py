@@ -67,7 +67,7 @@ def answer(run: str, finish: Finish) -> Answer:
     page = panel(run)
     assert not page.get("plotly_chart")
     (button,) = page.button
-    assert button.label.startswith("Compare: takes about")
+    assert button.label.startswith("Compare: takes")
     button.click().run()
     assert not page.exception
     check = SanityCheck(run, "mal", "").id

@@ -31,7 +31,7 @@ def test_surprise_is_compared_with_simpler_things(server: str, folder: Path, bro
     panel = page.locator(".st-key-panel_sanity")
 
     # Nothing is computed until it is asked for; then the figure and a sentence come by themselves.
-    button = panel.get_by_role("button", name="Compare: takes about")
+    button = panel.get_by_role("button", name="Compare: takes")
     expect(button).to_be_visible()
     expect(panel.locator(".js-plotly-plot")).to_have_count(0)
     button.click()
