@@ -1,4 +1,4 @@
-"""Take over a text while it is typed: the box itself waits until it is left, and the click that leaves it is lost."""
+"""Take over what is typed: an input waits until it is left, and a click on a button that is still off is lost."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ _component = st.components.v2.component(
 )
 
 
-def typing(area: str) -> None:
-    """Have the st.text_area with this key report its text whenever typing pauses."""
-    _component(key=f"typing_{area}", data={"area": area})
+def typing(keys: str) -> None:
+    """Have the inputs whose keys begin so report what stands in them whenever typing pauses."""
+    _component(key=f"typing_{keys}", data={"keys": keys})

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app import memories, naming, runs, state, theme
+from app.components.typing import typing
 from app.jobs import Job
 from app.runs import Run
 from app.views import controls
@@ -15,6 +17,7 @@ from titans_core.interventions import intervene
 from titans_core.settings import MOST_CHUNK
 
 GATES = ("theta", "eta", "alpha")
+COUNTS = {"freeze": "Freeze writes from token", "wipe": "Wipe at token", "chunk": "Update chunk, tokens"}
 MOST = 6  # runs side by side
 
 
@@ -48,54 +51,66 @@ class Asked:
         )
 
 
-def problem(asked: Asked, layers: int, tokens: int) -> str:
-    """Why this cannot be run, in words with what can be; "" where it can. layers, tokens: what the run has."""
+def problems(asked: Asked, layers: int, tokens: int) -> dict[str, str]:
+    """Which fields of Asked cannot be run, each with what can be; "" for all of them together.
+
+    layers, tokens: what the run has.
+    """
     if not layers:
-        return "This run has no memory whose physics could be changed."
-    for gate in GATES:
-        value = getattr(asked, gate)
-        if not 0 <= value < float("inf"):
-            return f"{theme.SIGNALS[gate].symbol} is multiplied by {value:g}; give a number of at least 0."
+        return {"": "This run has no memory whose physics could be changed."}
+    wrong = {
+        gate: f"{theme.SIGNALS[gate].symbol} is multiplied by {theme.signed(value, 'g')}; give a number of at least 0."
+        for gate in GATES
+        if not 0 <= (value := getattr(asked, gate)) < float("inf")
+    }
     counted = (
-        ("There are", "layers", asked.layer, layers),
-        ("Writes cannot be frozen from token {}; this text has", "tokens", asked.freeze, tokens),
-        ("The memory cannot be wiped at token {}; this text has", "tokens", asked.wipe, tokens),
-        ("The update chunk cannot be {} tokens; it can be", "tokens", asked.chunk, MOST_CHUNK),
+        ("layer", "There are layers", layers),
+        ("freeze", "Writes cannot be frozen from token {}; this text has tokens", tokens),
+        ("wipe", "The memory cannot be wiped at token {}; this text has tokens", tokens),
+        ("chunk", "The update chunk cannot be {} tokens; it can be", MOST_CHUNK),
     )
-    for words, what, value, most in counted:
+    for field, words, most in counted:
+        value = getattr(asked, field)
         if value is not None and not 1 <= value <= most:
-            return f"{words.format(f'{value:,}')} {what} 1 to {most:,}."
-    try:
-        intervene(*asked.changes).check(layers, 0, tokens)
-    except ConfigError as error:  # nothing that is known of, but better said than run
-        return controls.sentence(error)
-    return ""
+            wrong[field] = f"{words.format(f'{value:,}')} 1 to {most:,}."
+    if not wrong:
+        try:
+            intervene(*asked.changes).check(layers, 0, tokens)
+        except ConfigError as error:  # nothing that is known of, but better said than run
+            wrong[""] = controls.sentence(error)
+    return wrong
 
 
 def physics(shown: list[Run]) -> None:
-    """Draw the controls, and start what they ask for."""
+    """Draw the controls, and start what they ask for. The button stands above the settings, where it is seen."""
     of = {run.checkpoint: run for run in shown}
     st.caption("PHYSICS OF A NEW RUN")
     name = st.selectbox("Baseline", list(of), format_func=theme.label, key="baseline")
     base = of[name]
-    cost = st.container()
+    top = st.container()
     layers, tokens = base.ds.sizes.get("layer", 0), base.ds.sizes["token"]
-    asked = _asked(layers)
-    wrong = problem(asked, layers, tokens) or _refusal(asked, base, shown)
-    request = controls.Request(base.title, str(base.ds.attrs["text"]), (name,), "cpu", wrong)
-    with cost:
+    asked, wrong = _asked(layers, tokens)
+    refused = _in_all(wrong) or _refusal(asked, base, shown)
+    request = controls.Request(base.title, str(base.ds.attrs["text"]), (name,), "cpu", refused)
+    with top:
+        pressed = st.button(
+            f"Run against {state.plain(theme.label(name))}",
+            type="primary",
+            width="stretch",
+            key="run_against",
+            disabled=bool(refused),
+        )
         controls.cost(request)
-    if wrong:
-        st.error(state.plain(wrong)) if asked.changes or not layers else st.caption(wrong)
-    if st.button(
-        f"Run against {state.plain(theme.label(name))}",
-        type="primary",
-        width="stretch",
-        key="run_against",
-        disabled=bool(wrong),
-    ):
+    if pressed:
         state.add(runs.engine().submit(Job(name, request.text, base.title, changes=asked.changes)))
         st.rerun()
+
+
+def _in_all(wrong: dict[str, str]) -> str:
+    """For beside the button: why nothing can be run; the fields say it for themselves."""
+    if not wrong or "" in wrong:
+        return wrong.get("", "")
+    return "A setting below cannot be run." if len(wrong) == 1 else f"{len(wrong)} settings below cannot be run."
 
 
 def _refusal(asked: Asked, base: Run, shown: list[Run]) -> str:
@@ -112,33 +127,36 @@ def _refusal(asked: Asked, base: Run, shown: list[Run]) -> str:
     return ""
 
 
-def _asked(layers: int) -> Asked:
-    columns = st.columns(3, gap="small")
-    names = {"theta": "θ ×", "eta": "η ×", "alpha": "α ×"}
-    helped = {"theta": "Step: how hard surprise is written", "eta": "Carry of the momentum", "alpha": "Forgetting"}
+def _asked(layers: int, tokens: int) -> tuple[Asked, dict[str, str]]:
+    """What the fields ask for and what is wrong with it, which is said below each of them."""
+    beside: dict[str, DeltaGenerator] = {}
     gates = {}
-    for gate, column in zip(names, columns, strict=True):
+    for gate, column in zip(GATES, st.columns(3, gap="small"), strict=True):
+        help, label = theme.SIGNALS[gate].words, f"{theme.SIGNALS[gate].symbol} ×"
         gates[gate] = float(
-            column.number_input(names[gate], value=1.0, step=0.1, format="%g", key=f"x_{gate}", help=helped[gate])
+            column.number_input(label, value=1.0, step=0.1, format="%g", key=f"x_{gate}", help=help.capitalize())
         )
+    beside |= {gate: st.container() for gate in GATES}
     layer = st.selectbox(
         "in layer",
         [None, *range(1, layers + 1)],
         format_func=lambda k: "all layers" if k is None else f"layer {k}",
         key="x_layer",
     )
-    return Asked(
-        **gates,
-        layer=layer,
-        momentum_off=st.checkbox("Momentum off (η = 0)", key="x_momentum"),
-        forgetting_off=st.checkbox("Forgetting off (α = 0)", key="x_forgetting"),
-        reads_off=st.checkbox("Reads zeroed", key="x_reads"),
-        freeze=_token("Freeze writes from token", "x_freeze"),
-        wipe=_token("Wipe at token", "x_wipe"),
-        chunk=_token("Update chunk, tokens", "x_chunk"),
-    )
-
-
-def _token(label: str, key: str) -> int | None:
-    value: int | None = st.number_input(label, value=None, step=1, key=key, placeholder="–")
-    return value
+    beside["layer"] = st.container()
+    off = {
+        "momentum_off": st.checkbox("Momentum off (η = 0)", key="x_momentum"),
+        "forgetting_off": st.checkbox("Forgetting off (α = 0)", key="x_forgetting"),
+        "reads_off": st.checkbox("Reads zeroed", key="x_reads"),
+    }
+    counts = {}
+    for field, label in COUNTS.items():
+        counts[field] = st.number_input(label, value=None, step=1, key=f"x_{field}", placeholder="–")
+        beside[field] = st.container()
+    typing("x_")
+    asked = Asked(**gates, layer=layer, **off, **counts)
+    wrong = problems(asked, layers, tokens)
+    for field, words in wrong.items():
+        if field:
+            beside[field].markdown(f":small[:red[{state.plain(words)}]]")
+    return asked, wrong

@@ -16,7 +16,7 @@ from streamlit.util import calc_hash
 from app import comparisons, naming, routes, runs
 from app.figures import order_of_events, scale
 from app.jobs import Job, Progress
-from app.views.physics import Asked, problem
+from app.views.physics import Asked, problems
 from tests.app.conftest import TEXT
 from tests.app.test_routes import ask, unpack
 from titans_core.interventions import intervene
@@ -91,11 +91,17 @@ def test_too_many_too_few_and_mixed_runs_are_said(finished: dict[str, str], fini
 def test_impossible_physics_are_refused_and_nothing_runs(finished: dict[str, str]) -> None:
     page = open_page([finished["mac"], finished["mag"]])
     page.number_input(key="x_wipe").set_value(100_000).run()
+    page.number_input(key="x_theta").set_value(-1).run()
+    page.number_input(key="x_chunk").set_value(0).run()
     assert not page.exception
-    assert "this text has tokens 1 to" in said(page)
+    beside = [element.value for kind in ("caption", "markdown") for element in page.sidebar.get(kind)]
+    for words in ("3 settings below cannot be run", "multiplied by", "cannot be wiped at token", "update chunk cannot"):
+        assert sum(words in caption for caption in beside) == 1, words
     assert page.button(key="run_against").disabled
-    page.number_input(key="x_wipe").set_value(5).run()
+    for key, value in (("x_wipe", 5), ("x_theta", 1.0), ("x_chunk", None)):
+        page.number_input(key=key).set_value(value).run()
     assert not page.button(key="run_against").disabled
+    assert not any("cannot" in markdown.value for markdown in page.sidebar.markdown)
 
 
 @pytest.mark.parametrize(
@@ -111,9 +117,13 @@ def test_impossible_physics_are_refused_and_nothing_runs(finished: dict[str, str
     ],
 )
 def test_physics_are_checked_as_people_count(asked: Asked, words: str) -> None:
-    found = problem(asked, 3, 90)
-    assert words in found
-    assert bool(found) == bool(words)
+    found = problems(asked, 3, 90)
+    assert words in " ".join(found.values())
+    assert len(found) == bool(words)
+
+
+def test_every_impossible_setting_is_named() -> None:
+    assert list(problems(Asked(theta=-1, alpha=-1, freeze=0, wipe=91), 3, 90)) == ["theta", "alpha", "freeze", "wipe"]
 
 
 def test_physics_become_interventions() -> None:

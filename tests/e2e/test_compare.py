@@ -208,7 +208,7 @@ def test_theta_zero_is_run_and_named(page: Page, compared: str, folder: Path) ->
     [
         ("Wipe at token", "999999", "this text has tokens 1 to"),
         ("Freeze writes from token", "0", "this text has tokens 1 to"),
-        ("Update chunk, tokens", "5000", "it can be tokens 1 to 512"),
+        ("Update chunk, tokens", "5000", "it can be 1 to 512"),
         ("η ×", "-1", "give a number of at least 0"),
     ],
 )

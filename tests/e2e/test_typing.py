@@ -18,5 +18,5 @@ def test_run_is_offered_while_the_text_is_typed(server: str, browser: Browser) -
     expect(run).to_be_enabled()
     area.press_sequentially(" came home.")
     expect(area).to_have_value("A piano came home.")
-    expect(page.get_by_text("on disk for 6 tokens")).to_be_visible()
+    expect(page.get_by_text("on disk for 7 tokens")).to_be_visible()
     page.close()
