@@ -105,8 +105,12 @@ def _read_config(folder: Path) -> dict[str, Any]:
         meta = json.loads((folder / "config.json").read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"config.json of checkpoint {folder.name!r} cannot be read: {error}") from error
-    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
-        found = meta.get("format") if isinstance(meta, dict) else None
+    found = meta.get("format") if isinstance(meta, dict) else None
+    if found is None:
+        raise CheckpointError(
+            f"config.json in {folder.name!r} names no format, so it is not a checkpoint's; `titans train` writes one"
+        )
+    if found != FORMAT:
         raise CheckpointError(f"checkpoint {folder.name!r} has format {found!r}; this version reads format {FORMAT}")
     return meta
 

@@ -19,7 +19,7 @@ import numpy as np
 import xarray as xr
 import zarr
 
-from titans_core import moments, pyramid
+from titans_core import moments, pyramid, storage
 from titans_core.errors import StoreError
 from titans_core.pyramid import layout
 from titans_core.signals import BY_HEAD, OUTPUTS, SIGNALS, Arrays
@@ -132,12 +132,12 @@ class Recording:
 def open_trace(path: str | Path) -> xr.Dataset:
     """Reopen a trace store; variables load when used. Raises StoreError if it is missing, damaged or not a trace."""
     path = as_path(path)
-    if not path.is_dir():
-        makes = f"`titans trace FILE --checkpoint mag --out {path.name}` makes one"
-        raise StoreError(f"there is no trace store at {path.name}; {makes}")
+    storage.check_there(path)
     try:
         stored = xr.open_zarr(path, chunks=None, consolidated=False)
         found = stored.attrs.pop("trace_format", None)
+        if found is None:
+            raise storage.foreign(path, [str(name) for name in stored.variables])
         if found != FORMAT:
             raise StoreError(f"the trace store {path.name} has format {found!r}; this version reads format {FORMAT}")
         levels = stored.attrs.pop(LEVELS, [])

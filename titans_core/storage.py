@@ -37,6 +37,25 @@ def check_name(store: Path) -> None:
         raise StoreError(f"{str(store)[:200]} {why}; choose another name{' or remove it' * exists}")
 
 
+def check_there(path: Path) -> None:
+    """Raises StoreError, which says what is there instead, where no folder `path` holds a store."""
+    if not path.is_dir():
+        raise StoreError(f"there is no trace store at {path.name}; {_makes(path.name)}")
+    if not (path / "zarr.json").is_file():
+        what = "is a folder without a store" if any(path.iterdir()) else "is an empty folder"
+        raise StoreError(f"{path.name} {what}, not a trace; {_makes()}")
+
+
+def foreign(path: Path, arrays: list[str]) -> StoreError:
+    """The error for a Zarr store of these arrays that says nothing of being a trace."""
+    what = f"holds {', '.join(arrays)[:80]}" if arrays else "is empty"
+    return StoreError(f"{path.name} is a Zarr store but not a trace: it {what}; {_makes()}")
+
+
+def _makes(name: str = "RUN.zarr") -> str:
+    return f"`titans trace FILE --checkpoint mag --out {name}` makes one"
+
+
 @contextmanager
 def writing(store: Path | None) -> Iterator[None]:
     """Failures of the disk inside become StoreErrors that name `store`."""

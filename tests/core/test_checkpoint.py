@@ -172,7 +172,14 @@ def test_a_config_of_endless_brackets_is_caught(folder) -> None:
         load(folder)
 
 
-@pytest.mark.parametrize("meta", [{}, [], None, 3, "x", {"format": 2}, {"format": "1"}, {"format": None}])
+@pytest.mark.parametrize("meta", [{}, [], None, 3, "x", {"format": None}])
+def test_a_config_of_something_else_is_refused(folder, meta) -> None:
+    (folder / "config.json").write_text(json.dumps(meta))
+    with pytest.raises(CheckpointError, match=r"config.json in 'mine' names no format, so it is not a checkpoint's"):
+        load(folder)
+
+
+@pytest.mark.parametrize("meta", [{"format": 2}, {"format": "1"}])
 def test_another_format_is_refused(folder, meta) -> None:
     (folder / "config.json").write_text(json.dumps(meta))
     with pytest.raises(CheckpointError, match=r"'mine' has format .*; this version reads format 1"):

@@ -207,12 +207,21 @@ def test_a_missing_store_is_named(tmp_path) -> None:
         record.open_trace(tmp_path / "file.zarr")
 
 
-def test_a_folder_that_is_no_trace_is_refused(tmp_path) -> None:
-    with pytest.raises(StoreError, match="is damaged or not a trace"):
-        record.open_trace(tmp_path)
+def test_a_folder_that_is_no_trace_is_refused_by_what_it_is(tmp_path) -> None:
+    (tmp_path / "new.zarr").mkdir()
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "file.txt").touch()
+    zarr.create_group(tmp_path / "empty.zarr")
     zarr.create_group(tmp_path / "other.zarr").create_array("x", shape=(2,), dtype="i4", dimension_names=("a",))
-    with pytest.raises(StoreError, match=r"other\.zarr has format None; this version reads format 1"):
-        record.open_trace(tmp_path / "other.zarr")
+    for name, what in {
+        "new.zarr": "is an empty folder, not a trace",
+        "notes": "is a folder without a store, not a trace",
+        "empty.zarr": "is a Zarr store but not a trace: it is empty",
+        "other.zarr": "is a Zarr store but not a trace: it holds x",
+    }.items():
+        with pytest.raises(StoreError) as refused:
+            record.open_trace(tmp_path / name)
+        assert str(refused.value) == f"{name} {what}; `titans trace FILE --checkpoint mag --out RUN.zarr` makes one"
 
 
 def test_another_format_is_refused(store) -> None:
