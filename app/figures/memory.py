@@ -108,6 +108,11 @@ def heads_words(heads: int) -> str:
 
 def summary(found: xr.Dataset) -> str:
     """The figure in words, for people who cannot see it."""
+    return f"The memory over time, {found.sizes['moment']} moments. {ends(found)}"
+
+
+def ends(found: xr.Dataset) -> str:
+    """What the memory is at the two ends of the text: all there is to say of one with no moments within it."""
     ranks = effective_rank(found["singular"].values)
     parts = []
     for layer in range(found.sizes["layer"]):
@@ -117,7 +122,7 @@ def summary(found: xr.Dataset) -> str:
             f"layer {layer + 1}: size {number(float(size[0]))} at the start, {number(float(size[-1]))} at the end, "
             f"drift {number(float(drift[-1]))}, effective rank of the heads at the end {own}"
         )
-    return f"The memory over time, {found.sizes['moment']} moments. " + "; ".join(parts) + "."
+    return "; ".join(parts).capitalize() + "."
 
 
 def table(found: xr.Dataset) -> tuple[str, pd.DataFrame]:

@@ -8,6 +8,7 @@ from typing import Any
 import xarray as xr
 
 from app import memories
+from app.theme import count
 from titans_core.errors import ConfigError
 from titans_core.probes.sanity import MIN_TOKENS
 from titans_core.settings import Settings
@@ -21,7 +22,7 @@ def refusal(ds: xr.Dataset) -> str:
     if "surprise" not in ds:
         return "This model has no memory, so there is no surprise to compare."
     if tokens < MIN_TOKENS:
-        return f"The text has {tokens} tokens; rank correlations with intervals need at least {MIN_TOKENS}."
+        return f"The text has {count(tokens)}; rank correlations with intervals need at least {MIN_TOKENS}."
     return other_weights(ds)
 
 

@@ -8,13 +8,13 @@ import streamlit as st
 
 from app import comparisons, naming, state, theme
 from app.components import cards, text_heatmap
-from app.figures import aggregate, order_of_events
+from app.figures import aggregate
 from app.link import Pair
 from app.runs import Run
 from app.theme import signed
 from app.views import parts
 from titans_core.passages import SPAN
-from titans_core.probes.comparing import TOP
+from titans_core.probes.comparing import MIN_PLACES, TOP
 
 
 def difference(shown: list[Run], look: state.Look) -> None:
@@ -128,6 +128,8 @@ def _most(one: Run, other: Run, look: state.Look, ratio: bool, names: dict[str, 
     if not _comparable(one, other, look):
         st.caption("Only one of the two has this signal.")
         return
+    if parts.no_passage(one.ds.sizes["token"]):
+        return
     listed = comparisons.most(one.id, other.id, look.signal, look.layer, ratio)
     if not listed:
         values = comparisons.difference(one.id, other.id, look.signal, look.layer, ratio)[skip:]
@@ -146,11 +148,13 @@ def _agreement(others: list[Run], base: Run, look: state.Look, names: dict[str, 
             st.caption(f"{state.plain(names[run.id])}: has no {label} to compare.")
             continue
         found = comparisons.agreement(run.id, base.id, look.signal, look.layer)
-        rho, low, high = found.correlation
-        both = f"{round(found.overlap * found.top)} of the {found.top} highest" if found.top else "no place"
+        if found.places < MIN_PLACES:
+            st.caption(f"{state.plain(names[run.id])}: too few tokens, {found.places} of at least {MIN_PLACES}.")
+            continue
+        (rho, low, high), top = found.correlation, found.top
         ranked = f"ρ **{signed(rho)}**, {signed(low)} to {signed(high)}" if np.isfinite(rho) else "ρ –"
-        chance = f" ({found.chance * found.top:.1f} by chance)" if found.top else ""
-        st.markdown(f"{state.plain(names[run.id])}  \n:small[{ranked} · {both} in both{chance}]")
+        both = f"{round(found.overlap * top)} of the {top} highest in both ({found.chance * top:.1f} by chance)"
+        st.markdown(f"{state.plain(names[run.id])}  \n:small[{ranked} · {both}]")
         rows.append(
             {
                 "run": names[run.id],
@@ -172,7 +176,10 @@ def _prediction(others: list[Run], base: Run, names: dict[str, str]) -> None:
     rows = []
     for run in others:
         saved, won, lost, count = comparisons.won(run.id, base.id)
-        each = saved / max(1, count)
+        if not count:
+            st.caption(f"{state.plain(names[run.id])}: no token is predicted by both.")
+            continue
+        each = saved / count
         line = (
             f"**{signed(saved, '+,.1f')}** in all ({won:,.1f} won, {lost:,.1f} lost) · {signed(each, '+.3f')} a token"
         )
@@ -180,15 +187,5 @@ def _prediction(others: list[Run], base: Run, names: dict[str, str]) -> None:
             line += f", over the {count:,} that both predict"
         st.markdown(f"{state.plain(names[run.id])}  \n:small[{line}]")
         rows.append({"run": names[run.id], "saved": saved, "won": won, "lost": lost, "a token": each, "tokens": count})
-    parts.table("prediction", lambda: (f"Bits, each against {names[base.id]}", pd.DataFrame(rows)))
-
-
-def order(shown: list[Run]) -> None:
-    """Who reads and who writes, of the variants that are shown and have a memory."""
-    variants = list(dict.fromkeys(str(run.ds.attrs["variant"]) for run in shown))
-    drawn = order_of_events.drawing(variants)
-    if drawn:
-        with st.container(border=True, key="panel_order"):
-            parts.title("Order of events", "in each layer, from left to right")
-            st.html(drawn)
-            st.caption(order_of_events.NOTE)
+    if rows:
+        parts.table("prediction", lambda: (f"Bits, each against {names[base.id]}", pd.DataFrame(rows)))

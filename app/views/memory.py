@@ -56,6 +56,9 @@ def _of_one(having: list[Run]) -> None:
         why = "it diverged before its end" if naming.diverged(run.ds) else "run the text again"
         st.caption(f"This run was stored without its memory at moments in time: {why}.")
         return
+    if found.sizes["moment"] <= 2:
+        st.caption(state.plain(memory.ends(found)))
+        return
     palette = state.palette()
     figure = memory.over_time(found, palette, palette.variant(run.checkpoint))
     st.plotly_chart(figure, config=frame.CHART, theme=None, key="memory_time", alt=memory.summary(found))

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import streamlit as st
 import xarray as xr
 
-from app import naming, runs, state
+from app import naming, opening, runs, state
 from app.components import cards, figures, text_heatmap
-from app.figures import fate, frame, layers, lineage, tables, token
+from app.figures import fate, frame, layers, lineage, order_of_events, tables, token
 from app.link import Pair
 from app.runs import Run
 from app.views import parts
@@ -40,11 +40,18 @@ def _text_changed(name: str) -> Callable[[], None]:
 def through_time(shown: list[Run], look: state.Look, pair: Pair | None = None) -> None:
     state.said(look.address | (pair.address(len(shown)) if pair else {}))
     with st.container(border=True, key="panel_time"):
+        if shown[0].ds.sizes["token"] == 1:
+            parts.title("Through time", "")
+            st.caption("The text has 1 token, so there is no course to draw; its signals are listed beside it.")
+            opening.drawn(shown[0].id, "timelines")
+            return
         _linked(figures.TIMELINES, shown, look, pair)
         parts.table("timelines", lambda: tables.timelines([run.ds for run in shown], look.layer, look.span))
 
 
 def layer_map(shown: list[Run], look: state.Look) -> None:
+    if shown[0].ds.sizes["token"] == 1:
+        return
     with st.container(border=True, key="panel_layers"):
         _linked(figures.LAYER_MAP, shown, look)
         having = layers.layered([run.ds for run in shown], look.signal)
@@ -61,6 +68,17 @@ def _linked(key: str, shown: list[Run], look: state.Look, pair: Pair | None = No
         pair=pair,
         on_change=lambda name: parts.then_draw(state.follow(key, name)),
     )
+
+
+def order(shown: list[Run]) -> None:
+    """Who reads and who writes, of the variants that are shown and have a memory."""
+    variants = list(dict.fromkeys(str(run.ds.attrs["variant"]) for run in shown))
+    drawn = order_of_events.drawing(variants)
+    if drawn:
+        with st.container(border=True, key="panel_order"):
+            parts.title("Order of events", "in each layer, from left to right")
+            st.html(drawn)
+            st.caption(order_of_events.NOTE)
 
 
 def one_token(shown: list[Run], look: state.Look) -> None:
@@ -122,7 +140,7 @@ def _lineage_and_fate(shown: list[Run], look: state.Look) -> None:
     st.caption("  \n".join(state.plain(name + lineage.words(one)) for name, one in zip(names, found, strict=True)))
     parts.table("lineage", lambda: lineage.table(traces, found))
     parts.title("Fate: how much of this write is left", where)
-    if any(one.size for one in fates):
+    if any(len(one.tokens) > 1 for one in fates):
         figure = fate.fate(traces, fates, state.palette())
         st.plotly_chart(figure, config=frame.CHART, theme=None, key="fate", alt=fate.summary(traces, fates))
     st.caption("  \n".join(state.plain(name + fate.half_life(one)) for name, one in zip(names, fates, strict=True)))

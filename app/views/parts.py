@@ -10,6 +10,7 @@ import streamlit as st
 
 from app import naming, state, theme
 from app.jobs import Progress
+from titans_core.passages import SPAN
 
 # Keys of fragments. Each page says of which it consists; all but MEMORY show what is looked at.
 EXPLORE = ("figures", "text", "side", "export", "memory", "worth")
@@ -60,6 +61,13 @@ def table(key: str, rows: Callable[[], tuple[str, pd.DataFrame]]) -> None:
         with box:
             st.caption(note)
             st.dataframe(listed, hide_index=True, height=260, placeholder="–")
+
+
+def no_passage(tokens: int) -> bool:
+    """Whether a text of so many tokens is shorter than a passage, which is then said."""
+    if tokens < SPAN:
+        st.caption(f"The text has {theme.count(tokens)}, and a passage is {SPAN}.")
+    return tokens < SPAN
 
 
 def progress_words(at: Progress, note: str = "") -> str:

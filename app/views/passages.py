@@ -28,6 +28,9 @@ def passage_panel(run: Run, look: state.Look) -> None:
     kinds = {kind: label for kind, label in kinds.items() if kind == runs.LASTING or kind in run.ds}
     with st.container(border=True, key="panel_passages"):
         head = st.container()
+        if parts.no_passage(run.ds.sizes["token"]):
+            head.markdown("**Passages**")
+            return
         kind: str = look.kind if look.kind in kinds else look.signal
         if len(kinds) > 1:
             kind = _chosen(kinds, kind, f"passages of {look.signal}, {state.arrivals()}")

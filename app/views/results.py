@@ -51,7 +51,7 @@ def compared(shown: list[Run]) -> None:
         _figures(shown, comparing=True)
     with right:
         _apart(shown)
-        contrast.order(shown)
+        panels.order(shown)
 
 
 def _begin(shown: list[Run]) -> bool:

@@ -51,6 +51,9 @@ def _panel(run: Run, look: state.Look) -> None:
     if refused := sanity.other_weights(run.ds):
         st.caption(state.plain(refused))
         return
+    if run.ds.sizes["token"] == 1:
+        st.caption("Nothing: the text has 1 token, and the first is predicted from nothing.")
+        return
     job = _job(run)
     without = runs.shared(job)
     at = runs.progress(without) if without else None

@@ -204,3 +204,13 @@ def test_what_a_link_asks_for_in_vain_is_said(finished: dict[str, str]) -> None:
     page.query_params.update({"a": "5", "range": "3-99999"})
     page.run()
     assert "not possible here: range=3-99999, a=5." in said(page).replace("\\", "")
+
+
+def test_runs_of_one_token_have_nothing_to_agree_on(finish: Callable[..., Progress]) -> None:
+    ids = [runs.engine().submit(Job(name, "a", "A")) for name in ("mac", "mag")]
+    for run in ids:
+        finish(run)
+    page = open_page(ids)
+    lines = " ".join(caption.value for caption in page.main.caption).replace("\\", "")
+    for words in ("a passage is 6", "too few tokens, 1 of at least 64", "no token is predicted by both"):
+        assert words in lines, words

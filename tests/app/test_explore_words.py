@@ -15,7 +15,7 @@ from app.figures import tables, timelines
 from app.jobs import Job, Progress
 from app.theme import number
 from app.words import words
-from tests.app.test_explore import open_page, run_text, settle, shown
+from tests.app.test_explore import figures, open_page, run_text, settle, shown
 
 Finish = Callable[..., Progress]
 
@@ -76,7 +76,7 @@ def test_one_token_is_one_and_what_is_undefined_is_a_dash(finish: Finish, store:
     assert " · 1 token · " in sentence(run)
     assert "showing 1 token" in timelines.note([run.ds], None)
     assert tables.tokens([run.ds], "surprise", None, None)[0].startswith("1 of 1 token ·")
-    page.session_state["table_timelines"] = True
+    page.session_state["table_text"] = True
     page.run()
     (table,) = page.dataframe
     assert table.proto.placeholder == "–"
@@ -88,3 +88,32 @@ def test_captions_are_short(finished: dict[str, str]) -> None:
     assert len(lines) > 3
     for line in lines:
         assert line.count(". ") <= 1 or "momentum: its own" in line or line.startswith("Half"), line
+
+
+def said_in_lines(page: AppTest) -> str:
+    return " ".join(caption.value for caption in page.main.caption).replace("\\", "")
+
+
+def test_of_one_token_what_cannot_be_drawn_is_said_in_a_line(finish: Finish, store: Path) -> None:
+    page = settle(run_text(open_page([]), "a"), finish)
+    lines = said_in_lines(page)
+    for words_ in (
+        "no course to draw",
+        "Layer 1: size 0 at the start",
+        "a passage is 6",
+        "predicted from nothing",
+        "The text has 1 token; rank correlations",
+        "The text ends here",
+    ):
+        assert words_ in lines, words_
+    drawn = [json.loads(chart.proto.spec) for chart in page.get("plotly_chart")]
+    assert len(drawn) == 1, "what moved the memory"
+    assert figures(page) == []
+
+
+def test_of_a_few_tokens_that_which_has_a_course_is_drawn(finish: Finish, store: Path) -> None:
+    page = settle(run_text(open_page([]), "The lamp."), finish)
+    assert [figure["kind"] for figure in figures(page)] == ["timelines", "layer_map"]
+    assert "Layer 1: size 0 at the start" in said_in_lines(page)
+    assert "passage is 6" in said_in_lines(page)
+    assert any(button.key == "worth_start" for button in page.button)

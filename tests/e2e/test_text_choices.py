@@ -215,3 +215,31 @@ def contrast(one: list[int], other: list[int]) -> float:
         linear = np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
         light.append(float(linear @ [0.2126, 0.7152, 0.0722]))
     return (max(light) + 0.05) / (min(light) + 0.05)
+
+
+OUTLINES = """() => {
+  const { roundRect, stroke } = CanvasRenderingContext2D.prototype;
+  CanvasRenderingContext2D.prototype.roundRect = function (...box) { this.box = box; roundRect.apply(this, box); };
+  CanvasRenderingContext2D.prototype.stroke = function () {
+    if (this.lineWidth === 2) window.outlined = this.box[2];
+    stroke.call(this);
+  };
+}"""
+
+
+def test_what_is_found_and_pointed_at_is_the_unit(page: Page, server: str, publish: Callable[..., str]) -> None:
+    show(page, f"{server}/?run={publish(tc.load('mag'), 'A whole contraption gave out. ' * 3)}&token=0")
+    page.evaluate(OUTLINES)
+    widths = {}
+    for unit in ("token", "word", "sentence"):
+        press(page, unit)
+        search = page.get_by_label("Search in the text")
+        search.fill("contraption")
+        search.press("Enter")
+        page.wait_for_timeout(200)
+        widths[unit] = page.evaluate("outlined")
+    assert 1.5 * widths["token"] < widths["word"] < widths["sentence"] / 2, widths
+    press(page, "word")
+    page.locator("canvas.text").hover(position={"x": 90, "y": 20})
+    expect(page.locator(".card .piece")).to_have_text("contraption")
+    expect(page.locator(".card")).to_contain_text("word, 3 tokens")

@@ -1,4 +1,4 @@
-// The hover card: every signal of the token, and the value of the unit that colours it.
+// The hover card: every signal of the token; where words or more are coloured as one, first that unit and its value.
 
 const LONGEST_TITLE = 60; // characters of a unit that the card shows
 
@@ -19,8 +19,7 @@ async function showCard(view, token) {
 
 function fillCard(view, token, value) {
   const { data, card } = view;
-  const head = element("div", "cardHead");
-  head.append(element("span", "piece", pieceOf(view, token)), element("span", "soft", `token ${whole(token + 1)}`));
+  const head = view.units ? unitHead(view, token) : tokenHead(view, token);
   const table = element("table");
   if (data.minus) head.append(element("span", "soft", data.minus.words));
   if (data.runs.length > 1) {
@@ -28,14 +27,31 @@ function fillCard(view, token, value) {
     row.append(element("th"), ...data.runs.map((run) => element("th", "", run.label)));
     table.append(row);
   }
-  if (view.units) table.append(unitRow(view, token));
+  if (view.units) table.append(unitRow(view, token), tokenRow(view, token));
   for (const { name, label, symbol } of data.signals) {
     const values = data.runs.map((_, k) => value(k, name));
     if (values.every((v) => v === undefined)) continue;
     const on = name === view.signal && !view.units;
     table.append(valueRow(on, label, symbol, values));
   }
-  card.replaceChildren(...(view.units ? [unitHead(view, token)] : []), head, table);
+  card.replaceChildren(head, table);
+}
+
+function tokenHead(view, token) {
+  const head = element("div", "cardHead");
+  head.append(element("span", "piece", pieceOf(view, token)), element("span", "soft", `token ${whole(token + 1)}`));
+  return head;
+}
+
+// Of which token of the unit the rows below it are.
+function tokenRow(view, token) {
+  const row = element("tr", "of");
+  const cell = element("td");
+  cell.colSpan = view.data.runs.length + 1;
+  cell.append(element("span", "soft", "its token "), element("span", "unitPiece", pieceOf(view, token)));
+  cell.append(element("span", "soft", ` ${whole(token + 1)}`));
+  row.append(cell);
+  return row;
 }
 
 function valueRow(on, label, note, values) {
@@ -56,6 +72,6 @@ function unitHead(view, token) {
   const [from, to] = view.unitSpan(token);
   const head = element("div", "cardHead");
   const many = to - from === 1 ? "1 token" : `${whole(to - from)} tokens`;
-  head.append(element("span", "unitPiece", view.unitText(token, LONGEST_TITLE)), element("span", "soft", `${view.unit}, ${many}`));
+  head.append(element("span", "piece", view.unitText(token, LONGEST_TITLE)), element("span", "soft", `${view.unit}, ${many}`));
   return head;
 }

@@ -1,4 +1,4 @@
-// Drawing of what stands behind and over the cells: the range, what was found, and the token that is chosen.
+// Drawing of what stands behind and over the cells: the range, what was found, and the token or unit that is chosen.
 
 const RANGE_STRENGTH = 0.3;
 const EDGE_STRENGTH = 0.6;
@@ -31,11 +31,33 @@ function paintMarks(context, view, look, row, y) {
     const [low, high] = layout.tokensOf(f);
     if (view.data.minus && holds(view.data.minus.cone ?? null, low, high)) paintCone(context, view, f, y);
     if (range && high > range[0] && low < range[1]) edge(context, view, f, y);
-    if (!holds(view.selected, low, high) && !holds(view.hovered, low, high)) continue;
-    const { joinedBefore } = joins(view, look, f, row);
-    const [x, w] = extent(view, f, joinedBefore, false);
-    outline(context, view, holds(view.selected, low, high), x, y, w, metrics.rowHeight);
   }
+  for (const token of [view.hovered, view.selected]) {
+    if (token === null) continue;
+    for (const [x, end] of spots(view, look, row, view.unitSpan(token))) {
+      outline(context, view, token === view.selected, x, y, end - x, metrics.rowHeight);
+    }
+  }
+}
+
+// Where the tokens from..to stand in a row, [x, end] each: one place, or several where text runs both ways.
+function spots(view, look, row, [from, to]) {
+  const { layout } = view;
+  const found = [];
+  for (let f = layout.rowStart[row]; f < layout.endOf(row); f++) {
+    const [low, high] = layout.tokensOf(f);
+    if (high <= from || low >= to) continue;
+    const [x, w] = extent(view, f, joins(view, look, f, row).joinedBefore, false);
+    found.push([x, x + w]);
+  }
+  found.sort((one, other) => one[0] - other[0]);
+  const merged = [];
+  for (const [x, end] of found) {
+    const last = merged[merged.length - 1];
+    if (last && x <= last[1] + 1) last[1] = Math.max(last[1], end);
+    else merged.push([x, end]);
+  }
+  return merged;
 }
 
 // A thin rule before the first token that an intervention can reach.
