@@ -64,13 +64,13 @@ def _row(traces: Sequence[xr.Dataset], name: str, view: View, top: float) -> str
 
 
 def _line(found: Bins, run: int, top: float, high: float, total: int) -> str:
-    """The highest of each bin as a line; where bins are wider than a token, a band down to the lowest."""
+    """The mean of each bin as a line; where bins are wider than a token, over a band from lowest to highest."""
 
     def y(values: np.ndarray) -> np.ndarray:
         return top + ROW * (1 - np.clip(values, 0, high) / high)
 
     x = svg.place((found.start + found.stop - 1) / 2, total)
-    line = svg.line(x, y(found.max), f"r{run}")
+    line = svg.line(x, y(found.mean), f"r{run}")
     if (found.stop - found.start).max() == 1:
         return line
     return svg.band(x, y(found.min), y(found.max), f"r{run}") + line

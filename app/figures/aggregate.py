@@ -126,8 +126,10 @@ def labelled(traces: Sequence[xr.Dataset]) -> list[dict[str, Any]]:
     return [name.drawn for name in naming.names(traces)]
 
 
-def arrays(prefix: str, found: Bins, shown: np.ndarray, low: np.ndarray | None = None) -> dict[str, np.ndarray]:
-    """What the browser draws of bins: values, and of bins of many tokens their lowest and the token of the highest.
+def arrays(prefix: str, found: Bins, shown: np.ndarray, *, spread: bool = False) -> dict[str, np.ndarray]:
+    """What the browser draws of bins: values, and of bins of many tokens the token of the highest.
+
+    spread: of bins of many tokens their lowest and their mean too.
 
     float32: NaN where nothing is defined, and infinite where all that is defined is so, of whichever sign.
     """
@@ -137,7 +139,7 @@ def arrays(prefix: str, found: Bins, shown: np.ndarray, low: np.ndarray | None =
 
     result = {f"{prefix}/value": sent(shown)}
     if width(found) > 1:
-        result |= {f"{prefix}/low": sent(low)} if low is not None else {}
+        result |= {f"{prefix}/low": sent(found.min), f"{prefix}/mean": sent(found.mean)} if spread else {}
         result[f"{prefix}/peak"] = found.peak.astype(np.uint32).ravel()  # -1 becomes the largest: no token's number
     return result
 

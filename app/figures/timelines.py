@@ -33,9 +33,9 @@ def drawing(
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Stacked rows over a shared token axis, as the browser draws them: facts, and arrays "row/run/..." of the bins.
 
-    span: the tokens drawn, None for all. Up to `wanted` tokens are drawn each; more as the lowest and highest of bins,
-    and the axis then covers whole bins. A row has one vertical scale for all runs, from zero, that of the whole text at
-    any zoom; reached: where it is known already.
+    span: the tokens drawn, None for all. Up to `wanted` tokens are drawn each; more as bins, their mean over a band
+    from lowest to highest, and the axis then covers whole bins. A row has one vertical scale for all runs, from zero,
+    that of the whole text at any zoom; reached: where it is known already.
     """
     reached = reached or partial(reach, traces, layer=layer, read=read)
     names = drawn(traces)
@@ -45,7 +45,7 @@ def drawing(
         for run, ds in enumerate(traces):
             if name in ds.data_vars:
                 found = read(ds, name, layer=layer, span=span, wanted=wanted)
-                arrays |= aggregate.arrays(f"{row}/{run}", found, found.max, found.min)
+                arrays |= aggregate.arrays(f"{row}/{run}", found, found.max, spread=True)
     facts = {
         "rows": [
             {"title": f"{SIGNALS[name].label.lower()} {SIGNALS[name].symbol}", "top": 1.05 * reached(name)[0] or 1.0}
@@ -85,7 +85,7 @@ def note(
     first = drawn(traces)[0]
     ds = next(ds for ds in traces if first in ds.data_vars)
     found = read(ds, first, layer=layer, span=span, wanted=wanted)
-    shown = aggregate.shown_words(found, ds.sizes["token"], "lowest and highest", 2)
+    shown = aggregate.shown_words(found, ds.sizes["token"], "mean over lowest to highest", 2)
     scale = "one vertical scale a row" + (", of the whole text" if span is not None else "")
     rule = aggregate.layer_words(ds, first, layer)
     reached = reached or partial(reach, traces, layer=layer, read=read)

@@ -26,16 +26,19 @@ def take_away(shown: list[Run], look: state.Look) -> None:
     """A button that opens what can be saved of these runs. Draw it where `look` is followed."""
     view = names.View(look.signal, look.layer, look.token, look.range)
     with st.popover("Export", icon=":material/download:", key="export"):
-        download(
-            _rows(shown, view),
-            figures=_figures(shown),
-            file=names.stem(shown),
-            ground=state.palette().panel,
-        )
-        st.caption("The shown runs and values again, in Python:")
-        st.code(recipe.python(shown, view), language="python", height=150)
-        st.caption("The shown runs again, on the command line, and opened in this page:")
-        st.code(recipe.command(shown), language="bash")
+        files, code = st.columns(2, gap="medium")  # beside each other, so that all of it is seen at once
+        with files:
+            download(
+                _rows(shown, view),
+                figures=_figures(shown),
+                file=names.stem(shown),
+                ground=state.palette().panel,
+            )
+        with code:
+            st.caption("The shown runs and values again, in Python:")
+            st.code(recipe.python(shown, view), language="python", height=150)
+            st.caption("The shown runs again, on the command line, and opened in this page:")
+            st.code(recipe.command(shown), language="bash")
 
 
 def _figures(shown: list[Run]) -> dict[str, str]:

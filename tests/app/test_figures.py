@@ -90,6 +90,7 @@ def test_timelines_of_a_span_have_its_lowest_and_highest(long: xr.Dataset, span:
             assert value == part.max()
             if size > 1:
                 assert arrays[f"{row}/0/low"][k] == part.min()
+                assert arrays[f"{row}/0/mean"][k] == pytest.approx(part.mean(), rel=1e-5)
                 assert values[arrays[f"{row}/0/peak"][k] - low] == value
     whole, _ = timelines.drawing([long], layer=1)
     assert facts["rows"] == whole["rows"], "zoomed figures keep the vertical scale of the whole text"
@@ -127,10 +128,10 @@ def test_a_long_trace_is_not_read_whole(long: xr.Dataset, unread: list[int]) -> 
 
 
 def test_notes_say_how_many_of_how_many(long: xr.Dataset) -> None:
-    assert "showing 2,000 of 100,003 tokens, lowest and highest per bin of 101 tokens" not in timelines.note([long], 0)
+    assert "showing 2,000 of 100,003 tokens" not in timelines.note([long], 0)
     found = bins(long, "surprise", layer=0)
     size, drawn = aggregate.width(found), 2 * len(found.start)
-    words = f"showing {drawn:,} of 100,003 tokens, lowest and highest per bin of {size} tokens"
+    words = f"showing {drawn:,} of 100,003 tokens, mean over lowest to highest per bin of {size} tokens"
     assert words in timelines.note([long], 0)
     note = layers.drawing([long], "surprise")[0]["note"]
     assert f"showing {len(found.start)} of 100,003 tokens, highest per bin of {size}" in note

@@ -192,7 +192,7 @@ def test_an_older_word_of_python_does_not_lead_back(page: Page, first: str, trac
 
 
 def test_the_card_says_the_values_of_the_trace(page: Page, first: str, trace: xr.Dataset) -> None:
-    # Bins of two tokens: the lowest, the highest, and where that is.
+    # Bins of two tokens: the lowest, the mean, the highest, and where that is.
     show(page, first)
     card = page.locator(".figures .values:visible")
     box = still(page, "timelines")
@@ -203,7 +203,7 @@ def test_the_card_says_the_values_of_the_trace(page: Page, first: str, trace: xr
         values = column(trace, name, None, (low - 1, high))
         told = card.locator("tr").nth(row + 1).locator("td.value").all_inner_texts()
         assert [float(word.replace(",", "")) for word in told] == pytest.approx(
-            [values.min(), values.max(), low + values.argmax()], rel=1e-6
+            [values.min(), values.mean(), values.max(), low + values.argmax()], rel=1e-6
         )
     # Single tokens: every layer, the one under the pointer in bold.
     show(page, f"{first}&span=401-500")

@@ -12,12 +12,12 @@ function fillCard(view, bin, y) {
   head.append(element("b", "", where), element("span", "soft", plot.header.signal ?? ""));
   const table = element("table");
   if (binned) {
-    const names = [...(lowest ? ["lowest"] : []), plot.header.how === "mean" ? "mean" : "highest", "highest at token"];
+    const names = [...(lowest ? ["lowest", "mean"] : []), plot.header.how === "mean" ? "mean" : "highest", "highest at token"];
     const row = element("tr");
     row.append(element("th"), ...names.map((name) => element("th", "soft", name)));
     table.append(row);
   }
-  for (const { run, name, on, low, value, peak } of lines) {
+  for (const { run, name, on, low, mean, value, peak } of lines) {
     const row = element("tr", on ? "on" : "");
     const title = element("td");
     if (several) {
@@ -26,7 +26,7 @@ function fillCard(view, bin, y) {
       title.append(colour, element("span", "", `${run.label} `));
     }
     title.append(element("span", several ? "soft" : "", name));
-    const cells = [...(lowest ? [told(low)] : []), told(value), ...(binned ? [peak === null ? "–" : whole(peak + 1)] : [])];
+    const cells = [...(lowest ? [told(low), told(mean)] : []), told(value), ...(binned ? [peak === null ? "–" : whole(peak + 1)] : [])];
     row.append(title, ...cells.map((words) => element("td", "value", words)));
     table.append(row);
   }

@@ -34,6 +34,11 @@ class Timelines extends Plot {
     return this.sections[`${row}/${run}/${name}`];
   }
 
+  // What the line is of: single tokens, or the means of bins.
+  line(row, run) {
+    return this.values(row, run, "mean") ?? this.values(row, run);
+  }
+
   y(row, value) {
     const [top, height] = this.bands[row];
     return top + height * (1 - Math.max(0, value) / this.header.rows[row].top);
@@ -70,17 +75,18 @@ class Timelines extends Plot {
     context.fillText(title, LEFT + 1, upper - 6);
   }
 
-  // One line of single tokens; of bins their highest, and a band down to their lowest.
+  // One line of single tokens; of bins their mean, over a band from their lowest to their highest.
   paintLine(context, look, row, run) {
     const high = this.values(row, run);
     const low = this.values(row, run, "low");
+    const line = this.line(row, run);
     const colour = look.colour(this.runs[run]);
     const x = (bin) => this.middle(bin);
     context.fillStyle = context.strokeStyle = colour;
     context.lineWidth = this.alone ? 1.3 : 1;
     for (const [from, to] of stretches(high)) {
       if (low || this.alone) {
-        context.globalAlpha = low && this.alone ? 0.3 : 0.14;
+        context.globalAlpha = low && this.alone ? 0.24 : 0.14;
         context.beginPath();
         for (let k = from; k < to; k++) context.lineTo(x(k), this.y(row, high[k]));
         for (let k = to - 1; k >= from; k--) context.lineTo(x(k), this.y(row, low ? low[k] : 0));
@@ -88,12 +94,12 @@ class Timelines extends Plot {
         context.globalAlpha = 1;
       }
       context.beginPath();
-      for (let k = from; k < to; k++) context.lineTo(x(k), this.y(row, high[k]));
+      for (let k = from; k < to; k++) context.lineTo(x(k), this.y(row, line[k]));
       if (to - from === 1) {
         // A value between undefined ones: as wide as its bin.
         const half = Math.max(1, Math.min(6, (x(1) - x(0)) / 2));
-        context.moveTo(x(from) - half, this.y(row, high[from]));
-        context.lineTo(x(from) + half, this.y(row, high[from]));
+        context.moveTo(x(from) - half, this.y(row, line[from]));
+        context.lineTo(x(from) + half, this.y(row, line[from]));
       }
       context.setLineDash(this.runs[run].dash);
       context.stroke();
@@ -116,7 +122,7 @@ class Timelines extends Plot {
   paintHover(context, look, bin) {
     this.bands.forEach((_, row) => {
       this.runs.forEach((one, run) => {
-        const value = this.values(row, run)?.[bin];
+        const value = this.line(row, run)?.[bin];
         if (Number.isFinite(value) && value <= this.header.rows[row].top) {
           dot(context, look.colour(one), this.middle(bin), this.y(row, value));
         }
@@ -133,7 +139,8 @@ class Timelines extends Plot {
         if (!values) return;
         const part = `${row}/${run}`;
         const low = this.values(row, run, "low")?.[bin];
-        found.push({ run: one, name: title, low, value: values[bin], peak: this.peak(part, bin, bin) });
+        const mean = this.values(row, run, "mean")?.[bin];
+        found.push({ run: one, name: title, low, mean, value: values[bin], peak: this.peak(part, bin, bin) });
       });
     });
     return found;
@@ -145,7 +152,7 @@ class Timelines extends Plot {
     let best = null;
     let least = Infinity;
     this.runs.forEach((_, run) => {
-      const away = Math.abs(this.y(row, this.values(row, run)?.[bin] ?? NaN) - y);
+      const away = Math.abs(this.y(row, this.line(row, run)?.[bin] ?? NaN) - y);
       if (away < least) [best, least] = [run, away];
     });
     return best === null ? null : this.peak(`${row}/${best}`, bin, bin);

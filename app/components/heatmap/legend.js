@@ -14,7 +14,7 @@ function drawLegend(view) {
   const what = `${view.data.minus ? view.data.minus.words : facts.label.toLowerCase()}${view.units ? `, ${view.rule} of each ${view.unit}` : ""}`;
   view.stripTitle.replaceChildren(
     element("b", "", "Whole text"),
-    element("span", "soft", `${what}, highest of each bin · ${shown}`),
+    element("span", "soft", `${what}, mean and highest of each bin · ${shown}`),
   );
 }
 

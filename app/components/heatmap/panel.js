@@ -54,17 +54,22 @@ class Panel {
     return made;
   }
 
-  // The highest value of each of `bins` equal parts of the text; kept until the column or the width changes.
-  highest(bins) {
+  // Of each of `bins` equal parts of the text the highest value and the mean; kept until column or width change.
+  overview(bins) {
     const column = this.fill;
-    if (this.kept && this.kept.column === column && this.kept.peaks.length === bins) return this.kept.peaks;
+    if (this.kept && this.kept.column === column && this.kept.peaks.length === bins) return this.kept;
     const peaks = new Float32Array(bins).fill(NaN);
+    const means = new Float32Array(bins);
+    const counts = new Uint32Array(bins);
     for (let t = 0; t < column.length; t++) {
       const bin = Math.floor((t * bins) / column.length);
-      if (!(column[t] <= peaks[bin]) && !Number.isNaN(column[t])) peaks[bin] = column[t];
+      if (Number.isNaN(column[t])) continue;
+      if (!(column[t] <= peaks[bin])) peaks[bin] = column[t];
+      means[bin] += column[t];
+      counts[bin]++;
     }
-    this.kept = { column, peaks };
-    return peaks;
+    for (let bin = 0; bin < bins; bin++) means[bin] /= counts[bin]; // NaN where nothing is defined
+    return (this.kept = { column, peaks, means });
   }
 
   colour() {

@@ -1,34 +1,33 @@
 // The overview of the whole text.
 
-// The whole text on one line: the highest value of each bin, one line per panel, and the window that is shown.
+// The whole text on one line, and the window that is shown: per panel the mean of each bin over a band to its highest.
 function paintStrip(canvas, view) {
   const { width, height } = fitCanvas(canvas);
   const context = canvas.getContext("2d");
   context.clearRect(0, 0, width, height);
   const total = view.doc.start.length;
   const bins = Math.min(total, Math.floor(width));
-  const peaks = view.panels.map((panel) => (panel.fill ? panel.highest(bins) : null));
-  const scale = stripScale(peaks, view, Math.ceil((view.data.settling / total) * bins));
+  const found = view.panels.map((panel) => (panel.fill ? panel.overview(bins) : null));
+  const scale = stripScale(found.map((one) => one?.peaks), view, Math.ceil((view.data.settling / total) * bins));
   for (const [k, panel] of view.panels.entries()) {
-    if (!peaks[k]) continue;
-    const colour = panel.colour();
+    if (!found[k]) continue;
+    const { peaks, means } = found[k];
+    context.fillStyle = context.strokeStyle = panel.colour();
+    const x = (bin) => (bin / Math.max(1, bins - 1)) * width;
+    const y = (value) => height - 1 - (Number.isNaN(value) ? 0 : shade(value, scale) / 255) * (height - 4);
+    const trace = () => means.forEach((mean, bin) => context.lineTo(x(bin), y(mean)));
     context.beginPath();
-    peaks[k].forEach((peak, bin) => {
-      const level = Number.isNaN(peak) ? 0 : shade(peak, scale) / 255;
-      context.lineTo((bin / Math.max(1, bins - 1)) * width, height - 1 - level * (height - 4));
-    });
-    context.strokeStyle = colour;
+    trace();
+    for (let bin = bins - 1; bin >= 0; bin--) context.lineTo(x(bin), y(peaks[bin]));
+    context.globalAlpha = view.panels.length > 1 ? 0.18 : 0.3;
+    context.fill();
+    context.globalAlpha = 1;
+    context.beginPath();
+    trace();
     context.lineWidth = 1;
     context.setLineDash(panel.run.dash);
     context.stroke();
     context.setLineDash([]);
-    if (view.panels.length > 1) continue;
-    context.lineTo(width, height);
-    context.lineTo(0, height);
-    context.globalAlpha = 0.14;
-    context.fillStyle = colour;
-    context.fill();
-    context.globalAlpha = 1;
   }
   if (view.range) {
     const [from, to] = view.range;
