@@ -5,18 +5,29 @@ function node(tag, className, ...content) {
   return made;
 }
 
+const FIRST = 6; // signals that a phone shows at first
+let all = false; // stays so from token to token
+
 function tokenCard({ piece, place, columns, rows }) {
   const head = node("div", "head", node("span", "piece", `“${piece}”`), node("span", "soft", place));
   const table = node("table");
   if (columns.length > 1) {
     table.append(node("tr", "", node("th"), ...columns.map((name) => node("th", "", name))));
   }
-  for (const { label, symbol, values } of rows) {
-    const row = node("tr", "", node("td", "", label, node("span", "soft", ` ${symbol}`)));
+  for (const [k, { label, symbol, values }] of rows.entries()) {
+    const row = node("tr", k < FIRST ? "" : "rest", node("td", "", label, node("span", "soft", ` ${symbol}`)));
     row.append(...values.map((value) => node("td", "value", value)));
     table.append(row);
   }
-  return [head, node("div", "wide", table), details(rows)];
+  const more = node("button", "more", `${rows.length - FIRST} more signals`); // on a phone alone
+  more.type = "button";
+  more.hidden = rows.length <= FIRST || all;
+  more.addEventListener("click", () => {
+    all = more.hidden = true;
+    table.classList.add("all");
+  });
+  table.classList.toggle("all", all);
+  return [head, node("div", "wide", table), more, details(rows)];
 }
 
 // Closed at first: values by layer, equation and granularity. Stays open from token to token.

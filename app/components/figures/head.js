@@ -4,7 +4,9 @@ const TITLES = { timelines: "Through time", layer_map: "Layer × token" };
 const HINT = "Drag across a figure to zoom in, click to select a token.";
 
 function drawNote(view, words) {
-  view.title.replaceChildren(element("b", "", TITLES[view.data.kind]), " ", element("span", "soft", words));
+  const note = element("span", "soft note", words);
+  note.addEventListener("click", () => note.classList.toggle("whole")); // on a phone it is one line at first
+  view.title.replaceChildren(element("b", "", TITLES[view.data.kind]), " ", note);
 }
 
 function drawTools(view) {

@@ -63,6 +63,8 @@ class Sheet extends Source {
       panel.canvas.style.height = `${height}px`;
     }
     this.strip.hidden = full <= height;
+    const seat = this.strip.hidden ? this.bar : this.stripHead; // beside the title of the strip, where there is one
+    if (this.search.box.parentNode !== seat) seat.append(this.search.box);
     this.paint();
   }
 

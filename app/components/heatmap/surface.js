@@ -28,7 +28,9 @@ class Surface extends Sheet {
     this.stripTitle = element("div", "stripTitle");
     this.stripCanvas = element("canvas", "overview");
     this.stripCanvas.setAttribute("aria-hidden", "true");
-    this.strip.append(this.stripTitle, this.stripCanvas);
+    this.stripHead = element("div", "stripHead");
+    this.stripHead.append(this.stripTitle);
+    this.strip.append(this.stripHead, this.stripCanvas);
     this.panelRow = element("div", "panels");
     this.legend = element("div", "legend");
     this.rangeLine = new RangeLine(this);
