@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import functools
-import hashlib
 import threading
 from dataclasses import dataclass
 
@@ -54,9 +53,8 @@ _first_lock = threading.Lock()
 _first: dict[str, str] = {}
 
 
-def shared_run(job: Job) -> str:
-    """The id of a run that is started once per server: everybody who asks for the same sees the same one."""
-    key = _key(job)
+def shared_run(key: str, job: Job) -> str:
+    """The id of the run that is started once per server under `key`: everybody who asks for it sees the same one."""
     with _first_lock:
         at = engine().progress(_first[key]) if key in _first else None
         if at is None or at.state in ("failed", "cancelled"):
@@ -66,17 +64,13 @@ def shared_run(job: Job) -> str:
 
 def welcome() -> str:
     """The id of the run that a newcomer sees: of the first sample, by the first memory."""
-    sample = samples.samples()[0]
-    return shared_run(Job(tc.checkpoints()[0], sample.text, sample.title))
+    sample, checkpoint = samples.samples()[0], tc.checkpoints()[0]
+    return shared_run(f"{checkpoint} of the first sample", Job(checkpoint, sample.text, sample.title))
 
 
-def shared(job: Job) -> str | None:
-    """The id under which `shared_run` started this job last; None where it did not."""
-    return _first.get(_key(job))
-
-
-def _key(job: Job) -> str:
-    return hashlib.sha256(repr(job).encode()).hexdigest()
+def shared(key: str) -> str | None:
+    """The id under which `shared_run` started this last; None where it did not."""
+    return _first.get(key)
 
 
 @dataclass(frozen=True)

@@ -30,14 +30,8 @@ LONGEST_TITLE = 200
 
 
 def stores(path: Path) -> list[Path]:
-    """The stores that `path` means: itself, or those in it. Raises StoreError if there is none."""
-    if path.is_file() or (path / "zarr.json").is_file():
-        return [path]
-    found = sorted(path.glob("*.zarr"))
-    if not found:
-        what = "holds no trace store (NAME.zarr)" if path.is_dir() else "does not exist"
-        raise StoreError(f"{path} {what}; `titans trace FILE --out {path.name or 'runs'}` makes one")
-    return found
+    """The stores of a `path` that holds runs (titans_core.recognise.holds_runs): itself, or those in it."""
+    return [path] if path.is_file() or (path / "zarr.json").is_file() else sorted(path.glob("*.zarr"))
 
 
 def add(path: Path) -> str:
@@ -75,8 +69,6 @@ def add(path: Path) -> str:
 
 def _copy(path: Path, target: Path) -> Any:
     """Copy a store folder; what the file of the same name beside it tells of the run (see exports.archive)."""
-    if not path.is_dir():
-        raise StoreError(f"there is no trace store at {path}; `titans trace FILE --out {path.name}` makes one")
     files = list(path.rglob("*"))
     if any(file.is_symlink() for file in (path, *files)):
         raise StoreError(f"{path.name} holds a link to another place; a trace store has none")

@@ -54,8 +54,8 @@ def _panel(run: Run, look: state.Look) -> None:
     if run.ds.sizes["token"] == 1:
         st.caption("Nothing: the text has 1 token, and the first is predicted from nothing.")
         return
-    job = _job(run)
-    without = runs.shared(job)
+    job, key = _job(run), f"zeroed {run.id}"  # found again by the run, whose text may be long
+    without = runs.shared(key)
     at = runs.progress(without) if without else None
     if without and at is not None and at.state == "done" and (zeroed := runs.opened(without)) is not None:
         _answer(run, zeroed, look)
@@ -67,11 +67,12 @@ def _panel(run: Run, look: state.Look) -> None:
         st.caption(state.plain(at.message or "The reading was cancelled. Nothing of it is kept."))
     st.caption(words("worth"))
     expected = runs.cost(run.ds.sizes["token"], (run.checkpoint,), job.device)
-    st.button(f"Read it so: takes {theme.about(expected.seconds)}", key="worth_start", on_click=_start, args=(job,))
-
-
-def _start(job: Job) -> None:
-    runs.shared_run(job)
+    st.button(
+        f"Read it so: takes {theme.about(expected.seconds)}",
+        key="worth_start",
+        on_click=runs.shared_run,
+        args=(key, job),
+    )
 
 
 def _job(run: Run) -> Job:
