@@ -105,7 +105,9 @@ def _reach(values: np.ndarray) -> str:
 def attributes(runs: Sequence[Finished]) -> str:
     """All that was recorded of each run."""
     parts = ["<h2>What was recorded of each run</h2>"]
-    for run in runs:
+    for run, called in zip(runs, naming.names([run.ds for run in runs]), strict=True):
+        if len(runs) > 1:
+            parts.append(f"<h3>{visible(called.label)}</h3>")
         rows = "".join(f"<dt>{visible(name)}</dt><dd>{visible(str(value))}</dd>" for name, value in facts(run).items())
         parts.append(f"<dl>{rows}</dl>")
     return "".join(parts)

@@ -349,3 +349,10 @@ def test_columns_of_heads_are_named(traces: list[xr.Dataset]) -> None:
     assert "surprise_layer1" in listed
     assert "nll" in listed
     assert "head_eta_layer3_head2" in listed
+
+
+def test_what_was_recorded_stands_under_the_name_of_each_of_several_runs(finished: dict[str, str]) -> None:
+    shown = [runs.opened(finished[name]) for name in ("mac", "mag")]
+    html = report.report([run for run in shown if run is not None], View("surprise", None, None), {})
+    recorded = html.partition("What was recorded of each run")[2]
+    assert recorded.index("<h3>MAC</h3>") < recorded.index("<h3>MAG</h3>")

@@ -229,6 +229,7 @@ OUTLINES = """() => {
 
 def test_what_is_found_and_pointed_at_is_the_unit(page: Page, server: str, publish: Callable[..., str]) -> None:
     show(page, f"{server}/?run={publish(tc.load('mag'), 'A whole contraption gave out. ' * 3)}&token=0")
+    expect(page.locator(".legend")).to_contain_text("1 above and 1 below in the end colours")
     page.evaluate(OUTLINES)
     widths = {}
     for unit in ("token", "word", "sentence"):

@@ -125,7 +125,9 @@ def sanity(
 def check_length(tokens: int) -> None:
     """Raises ConfigError for a text of fewer than MIN_TOKENS tokens."""
     if tokens < MIN_TOKENS:
-        raise ConfigError(f"the text has {tokens} token{'s' * (tokens != 1)}; rank correlations with intervals need at least {MIN_TOKENS}")
+        raise ConfigError(
+            f"the text has {tokens} token{'s' * (tokens != 1)}; rank correlations with intervals need at least {MIN_TOKENS}"
+        )
 
 
 def check_signal(signal: str, held: Collection[str] = tuple(SIGNALS)) -> None:

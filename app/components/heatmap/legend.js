@@ -80,6 +80,12 @@ function scaleWords(view, facts) {
   parts.push(units ? `${view.rule} of each ${view.unit}` : facts.granularity === "token" ? "per token" : "");
   if (units) parts.push("on the scale of tokens");
   parts.push(data.runs.length > 1 ? `one scale for all, ${scale.rule}` : scale.rule);
-  if (scale.above && !units) parts.push(`${whole(scale.above)} above`);
+  if (!units) parts.push(beyondWords(scale));
   return parts.filter(Boolean).join(" · ");
+}
+
+// How many values lie beyond the ends of the colours, and how they are drawn.
+function beyondWords({ above, below }) {
+  const beyond = [above && `${whole(above)} above`, below && `${whole(below)} below`].filter(Boolean);
+  return beyond.length ? `${beyond.join(" and ")} in the end ${beyond.length > 1 ? "colours" : "colour"}` : "";
 }
