@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -130,7 +131,7 @@ def _refusal(asked: Asked, base: Run, shown: list[Run]) -> str:
 def _asked(layers: int, tokens: int) -> tuple[Asked, dict[str, str]]:
     """What the fields ask for and what is wrong with it, which is said below each of them."""
     beside: dict[str, DeltaGenerator] = {}
-    gates = {}
+    gates: dict[str, Any] = {}
     for gate, column in zip(GATES, st.columns(3, gap="small"), strict=True):
         help, label = theme.SIGNALS[gate].words, f"{theme.SIGNALS[gate].symbol} ×"
         gates[gate] = float(
@@ -149,7 +150,7 @@ def _asked(layers: int, tokens: int) -> tuple[Asked, dict[str, str]]:
         "forgetting_off": st.checkbox("Forgetting off (α = 0)", key="x_forgetting"),
         "reads_off": st.checkbox("Reads zeroed", key="x_reads"),
     }
-    counts = {}
+    counts: dict[str, Any] = {}
     for field, label in COUNTS.items():
         counts[field] = st.number_input(label, value=None, step=1, key=f"x_{field}", placeholder="–")
         beside[field] = st.container()

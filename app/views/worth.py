@@ -70,9 +70,13 @@ def _panel(run: Run, look: state.Look) -> None:
     st.button(
         f"Read it so: takes {theme.about(expected.seconds)}",
         key="worth_start",
-        on_click=runs.shared_run,
+        on_click=_start,
         args=(key, job),
     )
+
+
+def _start(key: str, job: Job) -> None:
+    runs.shared_run(key, job)
 
 
 def _job(run: Run) -> Job:

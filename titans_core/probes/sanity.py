@@ -125,9 +125,7 @@ def sanity(
 def check_length(tokens: int) -> None:
     """Raises ConfigError for a text of fewer than MIN_TOKENS tokens."""
     if tokens < MIN_TOKENS:
-        raise ConfigError(
-            f"the text has {tokens} token{'s' * (tokens != 1)}; rank correlations with intervals need at least {MIN_TOKENS}"
-        )
+        raise ConfigError(f"rank correlations with intervals need at least {MIN_TOKENS} tokens; the text has {tokens}")
 
 
 def check_signal(signal: str, held: Collection[str] = tuple(SIGNALS)) -> None:
