@@ -5,7 +5,7 @@ const HINT = "Drag across a figure to zoom in, click to select a token.";
 
 function drawNote(view, words) {
   const note = element("span", "soft note", words);
-  note.addEventListener("click", () => note.classList.toggle("whole")); // on a phone it is one line at first
+  note.addEventListener("click", () => note.classList.toggle("whole")); // on a phone it is two lines at first
   view.title.replaceChildren(element("b", "", TITLES[view.data.kind]), " ", note);
 }
 
