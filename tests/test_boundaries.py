@@ -29,6 +29,7 @@ CORE_LEVELS = [
     {"titans_core.checkpoint", "titans_core.signals", "titans_core.divergence"},
     {"titans_core.storage", "titans_core.recognise", "titans_core.arguments", "titans_core.resumed"},
     {"titans_core.pyramid", "titans_core.moments"},
+    {"titans_core.memory_file"},
     {"titans_core.record", "titans_core.slabs", "titans_core.snapshot"},
     {"titans_core.tracing", "titans_core.growth"},
     {"titans_core.passages", "titans_core.lineage"},

@@ -132,7 +132,8 @@ def trace(
         if save_memory and "diverged" in dataset.attrs:
             click.echo("  the memory diverged, so it was not kept")
         elif save_memory:
-            snapshot.save(snapshot.take(model, after, text_sha256=dataset.attrs["text_sha256"]), save_memory)
+            kept = snapshot.take(model, after, file.stem, text_sha256=dataset.attrs["text_sha256"])
+            snapshot.save(kept, save_memory)
             click.echo(f"  memory after {dataset.sizes['token']:,} tokens -> {save_memory}")
 
 

@@ -12,19 +12,17 @@ import os
 import secrets
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_tensors
 
-from titans_core import recognise
+from titans_core import memory_file, recognise
 from titans_core.errors import ConfigError, StoreError
 from titans_core.layers.memory import MemoryState
 from titans_core.memory.types import Weights
+from titans_core.memory_file import Distance, Held, Measures
 from titans_core.model import Model, ModelState
-from titans_core.moments.measure import effective_rank
 
 FORMAT = recognise.MEMORY
 
@@ -38,31 +36,21 @@ class Snapshot:
     facts: dict[str, Any]
 
 
-class Measures(NamedTuple):
-    """Of each layer and head, (L, H): |M|, |S|, and the effective rank of the memory's last layer."""
+def take(model: Model, state: ModelState, title: str = "", **facts: Any) -> Snapshot:
+    """The memory of the first text of a batch after its last token. Raises ConfigError for a model without memory.
 
-    size: np.ndarray
-    momentum: np.ndarray
-    rank: np.ndarray
-
-
-class Distance(NamedTuple):
-    """Of two memories, (L, H): |A - B|, and the cosine of A and B (NaN where one is empty)."""
-
-    distance: np.ndarray
-    cosine: np.ndarray
-
-
-def take(model: Model, state: ModelState, **facts: Any) -> Snapshot:
-    """The memory of the first text of a batch after its last token. Raises ConfigError for a model without memory."""
+    title: of the text. The fact "texts" lists the titles of all that was read since the memory was empty, oldest first.
+    """
     _check_memory(model)
     memories = [memory for memory in map(_memory, state.now) if memory is not None]
+    before = [] if state.origin is None else json.loads(state.origin).get("texts", [""])
     own = {
         "checkpoint": model.name,
         "variant": model.config.variant,
         "model": state.model,
         "weights_sha256": model.weights_sha256,
         "tokens": state.position + state.pending.shape[1],
+        "texts": [*before, memory_file.line(title)][-memory_file.MOST_TEXTS :],
     }
     one = lambda weights: tuple(w[0].detach().clone() for w in weights)  # noqa: E731
     return Snapshot(tuple(one(m.weights) for m in memories), tuple(one(m.momentum) for m in memories), own | facts)
@@ -89,9 +77,16 @@ def begin(model: Model, snapshot: Snapshot) -> ModelState:
     if (facts["model"], facts["weights_sha256"]) != (model.config.digest, model.weights_sha256):
         raise ConfigError(f"this memory is of {facts['checkpoint']}, with other weights than {model.name} has here")
     empty = model.start()
+    if [_shapes(m.weights) for m in map(_memory, empty.now) if m] != [_shapes(w) for w in snapshot.weights]:
+        raise ConfigError(f"this memory says that it is of {model.name}, but its weights are shaped otherwise")
     kept = zip(empty.layers, snapshot.weights, snapshot.momentum, strict=True)
     layers = tuple(_with_memory(layer, *(_one(ws, model.device) for ws in ends)) for layer, *ends in kept)
     return replace(empty, layers=layers, now=layers, origin=json.dumps(facts, sort_keys=True))
+
+
+def _shapes(weights: Weights) -> list[tuple[int, ...]]:
+    """Of one text: (H, D_in, D_out) of each layer of the memory."""
+    return [tuple(w.shape[-3:]) for w in weights]
 
 
 def _one(weights: Weights, device: torch.device) -> Weights:
@@ -131,48 +126,25 @@ def save(snapshot: Snapshot, path: Path) -> None:
 def load(path: Path) -> Snapshot:
     """Read what `save` wrote. Raises StoreError for a file that is missing, damaged or something else."""
     try:
-        with safe_open(path, "pt") as file:
-            about = file.metadata() or {}
-            if about.get("format") != FORMAT:
-                raise StoreError(f"{path.name} is no memory of Titanscope; `titans trace --save-memory` makes one")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
-        ends = [_layers(tensors, what) for what in ("weights", "momentum")]
-        return Snapshot(ends[0], ends[1], dict(json.loads(about["facts"])))
-    except (OSError, SafetensorError, ValueError, KeyError) as error:
-        raise StoreError(f"the memory {path.name} cannot be read: {error}") from None
-
-
-def _layers(tensors: dict[str, torch.Tensor], what: str) -> tuple[Weights, ...]:
-    """Raises KeyError or ValueError for names that are not those of `save`."""
-    places = sorted(tuple(map(int, name.split(".")[1:])) for name in tensors if name.startswith(f"{what}."))
-    layers: list[Weights] = []
-    for layer in range(places[-1][0] + 1 if places else 0):
-        layers.append(tuple(tensors[f"{what}.{layer}.{depth}"] for at, depth in places if at == layer))
-    return tuple(layers)
+        held = memory_file.read(path.read_bytes(), path.name)
+    except OSError as error:
+        raise StoreError(f"the memory {path.name} cannot be read: {error.strerror or error}") from None
+    ends = (tuple(tuple(map(torch.from_numpy, ws)) for ws in layers) for layers in (held.weights, held.momentum))
+    return Snapshot(*ends, held.facts)
 
 
 def measures(snapshot: Snapshot) -> Measures:
     """How much each head holds, in how many directions."""
-    singular = [torch.linalg.svdvals(weights[-1].double()).numpy() for weights in snapshot.weights]
-    return Measures(_norms(snapshot.weights), _norms(snapshot.momentum), effective_rank(np.stack(singular)))
+    return memory_file.measures(_held(snapshot))
 
 
 def distance(one: Snapshot, other: Snapshot) -> Distance:
     """Raises ConfigError for memories of different models: their weights do not mean the same."""
-    if any(one.facts[key] != other.facts[key] for key in ("model", "weights_sha256")):
-        names = f"{one.facts['checkpoint']} and {other.facts['checkpoint']}"
-        raise ConfigError(f"the memories are of different models ({names}); only those of one can be compared")
-    a, b = _flat(one.weights), _flat(other.weights)
-    sizes = a.norm(dim=-1) * b.norm(dim=-1)
-    cosine = torch.where(sizes > 0, (a * b).sum(-1) / sizes, torch.nan)
-    return Distance((a - b).norm(dim=-1).numpy(), cosine.numpy())
+    return memory_file.distance(_held(one), _held(other))
 
 
-def _flat(layers: tuple[Weights, ...]) -> torch.Tensor:
-    """(L, H, weights), float64."""
-    return torch.stack([torch.cat([w.double().flatten(1) for w in weights], 1) for weights in layers])
-
-
-def _norms(layers: tuple[Weights, ...]) -> np.ndarray:
-    norms: np.ndarray = _flat(layers).norm(dim=-1).numpy()
-    return norms
+def _held(snapshot: Snapshot) -> Held:
+    ends = (
+        tuple(tuple(w.cpu().numpy() for w in ws) for ws in layers) for layers in (snapshot.weights, snapshot.momentum)
+    )
+    return Held(*ends, snapshot.facts)
