@@ -11,10 +11,13 @@ import xarray as xr
 from app import theme
 from titans_core.errors import TitansError
 from titans_core.interventions import intervene
+from titans_core.memory_file import line
 from titans_core.settings import Change, Settings
 from titans_core.signals import MARK
 
 UNREADABLE = (TitansError, TypeError, ValueError, KeyError, AttributeError)  # settings of a trace from elsewhere
+
+LONG = 32  # characters of a title in a name
 
 
 class Name(NamedTuple):
@@ -52,12 +55,37 @@ def of(ds: xr.Dataset) -> str:
     """The name of one run."""
     settings = settings_of(ds)
     changes = words(settings) if settings else ["changed"]
-    return " · ".join([theme.label(str(ds.attrs["checkpoint"])), *changes])
+    return " · ".join([theme.label(str(ds.attrs["checkpoint"])), *after(began(ds)), *changes])
 
 
-def asked(checkpoint: str, changes: Sequence[str]) -> str:
-    """The name of a run that was only asked for. changes: as in Job."""
-    return " · ".join([theme.label(checkpoint), *words(intervene(*changes))])
+def asked(checkpoint: str, changes: Sequence[str], texts: Sequence[str] = ()) -> str:
+    """The name of a run that was only asked for. changes: as in Job. texts: what its memory had read."""
+    return " · ".join([theme.label(checkpoint), *after(texts), *words(intervene(*changes))])
+
+
+def began(ds: xr.Dataset) -> tuple[str, ...]:
+    """The titles of what the memory had read when the run began, oldest first; empty for an empty memory."""
+    told = ds.attrs.get("memory_from")
+    if told is None:
+        return ()
+    try:
+        texts = json.loads(told)["texts"]
+        return tuple(line(str(text)) for text in texts) or ("",)
+    except (*UNREADABLE, RecursionError):  # of a trace from elsewhere, or of before texts were noted
+        return ("",)
+
+
+def after(texts: Sequence[str]) -> list[str]:
+    """What a run began with, in few words; empty for an empty memory."""
+    if not texts:
+        return []
+    more = len(texts) - 1
+    last = f"“{_short(texts[-1])}”" if texts[-1] else "another text"
+    return [f"after {last}" + (f" and {more} more" if more else "")]
+
+
+def _short(title: str) -> str:
+    return title if len(title) <= LONG else f"{title[: LONG - 1].rstrip()}…"
 
 
 def settings_of(ds: xr.Dataset) -> Settings | None:
@@ -100,7 +128,7 @@ def begins(one: xr.Dataset, other: xr.Dataset) -> int | None:
     if MARK in one.attrs:
         return None
     a, b = settings_of(one), settings_of(other)
-    known = ("checkpoint", "weights_sha256")
+    known = ("checkpoint", "weights_sha256", "memory_from")
     if a is None or b is None or a == b or any(one.attrs.get(name) != other.attrs.get(name) for name in known):
         return None
     timed = ("freeze_from", "wipe_at")

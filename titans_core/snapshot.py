@@ -129,8 +129,10 @@ def load(path: Path) -> Snapshot:
         held = memory_file.read(path.read_bytes(), path.name)
     except OSError as error:
         raise StoreError(f"the memory {path.name} cannot be read: {error.strerror or error}") from None
-    ends = (tuple(tuple(map(torch.from_numpy, ws)) for ws in layers) for layers in (held.weights, held.momentum))
-    return Snapshot(*ends, held.facts)
+    weights, momentum = (
+        tuple(tuple(map(torch.from_numpy, ws)) for ws in layers) for layers in (held.weights, held.momentum)
+    )
+    return Snapshot(weights, momentum, held.facts)
 
 
 def measures(snapshot: Snapshot) -> Measures:
@@ -144,7 +146,7 @@ def distance(one: Snapshot, other: Snapshot) -> Distance:
 
 
 def _held(snapshot: Snapshot) -> Held:
-    ends = (
+    weights, momentum = (
         tuple(tuple(w.cpu().numpy() for w in ws) for ws in layers) for layers in (snapshot.weights, snapshot.momentum)
     )
-    return Held(*ends, snapshot.facts)
+    return Held(weights, momentum, snapshot.facts)

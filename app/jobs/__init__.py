@@ -14,7 +14,8 @@ LIVE = ("queued", "loading", "running")
 class Job:
     """What to run: one text through one checkpoint on one device ("cpu" or "cuda").
 
-    changes: interventions, as `titans_core.interventions.intervene` reads them.
+    changes: interventions, as `titans_core.interventions.intervene` reads them. begin: of the stored memory that it
+    begins with (app.jobs.store.memory); "" for an empty one.
     """
 
     checkpoint: str
@@ -22,6 +23,7 @@ class Job:
     title: str
     device: str = "cpu"
     changes: tuple[str, ...] = ()
+    begin: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Progress:
 
     state: "queued", "loading", "running", "done", "failed" or "cancelled". done, total: tokens. ahead: jobs that
     wait before it. seconds_left: estimate while running. message: why it failed, in plain words.
-    changes: the interventions of a job that has not finished.
+    changes, texts: of a job that has not finished, its interventions, and the titles of what its memory had read.
     """
 
     state: str
@@ -59,6 +61,7 @@ class Progress:
     seconds_left: float | None = None
     message: str = ""
     changes: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
 
     @property
     def live(self) -> bool:
@@ -79,6 +82,12 @@ class Engine(Protocol):
 
     def result(self, run: str) -> Path | None:
         """The trace store of a finished run, else None."""
+
+    def memory(self, name: str) -> Path | None:
+        """The file of a stored memory: "ID/memory" is that at the end of a run, "ID/began" that it began with."""
+
+    def keep(self, data: bytes, name: str) -> str:
+        """Store a memory from elsewhere, for jobs to begin with; its id. Raises StoreError unless it is a memory."""
 
     def answer(self, check: str) -> dict[str, Any] | None:
         """What a finished check found: titans_core.probes.controls.Comparison as plain values. Else None."""

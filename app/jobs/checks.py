@@ -50,7 +50,8 @@ def open_checked(folder: Path, name: str) -> xr.Dataset:
 
 def _attributes(ds: xr.Dataset) -> str:
     """What is wrong with what was recorded of the run, or ""."""
-    for name, kind in _ATTRIBUTES.items():
+    began = {"memory_from": str} if "memory_from" in ds.attrs else {}
+    for name, kind in (_ATTRIBUTES | began).items():
         if name not in ds.attrs:
             return f"is not a trace of this version: it lacks the attribute {name!r}"
         if not isinstance(ds.attrs[name], kind):

@@ -63,8 +63,10 @@ class LocalEngine:
             self._forget()
             if name != run:
                 self._attempts[name] = run
-            changes = job.changes if isinstance(job, Job) else ()
-            self._runs[run] = _Run(job, Progress("queued", job.checkpoint, job.title, changes=changes))
+            at = Progress("queued", job.checkpoint, job.title)
+            if isinstance(job, Job):
+                at = replace(at, changes=job.changes, texts=store.texts(job.begin))
+            self._runs[run] = _Run(job, at)
             self.start(job.device)
             worker = self._workers[job.device]
             worker.pending.append(run)
@@ -113,6 +115,12 @@ class LocalEngine:
 
     def result(self, run: str) -> Path | None:
         return store.trace(run)
+
+    def memory(self, name: str) -> Path | None:
+        return store.memory(name)
+
+    def keep(self, data: bytes, name: str) -> str:
+        return store.keep(data, name)
 
     def answer(self, check: str) -> dict[str, Any] | None:
         return store.answer(check)

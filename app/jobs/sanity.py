@@ -23,6 +23,8 @@ def refusal(ds: xr.Dataset) -> str:
         return "This model has no memory, so there is no surprise to compare."
     if tokens < MIN_TOKENS:
         return f"The text has {count(tokens)}; rank correlations with intervals need at least {MIN_TOKENS}."
+    if "memory_from" in ds.attrs:
+        return "The run began with a memory; this check reads from an empty one, so it would be of another run."
     return other_weights(ds)
 
 

@@ -2,20 +2,28 @@
 
 RUNS/<id>/trace.zarr   the trace
 RUNS/<id>/run.json     what was run: checkpoint, title, tokens, seconds, bytes
+RUNS/<id>/memory.safetensors   the memory at its end; none of a model without one, and of a run that diverged
+RUNS/<id>/began.safetensors    the memory that it began with, unless that was empty
+RUNS/<kept>/memory.safetensors, run.json    a memory from elsewhere, whose id follows from its bytes
 RUNS/<check>/run.json  of a sanity check, whose id follows from that of its run: the same facts and what it found
 RUNS/tmp-<id>/         a job that is being written
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
 import sys
 import time
 from pathlib import Path
 from typing import Any
+
+from titans_core import memory_file
+from titans_core.errors import StoreError
 
 MAX_BYTES = 4 * 1024**3
 MAX_AGE = 7 * 24 * 3600.0
@@ -106,7 +114,37 @@ def by_origin(origin: str) -> str | None:
 def trace(run: str) -> Path | None:
     """The trace of a finished run, or None where there is no such run."""
     known = facts(run)
-    return None if known is None or "answer" in known else root() / run / "trace.zarr"
+    return None if known is None or {"answer", "kept"} & set(known) else root() / run / "trace.zarr"
+
+
+def memory(name: str) -> Path | None:
+    """The file of a memory, ID/memory or ID/began; None where there is none."""
+    run, _, kind = name.partition("/")
+    if kind not in ("memory", "began") or facts(run) is None:
+        return None
+    path = root() / run / f"{kind}.safetensors"
+    return path if path.is_file() else None
+
+
+def texts(name: str) -> tuple[str, ...]:
+    """The titles of what a stored memory had read, oldest first; empty where there is none."""
+    path = memory(name)
+    try:
+        return () if path is None else tuple(memory_file.read(path.read_bytes(), path.name).facts.get("texts", [""]))
+    except (OSError, StoreError):
+        return ()
+
+
+def keep(data: bytes, name: str) -> str:
+    """Store the memory in the bytes of a file called `name`; its id. Raises StoreError unless it is a memory."""
+    held = memory_file.read(data, name)
+    run = hashlib.sha256(data).hexdigest()[:32]
+    if facts(run) is None:
+        part = secrets.token_hex(16)
+        (draft(part) / "memory.safetensors").write_bytes(data)
+        known = {"checkpoint": held.facts["checkpoint"], "title": name, "tokens": held.facts["tokens"], "kept": True}
+        publish(part, known, run)
+    return run
 
 
 def answer(check: str) -> dict[str, Any] | None:

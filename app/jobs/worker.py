@@ -1,6 +1,6 @@
 """The process that holds torch: reads jobs as JSON lines on stdin, answers with JSON lines on stdout.
 
-in   {"do": "run", "id", "name", "checkpoint", "text", "title", "changes"}
+in   {"do": "run", "id", "name", "checkpoint", "text", "title", "changes", "begin"}
      {"do": "sanity", "id", "name", "of", "title"}   {"do": "cancel", "id"}
 out  {"event": "ready", "devices"}   {"event": "loading" | "running" | "done" | "failed" | "cancelled", "id", ...}
 id: of this attempt. name: under which its result is published. of: the finished run to check.
@@ -21,7 +21,7 @@ from dataclasses import asdict
 from typing import Any, TextIO
 
 from app import memories
-from app.jobs import sanity, store
+from app.jobs import going_on, sanity, store
 
 THREADS = 1  # the other core serves the page; on a busy machine two threads were measured 4 to 8 times slower
 PROGRESS_EVERY = 0.1  # seconds between two progress lines
@@ -90,13 +90,19 @@ class Worker:
 
     def _trace(self, job: dict[str, Any]) -> dict[str, Any]:
         import titans_core as tc  # noqa: PLC0415
+        from titans_core.tracing import trace_on  # noqa: PLC0415
 
         run, name = job["id"], job["checkpoint"]
         model = self._model(run, name)
         started = time.monotonic()
-        settings, target = tc.intervene(*job["changes"]), store.draft(run) / "trace.zarr"
-        ds = tc.trace(model, job["text"], settings=settings, store=target, progress=self._progress(run))
+        settings, folder = tc.intervene(*job["changes"]), store.draft(run)
+        state, how = (
+            going_on.state(model, job["begin"], folder),
+            {"settings": settings, "progress": self._progress(run)},
+        )
+        ds, after = trace_on(model, job["text"], state=state, store=folder / "trace.zarr", **how)
         self._stop(run)
+        going_on.keep(model, after, job["title"], ds, folder)
         return self._facts(job, name, ds.sizes["token"], started)
 
     def _sanity(self, job: dict[str, Any]) -> dict[str, Any]:

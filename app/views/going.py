@@ -20,7 +20,7 @@ def finished(ids: tuple[str, ...]) -> list[runs.Run]:
     if any(at is None for at in where.values()):
         st.warning(words("expired"))
     for at in where.values():
-        name = state.plain(naming.asked(at.checkpoint, at.changes)) if at is not None else ""
+        name = state.plain(naming.asked(at.checkpoint, at.changes, at.texts)) if at is not None else ""
         if at is not None and at.state == "failed":
             st.error(f"{name}: {state.plain(controls.sentence(Exception(at.message)))}")
         if at is not None and at.state == "cancelled":

@@ -72,7 +72,7 @@ def no_passage(tokens: int) -> bool:
 
 def progress_words(at: Progress, note: str = "") -> str:
     """Where a job is, for the label of its bar; note: what its tokens are of."""
-    name = state.plain(naming.asked(at.checkpoint, at.changes))
+    name = state.plain(naming.asked(at.checkpoint, at.changes, at.texts))
     if at.state == "queued":
         return f"{name}: waiting" + (f", {at.ahead} before it" if at.ahead else " for the worker to start")
     if at.state == "loading" or not at.total:
