@@ -22,6 +22,7 @@ from app.theme import DARK, LIGHT, SIGNALS, Palette
 _OF_TEXT = ("token", "span", "range", "match")
 _OF_PAIR = ("a", "b", "by", "pair of")
 _OF_ALL = ("signal", "layer", "map", "unit", "rule", "underlines", "kind", "path", "find")
+MOST_READ = 12  # runs of a session that are remembered
 
 
 def reported_theme() -> str | None:
@@ -94,12 +95,19 @@ def ended() -> tuple[str, ...]:
 def remember(runs: list[str], text: str | None) -> None:
     """These finished runs, of the text of this hash, are what the page shows."""
     st.session_state["shown"] = tuple(runs), text
+    st.session_state["read"] = tuple(dict.fromkeys([*runs, *was_read()]))[:MOST_READ]
 
 
 def remembered() -> tuple[tuple[str, ...], str | None]:
     """What this session showed last: it stays while newer runs are going or where they ended badly."""
     shown: tuple[tuple[str, ...], str | None] = st.session_state.get("shown", ((), None))
     return shown
+
+
+def was_read() -> tuple[str, ...]:
+    """The finished runs that this session has shown, the latest first."""
+    runs: tuple[str, ...] = st.session_state.get("read", ())
+    return runs
 
 
 def consists_of(*parts: str) -> None:

@@ -47,7 +47,7 @@ APP_LEVELS = [
     {"app.figures", "app.jobs"},
     {"app.components", "app.exports"},
     {"app.runs", "app.state", "app.choices"},
-    {"app.exports.routes", "app.comparisons"},
+    {"app.exports.routes", "app.comparisons", "app.held"},
     {"app.routes"},
     {"app.views"},
     {"app.main", "app.__main__"},
@@ -175,7 +175,13 @@ def test_figures_are_drawn_without_a_server_and_without_models(module) -> None:
     loaded = top(reached(module))
     assert not loaded & {"streamlit", "torch"}
     core = {name for name in imports(module) if name.startswith("titans_core")}
-    known = {"titans_core.signals", "titans_core.pyramid", "titans_core.lineage", "titans_core.moments"}
+    known = {
+        "titans_core.signals",
+        "titans_core.pyramid",
+        "titans_core.lineage",
+        "titans_core.moments",
+        "titans_core.memory_file",
+    }
     assert core <= known, "how signals add up, bins of them, and what was found of a token"
 
 

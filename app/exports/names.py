@@ -45,6 +45,11 @@ def text_stem(title: str) -> str:
     return safe(title.removesuffix(".txt").removesuffix(".md"), "text")
 
 
+def began_file(run: Finished) -> str:
+    """What the file of the memory that a run began with is called, where it is downloaded and where it is named."""
+    return f"began-{safe(str(run.ds.attrs['checkpoint']), 'memory', 24)}-{run.id[:6]}.safetensors"
+
+
 def stem(runs: Sequence[Finished]) -> str:
     """File name without ending: the title, the memories and the start of the first run's id."""
     memories = [safe(str(run.ds.attrs["checkpoint"]), "memory", 24) for run in runs]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import titans_core as tc
 from app import naming, samples
-from app.exports.names import Finished, View, stem, text_stem
+from app.exports.names import Finished, View, began_file, stem, text_stem
 from app.figures.aggregate import layer_words
 from app.theme import SIGNALS
 from titans_core.interventions import written
@@ -40,10 +40,11 @@ def python(runs: Sequence[Finished], view: View) -> str:
         "import torch",
         "",
         "import titans_core as tc",
+        *(["from titans_core import snapshot"] if any(map(_began, runs)) else []),
         *(["from titans_core.signals import sum_layers"] if _over_layers(runs, view) else []),
         "",
         "torch.set_num_threads(1)  # as in the app: other numbers of threads may change the last digits",
-        _where(runs[0]),
+        *_where(runs),
         f'text = Path({_literal(path)}).read_bytes().decode("utf-8-sig")',
         *(line for k, run in enumerate(runs) for line in _run(run, _name(k, runs))),
         f'assert {_name(0, runs)}.attrs["text_sha256"] == {_literal(first.attrs["text_sha256"])}, "another text"',
@@ -58,21 +59,23 @@ def command(runs: Sequence[Finished]) -> str:
     path, _ = text_file(runs[0])
     device = shlex.quote(_device(runs[0]))
     out = f"runs/{stem(runs)[: -len(runs[0].id[:6]) - 1]}"
-    if any(_changes(run) for run in runs):
+    if any(_changes(run) or _began(run) for run in runs):
         traced = [_alone(run, k, path, device, out) for k, run in enumerate(runs, start=1)]
     else:
         names = list(dict.fromkeys(_checkpoint(run) for run in runs))
         chosen = " ".join(f"--checkpoint {shlex.quote(name)}" for name in names)
         traced = [f"titans trace {shlex.quote(path)} {chosen} --device {device} --out {shlex.quote(out)}"]
-    return "\n".join([_where(runs[0]), *traced, f"python -m app {shlex.quote(out)}"]) + "\n"
+    return "\n".join([*_where(runs), *traced, f"python -m app {shlex.quote(out)}"]) + "\n"
 
 
 def _alone(run: Finished, k: int, path: str, device: str, out: str) -> str:
     """One run with what was changed in it, in a store of its own."""
     name = _checkpoint(run)
     changes = "".join(f" --set {shlex.quote(text)}" for text in _changes(run))
+    begin = f" --from-memory {shlex.quote(began_file(run))}" if _began(run) else ""
     store = shlex.quote(f"{out}/{k}-{Path(name).name}.zarr")
-    return f"titans trace {shlex.quote(path)} --checkpoint {shlex.quote(name)} --device {device}{changes} --out {store}"
+    chosen = f"--checkpoint {shlex.quote(name)} --device {device}{changes}{begin}"
+    return f"titans trace {shlex.quote(path)} {chosen} --out {store}"
 
 
 def _literal(text: str) -> str:
@@ -93,17 +96,33 @@ def _identifier(run: Finished) -> str:
     return "ds_" + "".join(c if c.isascii() and c.isalnum() else "_" for c in known.lower())[:24]
 
 
-def _where(run: Finished) -> str:
-    path, shipped = text_file(run)
+def _where(runs: Sequence[Finished]) -> list[str]:
+    path, shipped = text_file(runs[0])
+    lines = [f"# save the text of the run as {path} (Export, Text) and start in its folder"]
     if shipped:
-        return "# in the folder of the repository, which has the samples"
-    return f"# save the text of the run as {path} (Export, Text) and start in its folder"
+        lines = ["# in the folder of the repository, which has the samples"]
+    began = [began_file(run) for run in runs if _began(run)]
+    return lines + [
+        f"# save there the memory that a run began with as {file} (Export, Memory, before)" for file in began
+    ]
+
+
+def _began(run: Finished) -> bool:
+    """Whether the run began with a memory that was not empty."""
+    return "memory_from" in run.ds.attrs
 
 
 def _run(run: Finished, name: str) -> list[str]:
     changes = ", ".join(map(_literal, _changes(run)))
     given = f", settings=tc.intervene({changes})" if changes else ""
-    return [f"{name} = tc.trace(tc.load({_literal(_checkpoint(run))}, device={_literal(_device(run))}), text{given})"]
+    model = f"tc.load({_literal(_checkpoint(run))}, device={_literal(_device(run))})"
+    if not _began(run):
+        return [f"{name} = tc.trace({model}, text{given})"]
+    return [
+        f"model = {model}",
+        f"state = snapshot.begin(model, snapshot.load(Path({_literal(began_file(run))})))",
+        f"{name} = tc.trace(model, text, state=state{given})",
+    ]
 
 
 def _checkpoint(run: Finished) -> str:

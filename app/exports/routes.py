@@ -1,6 +1,6 @@
 """Exports over HTTP, as downloads in pieces.
 
-titanscope/export/{csv,parquet,zarr,text}?run=ID
+titanscope/export/{csv,parquet,zarr,text,memory,began}?run=ID
 titanscope/export/report?run=ID[&run=ID...]&signal=S[&layer=0][&token=0]
 """
 
@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from app import runs
 from app.exports import archive, recipe, signals
-from app.exports.names import View, stem, text_stem
+from app.exports.names import View, began_file, stem, text_stem
 from app.exports.report import POLICY, report
 from app.theme import SIGNALS
 from titans_core.errors import StoreError
@@ -24,6 +24,8 @@ _TYPES = {
     "parquet": "application/vnd.apache.parquet",
     "zarr": "application/zip",
     "text": "text/plain; charset=utf-8",
+    "memory": "application/octet-stream",
+    "began": "application/octet-stream",
 }
 
 
@@ -40,6 +42,10 @@ def one(request: Request) -> Response:
         return _download(signals.parquet(run), _TYPES[kind], f"{stem([run])}.parquet")
     if kind == "zarr":
         return _download(archive.archive(run, store), _TYPES[kind], f"{stem([run])}.zarr.zip")
+    if kind in ("memory", "began"):
+        path = runs.engine().memory(f"{run.id}/{kind}")
+        name = began_file(run) if kind == "began" else f"{stem([run])}.safetensors"
+        return _gone() if path is None else _download([path.read_bytes()], _TYPES[kind], name)
     return _download([recipe.text_bytes(run)], _TYPES[kind], f"{text_stem(run.title)}.txt")
 
 

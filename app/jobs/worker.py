@@ -96,11 +96,9 @@ class Worker:
         model = self._model(run, name)
         started = time.monotonic()
         settings, folder = tc.intervene(*job["changes"]), store.draft(run)
-        state, how = (
-            going_on.state(model, job["begin"], folder),
-            {"settings": settings, "progress": self._progress(run)},
-        )
-        ds, after = trace_on(model, job["text"], state=state, store=folder / "trace.zarr", **how)
+        state, target = going_on.state(model, job["begin"], folder), folder / "trace.zarr"
+        progress = self._progress(run)
+        ds, after = trace_on(model, job["text"], settings=settings, state=state, store=target, progress=progress)
         self._stop(run)
         going_on.keep(model, after, job["title"], ds, folder)
         return self._facts(job, name, ds.sizes["token"], started)

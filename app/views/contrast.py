@@ -12,7 +12,7 @@ from app.figures import aggregate
 from app.link import Pair
 from app.runs import Run
 from app.theme import signed
-from app.views import parts
+from app.views import memory_states, parts
 from titans_core.passages import SPAN
 from titans_core.probes.comparing import MIN_PLACES, TOP
 
@@ -77,7 +77,7 @@ def _chosen(shown: list[Run]) -> tuple[Run, Run, bool]:
 
 def _again() -> None:
     """Another choice is of the text, of the lists beside the figures, and of the address, which those write."""
-    st.rerun(["difference", "side", "figures"])
+    st.rerun(["difference", "side", "figures", "states"])
 
 
 def _comparable(one: Run, other: Run, look: state.Look) -> bool:
@@ -119,6 +119,12 @@ def apart(shown: list[Run], look: state.Look) -> None:
         _agreement(others, other, look, names)
     with st.container(border=True, key="panel_prediction"):
         _prediction(others, other, names)
+
+
+def states(shown: list[Run]) -> None:
+    """How alike the memories of A and B are at the end of the text."""
+    one, other, _ = _chosen(shown)
+    memory_states.two(one, other, _names(shown))
 
 
 def _most(one: Run, other: Run, look: state.Look, ratio: bool, names: dict[str, str]) -> None:

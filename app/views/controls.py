@@ -10,6 +10,7 @@ from app import choices, memories, runs, samples, theme
 from app.components.typing import typing
 from app.runs import Run
 from app.state import plain
+from app.views.beginning import Beginning, beginning
 from titans_core.documents import check_text, read_text
 from titans_core.errors import TextError
 
@@ -21,7 +22,10 @@ PASTED = "Pasted text"  # the title of one
 
 @dataclass(frozen=True)
 class Request:
-    """What the sidebar asks for. problem: why Run is not offered, in words; notices: what to know before."""
+    """What the sidebar asks for. problem: why Run is not offered, in words; notices: what to know before.
+
+    begin: the memory to begin with, None for an empty one.
+    """
 
     title: str
     text: str
@@ -29,6 +33,7 @@ class Request:
     device: str = "cpu"
     problem: str = ""
     notices: tuple[str, ...] = ()
+    begin: Beginning | None = None
 
 
 def request(shown: list[Run]) -> Request:
@@ -52,11 +57,12 @@ def request(shown: list[Run]) -> Request:
         args=("checkpoints",),
         label_visibility="collapsed",
     )
+    picked = tuple(name for name in available if name in chosen)
+    begin, refused = beginning(picked)
     device = _device()
     if not problem and not chosen:
         problem = "Choose at least one memory."
-    picked = tuple(name for name in available if name in chosen)
-    return Request(title, text, picked, device, problem, notices)
+    return Request(title, text, picked, device, problem or refused, notices, begin)
 
 
 def _asking_for(shown: list[Run], available: tuple[str, ...]) -> dict[str, object]:
@@ -190,8 +196,10 @@ def cost(asked: Request) -> None:
     tokens = runs.count_tokens(asked.text)
     if tokens is None:
         return
-    expected = runs.cost(tokens, asked.checkpoints, asked.device)
+    readings = asked.checkpoints * (1 if asked.begin is None else 2)
+    expected = runs.cost(tokens, readings, asked.device)
     many = f" × {len(asked.checkpoints)} memories" if len(asked.checkpoints) > 1 else ""
+    many += ", read twice: from an empty memory too, to compare" if asked.begin is not None else ""
     seconds = theme.about(expected.seconds)
     guess = "" if expected.measured or expected.seconds < 1 else ", a guess until a longer text was run here"
     st.caption(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
@@ -13,6 +14,7 @@ from app.jobs import Job
 from app.runs import Run
 from app.views import controls, going, results
 from app.words import words
+from titans_core.errors import StoreError
 
 
 def page(comparing: StreamlitPage) -> None:
@@ -29,8 +31,8 @@ def page(comparing: StreamlitPage) -> None:
         shown = _shown(state.run_ids(), comparing)  # before the sidebar, whose many controls would hold up the text
     with st.sidebar:
         asked = controls.request(shown)
-        if st.button("Run", type="primary", width="stretch", key="run", disabled=bool(asked.problem)):
-            _start(asked)
+        pressed = st.button("Run", type="primary", width="stretch", key="run", disabled=bool(asked.problem))
+        if pressed and _start(asked):
             st.rerun()
         controls.cost(asked)
         _not_yet(asked)
@@ -43,10 +45,21 @@ def page(comparing: StreamlitPage) -> None:
         _shown((), comparing)
 
 
-def _start(asked: controls.Request) -> None:
-    """Begin the runs."""
+def _start(asked: controls.Request) -> bool:
+    """Begin the runs; False where the memory to begin with cannot be had, which is said."""
     jobs = [Job(name, asked.text, asked.title, asked.device) for name in asked.checkpoints]
-    state.show([runs.engine().submit(job) for job in jobs])
+    if asked.begin is None:
+        state.show([runs.engine().submit(job) for job in jobs])
+        return True
+    try:
+        begin = asked.begin.stored()
+    except (OSError, StoreError) as error:
+        st.error(state.plain(controls.sentence(error)))
+        return False
+    (job,) = jobs  # a memory is of one checkpoint
+    empty = f"empty {job.checkpoint} {job.device} {hashlib.sha256(job.text.encode()).hexdigest()}"
+    state.show([runs.shared_run(empty, job), runs.engine().submit(replace(job, begin=begin))])
+    return True
 
 
 def _welcome() -> None:

@@ -13,7 +13,7 @@ from app.components import scrub
 from app.figures import frame, memory, memory_path, memory_words
 from app.runs import Run
 from app.theme import Palette
-from app.views import parts
+from app.views import memory_states, parts
 from titans_core.errors import StoreError
 from titans_core.moments import moments
 
@@ -66,6 +66,7 @@ def _of_one(having: list[Run]) -> None:
     parts.table("memory_time", lambda: memory.table(found))
     parts.title("Its way through the space of weights, and its singular values", "", MORE)
     _path(run, found, palette)
+    memory_states.at_the_end(run)
 
 
 @st.fragment(key=parts.PATH)

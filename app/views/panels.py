@@ -138,6 +138,8 @@ def _lineage_and_fate(shown: list[Run], look: state.Look) -> None:
         alt = lineage.summary(traces, found)
         st.plotly_chart(figure, config=frame.CHART, theme=None, key="lineage", alt=alt, on_select=picked)
     st.caption("  \n".join(state.plain(name + lineage.words(one)) for name, one in zip(names, found, strict=True)))
+    if any("memory_from" in run.ds.attrs for run in shown):
+        st.caption("What a memory had in motion when it began is in none of these shares: it is of no token here.")
     parts.table("lineage", lambda: lineage.table(traces, found))
     parts.title("Fate: how much of this write is left", where)
     if any(len(one.tokens) > 1 for one in fates):

@@ -71,7 +71,8 @@ def _choice(run: Run) -> str:
     """Which passages are left out, and why."""
     said = ["Of passages in mostly the same words, the highest is shown."]
     if skip := aggregate.settling(run.ds):
-        why = "to an empty memory all is new" if "memory" in run.ds else "little stands before them"
+        empty = "memory" in run.ds and "memory_from" not in run.ds.attrs
+        why = "to an empty memory all is new" if empty else "little stands before them"
         said.append(f"The first {skip} tokens are left out: {why}.")
     if run.ds.attrs["variant"] == "mac":
         said.append("So is the first token of each segment, where attention starts afresh.")

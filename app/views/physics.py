@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import memories, naming, runs, state, theme
+from app import held, memories, naming, runs, state, theme
 from app.components.typing import typing
 from app.jobs import Job
 from app.runs import Run
@@ -84,18 +84,22 @@ def problems(asked: Asked, layers: int, tokens: int) -> dict[str, str]:
 
 def physics(shown: list[Run]) -> None:
     """Draw the controls, and start what they ask for. The button stands above the settings, where it is seen."""
-    of = {run.checkpoint: run for run in shown}
+    of = {" · ".join([run.checkpoint, *naming.after(naming.began(run.ds))]): run for run in shown}
+    called = {key: naming.asked(run.checkpoint, (), naming.began(run.ds)) for key, run in of.items()}
     st.caption("PHYSICS OF A NEW RUN")
-    name = st.selectbox("Baseline", list(of), format_func=theme.label, key="baseline")
-    base = of[name]
+    chosen = st.selectbox("Baseline", list(of), format_func=called.__getitem__, key="baseline")
+    base = of[chosen]
+    name, begin = base.checkpoint, held.at_start(base)
     top = st.container()
     layers, tokens = base.ds.sizes.get("layer", 0), base.ds.sizes["token"]
     asked, wrong = _asked(layers, tokens)
     refused = _in_all(wrong) or _refusal(asked, base, shown)
-    request = controls.Request(base.title, str(base.ds.attrs["text"]), (name,), "cpu", refused)
+    device = str(base.ds.attrs["device"]).partition(":")[0]
+    device = device if device in runs.engine().devices() else "cpu"
+    request = controls.Request(base.title, str(base.ds.attrs["text"]), (name,), device, refused)
     with top:
         pressed = st.button(
-            f"Run against {state.plain(theme.label(name))}",
+            f"Run against {state.plain(called[chosen])}",
             type="primary",
             width="stretch",
             key="run_against",
@@ -103,7 +107,8 @@ def physics(shown: list[Run]) -> None:
         )
         controls.cost(request)
     if pressed:
-        state.add(runs.engine().submit(Job(name, request.text, base.title, changes=asked.changes)))
+        job = Job(name, request.text, base.title, device, changes=asked.changes, begin=begin or "")
+        state.add(runs.engine().submit(job))
         st.rerun()
 
 
@@ -120,9 +125,12 @@ def _refusal(asked: Asked, base: Run, shown: list[Run]) -> str:
         return "Nothing is changed yet."
     if base.checkpoint not in memories.names():
         return f"The checkpoint {base.checkpoint} is not offered here; start with `python -m app FOLDER` to run it."
+    if held.at_start(base) is None:
+        return "This run began with a memory that is not kept here, so it cannot be run again."
     if len(state.run_ids()) >= MOST:
         return f"{MOST} runs are shown, which is the most; take one away first."
-    same = [run for run in shown if run.checkpoint == base.checkpoint]
+    alike = ("checkpoint", "memory_from")
+    same = [run for run in shown if all(run.ds.attrs.get(name) == base.ds.attrs.get(name) for name in alike)]
     if any(naming.settings_of(run.ds) == intervene(*asked.changes) for run in same):
         return "A run with these physics is shown already."
     return ""

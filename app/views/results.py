@@ -49,6 +49,7 @@ def compared(shown: list[Run]) -> None:
     left, right = st.columns([1.9, 1], gap="small")
     with left:
         _figures(shown, comparing=True)
+        _states(shown)
     with right:
         _apart(shown)
         panels.order(shown)
@@ -167,6 +168,11 @@ def _difference(shown: list[Run]) -> None:
         contrast.difference(shown, _look(shown))
     except StoreError as error:
         _damaged(error)
+
+
+@st.fragment(key="states")
+def _states(shown: list[Run]) -> None:
+    contrast.states(shown)
 
 
 @st.fragment(key="side")

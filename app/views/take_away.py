@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from app import state, theme
+from app import held, state, theme
 from app.components.download import Row, download
 from app.exports import names, recipe
 from app.runs import Run
@@ -56,7 +56,8 @@ def _rows(shown: list[Run], view: names.View) -> list[Row]:
         "note": "one page to read without a server",
         "files": {"HTML": f"titanscope/export/report?{urlencode(query)}"},
     }
-    return [*rows, report, {"label": "Text", "note": "", "files": {"TXT": _address("text", shown[0])}}]
+    memories = [row for run in shown for row in _memories(run, len(shown) > 1)]
+    return [*rows, *memories, report, {"label": "Text", "note": "", "files": {"TXT": _address("text", shown[0])}}]
 
 
 def _signals(run: Run, several: bool) -> Row:
@@ -66,6 +67,18 @@ def _signals(run: Run, several: bool) -> Row:
         "note": f"{size}, every layer",
         "files": {name: _address(name.lower(), run) for name in ("CSV", "Parquet", "Zarr")},
     }
+
+
+def _memories(run: Run, several: bool) -> list[Row]:
+    """The memory at the end of a run, and the one that it began with, where they are kept."""
+    whose = f"{run.name} memory" if several else "Memory"
+    kept: list[tuple[str, str | None, str, str]] = [("memory", held.at_end(run), whose, "after the last token")]
+    kept.append(("began", held.at_start(run), f"{whose}, before", "that the run began with"))
+    return [
+        {"label": label, "note": note, "files": {"safetensors": _address(kind, run)}}
+        for kind, name, label, note in kept
+        if name
+    ]
 
 
 def _address(kind: str, run: Run) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from app import comparisons, naming, runs, state, theme
+from app import comparisons, held, naming, runs, state, theme
 from app.components import cards, text_heatmap
 from app.jobs import Job, sanity
 from app.runs import Run
@@ -54,7 +54,11 @@ def _panel(run: Run, look: state.Look) -> None:
     if run.ds.sizes["token"] == 1:
         st.caption("Nothing: the text has 1 token, and the first is predicted from nothing.")
         return
-    job, key = _job(run), f"zeroed {run.id}"  # found again by the run, whose text may be long
+    begin = held.at_start(run)
+    if begin is None:
+        st.caption("The run began with a memory that is not kept here, so it cannot be read anew.")
+        return
+    job, key = _job(run, begin), f"zeroed {run.id}"  # found again by the run, whose text may be long
     without = runs.shared(key)
     at = runs.progress(without) if without else None
     if without and at is not None and at.state == "done" and (zeroed := runs.opened(without)) is not None:
@@ -79,10 +83,10 @@ def _start(key: str, job: Job) -> None:
     runs.shared_run(key, job)
 
 
-def _job(run: Run) -> Job:
+def _job(run: Run, begin: str) -> Job:
     device = str(run.ds.attrs["device"]).partition(":")[0]
     device = device if device in runs.engine().devices() else "cpu"
-    return Job(run.checkpoint, str(run.ds.attrs["text"]), run.title, device, ZEROED)
+    return Job(run.checkpoint, str(run.ds.attrs["text"]), run.title, device, ZEROED, begin)
 
 
 @st.fragment(run_every=0.3)

@@ -1,0 +1,105 @@
+"""The sidebar: with which memory a text is read, an empty one, that of a run of this session, or one from a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from app import held, memories, naming, runs, state, theme
+from app.jobs import sanity
+from app.runs import Run
+from titans_core import memory_file
+from titans_core.errors import StoreError
+from titans_core.memory_file import Held
+
+UPLOAD_MB = 20
+EMPTY, FILE = "empty", "file"
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """The memory to begin with. name: as in Job, "" of one from a file that is not stored yet. data: its bytes."""
+
+    name: str
+    held: Held
+    data: bytes = b""
+    file: str = ""
+
+    def stored(self) -> str:
+        """Its name, once it is stored. Raises StoreError where it cannot be."""
+        return self.name or f"{runs.engine().keep(self.data, self.file)}/memory"
+
+
+def beginning(picked: tuple[str, ...]) -> tuple[Beginning | None, str]:
+    """Draw the choice: (what is chosen, None for an empty memory; why it cannot be run, or "")."""
+    known = _of_session()
+    chosen = st.selectbox(
+        "Begin with",
+        [EMPTY, *known, FILE],
+        format_func=lambda key: (
+            {EMPTY: "An empty memory", FILE: "A memory from a file"}.get(key) or _called(known[key])
+        ),
+        key="begin",
+        help="A memory that has read another text goes on from there.",
+    )
+    if chosen == EMPTY or chosen is None:
+        return None, ""
+    try:
+        found = _file() if chosen == FILE else Beginning(chosen, held.memory(chosen))
+    except StoreError as error:
+        return None, _sentence(error)
+    if found is None:
+        return None, "No memory is chosen yet. Choose a .safetensors file that Export or `titans trace` saved."
+    return found, refusal(found.held, picked)
+
+
+def refusal(memory: Held, picked: tuple[str, ...]) -> str:
+    """Why the chosen checkpoints cannot go on from this memory, in words with what can; "" where they can."""
+    name = memory.facts["checkpoint"]
+    label = theme.label(name)
+    if name not in memories.names():
+        return f"This memory is of {label}, a checkpoint that is not offered here."
+    if picked and picked != (name,):
+        return f"This memory is of {label}: only {label} can go on from it. Choose {label} alone."
+    if picked and sanity.recorded(name).get("weights_sha256") != memory.facts["weights_sha256"]:
+        return f"This memory is of a {label} with other weights than the one here, so it cannot go on from it."
+    return ""
+
+
+def _of_session() -> dict[str, Run]:
+    """Name of a memory -> the run at whose end it was kept, the latest first."""
+    found: dict[str, Run] = {}
+    for run in state.was_read():
+        try:
+            opened = runs.opened(run)
+        except StoreError:
+            continue
+        if opened is not None and (name := held.at_end(opened)):
+            found[name] = opened
+    return found
+
+
+def _called(run: Run) -> str:
+    settings = naming.settings_of(run.ds)
+    read = naming.after([*naming.began(run.ds), memory_file.line(run.title)])
+    return " · ".join([theme.label(run.checkpoint), *read, *(naming.words(settings) if settings else ["changed"])])
+
+
+def _file() -> Beginning | None:
+    file = st.file_uploader(
+        "A memory, .safetensors", type=["safetensors"], key="memory_file", max_upload_size=UPLOAD_MB
+    )
+    if file is None:
+        return None
+    data = file.getvalue()
+    memory = memory_file.read(data, file.name)
+    st.caption(
+        state.plain(f"{theme.label(memory.facts['checkpoint'])} {naming.after(memory.facts.get('texts', ['']))[0]}")
+    )
+    return Beginning("", memory, data, file.name)
+
+
+def _sentence(error: Exception) -> str:
+    message = str(error)
+    return message[:1].upper() + message[1:] + "."

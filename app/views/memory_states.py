@@ -1,0 +1,62 @@
+"""The memory at the end of a run, head by head, and those of two runs against each other."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import held, naming, state
+from app.figures import memory_states
+from app.runs import Run
+from app.views import parts
+from app.words import words
+from titans_core.errors import ConfigError, StoreError
+
+
+def at_the_end(run: Run) -> None:
+    """What each head holds, and how far it is from what the run began with; nothing where no memory is kept."""
+    name, before = held.at_end(run), held.at_start(run)
+    if not name:
+        return
+    try:
+        found = held.measures(name)
+        moved = held.distance(name, before) if before else None
+    except (ConfigError, StoreError) as error:
+        st.caption(state.plain(f"The memory at the end cannot be read: {error}."))
+        return
+    from_where = f"M₀: as it was {naming.after(naming.began(run.ds))[0]}" if moved is not None else ""
+    parts.title("Memory at the end, head by head", from_where)
+    st.dataframe(
+        memory_states.held(found, moved).round(4),
+        hide_index=True,
+        placeholder="–",
+        key=f"memory_end_{run.id}",
+        height="content" if found.size.size <= 12 else 400,
+    )
+    st.caption(words("memory_end"))
+
+
+def two(one: Run, other: Run, names: dict[str, str]) -> None:
+    """How alike the memories at the end of A and B are; nothing where one of them has none."""
+    if not one.ds.sizes.get("layer") or not other.ds.sizes.get("layer"):
+        return
+    with st.container(border=True, key="panel_states"):
+        parts.title("Their memories at the end", f"A: {names[one.id]}, B: {names[other.id]}")
+        a, b = held.at_end(one), held.at_end(other)
+        if not a or not b:
+            which = names[(other if a else one).id]
+            st.caption(state.plain(f"Of {which} no memory is kept: it diverged, or was not run here."))
+            return
+        try:
+            found = held.distance(a, b)
+        except (ConfigError, StoreError) as error:
+            st.caption(state.plain(_sentence(error)))
+            return
+        st.html(memory_states.grid(found, state.palette().variant(one.checkpoint)))
+        st.caption(state.plain(memory_states.words(found, held.measures(a), held.measures(b))))
+        st.caption(words("memory_pair"))
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, ConfigError):
+        return "The two are of different models. A weight of one does not mean what it means in the other."
+    return f"A memory cannot be read: {error}."
