@@ -83,7 +83,8 @@ def _of_session() -> dict[str, Run]:
 def _called(run: Run) -> str:
     settings = naming.settings_of(run.ds)
     read = naming.after([*naming.began(run.ds), memory_file.line(run.title)])
-    return " · ".join([theme.label(run.checkpoint), *read, *(naming.words(settings) if settings else ["changed"])])
+    changes = naming.words(settings) if settings else ["changed"]
+    return " · ".join([f"A{read[0][1:]}", theme.label(run.checkpoint), *changes])
 
 
 def _file() -> Beginning | None:

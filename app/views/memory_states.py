@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import held, naming, state
+from app import comparisons, held, naming, state, theme
 from app.figures import memory_states
 from app.runs import Run
 from app.views import parts
@@ -25,14 +25,37 @@ def at_the_end(run: Run) -> None:
         return
     from_where = f"M₀: as it was {naming.after(naming.began(run.ds))[0]}" if moved is not None else ""
     parts.title("Memory at the end, head by head", from_where)
+    listed = memory_states.held(found, moved)
     st.dataframe(
-        memory_states.held(found, moved).round(4),
+        listed,
+        column_config={name: st.column_config.NumberColumn(format="%.3g") for name in listed.columns[2:]},
         hide_index=True,
         placeholder="–",
         key=f"memory_end_{run.id}",
         height="content" if found.size.size <= 12 else 400,
     )
     st.caption(words("memory_end"))
+
+
+def first_text(shown: list[Run]) -> None:
+    """Of each run that began with a memory, beside the same from an empty one: what that did for the prediction."""
+    fresh = {run.checkpoint: run for run in shown if not naming.began(run.ds)}
+    for run in shown:
+        base = fresh.get(run.checkpoint)
+        if base is None or not (read := naming.began(run.ds)) or not _alike(run, base):
+            continue
+        saved, won, lost, count = comparisons.won(run.id, base.id)
+        what = "saved" if saved >= 0 else "cost"
+        st.markdown(
+            f"{state.plain(theme.label(run.checkpoint))}: reading on {state.plain(naming.after(read)[0])} **{what} "
+            f"{abs(saved):,.1f} bits** of prediction over {count:,} tokens against an empty memory: {won:,.1f} won, "
+            f"{lost:,.1f} lost. Compare shows where."
+        )
+
+
+def _alike(run: Run, base: Run) -> bool:
+    """Whether only their memories set two runs apart."""
+    return all(run.ds.attrs.get(name) == base.ds.attrs.get(name) for name in ("settings", "weights_sha256"))
 
 
 def two(one: Run, other: Run, names: dict[str, str]) -> None:

@@ -8,7 +8,7 @@ from app import link, naming, opening, runs, samples, state, theme
 from app.exports.report_tables import sentence
 from app.figures import aggregate
 from app.runs import Run
-from app.views import contrast, panels, parts, take_away
+from app.views import contrast, memory_states, panels, parts, take_away
 from app.views.memory import memory_over_time
 from app.views.passages import passage_panel
 from app.views.sanity import sanity_panel
@@ -26,6 +26,7 @@ def results(shown: list[Run]) -> None:
     alone = len(shown) == 1
     _export(shown)
     if not alone:
+        memory_states.first_text(shown)
         _text(shown)
     left, right = st.columns([2.75, 1] if alone else [1.9, 1], gap="small")
     with left:
