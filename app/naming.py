@@ -17,7 +17,7 @@ from titans_core.signals import MARK
 
 UNREADABLE = (TitansError, TypeError, ValueError, KeyError, AttributeError)  # settings of a trace from elsewhere
 
-LONG = 32  # characters of a title in a name
+LONG = 20  # characters of a title in a name
 
 
 class Name(NamedTuple):

@@ -132,3 +132,47 @@ def test_the_command_repeats_what_was_changed(traces: list[xr.Dataset], tmp_path
     assert len(set(stores)) == 2
     assert {str(Path(store).parent) for store in stores} == {shlex.split(last)[-1]}
     compile(recipe.python(shown, View("surprise", None, None)), "recipe", "exec")
+
+
+def saved(run: str, kind: str, folder: Path) -> Path:
+    """The file that the page saves, under the name that it gives it."""
+    query = {"query_string": f"run={run}".encode(), "path_params": {"kind": kind}}
+    response: Any = routes.one(Request({"type": "http", "method": "GET", "headers": [], **query}))
+    assert response.status_code == 200
+    target = folder / response.headers["content-disposition"].partition('filename="')[2].rstrip('"')
+
+    async def save() -> None:
+        target.write_bytes(b"".join([part async for part in response.body_iterator]))
+
+    asyncio.run(save())
+    return target
+
+
+def test_a_run_that_went_on_from_a_memory_is_made_again(
+    tmp_path: Path, finished: dict[str, str], finish: Callable[..., Progress], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = Job("mag", "The boats came home, and a piano.", "Next", begin=f"{finished['mag']}/memory")
+    run = runs.engine().submit(job)
+    assert finish(run).state == "done"
+    saved(run, "text", tmp_path)
+    began, end = saved(run, "began", tmp_path), saved(run, "memory", tmp_path)
+    assert began.read_bytes() == saved(finished["mag"], "memory", tmp_path).read_bytes()
+    assert began != end
+    shown = [opened(run)]
+    code = recipe.python(shown, View("surprise", None, 3))
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(aggregate.column(shown[0].ds, "surprise")[3])
+
+    lines = [line for line in recipe.command(shown).split("\n") if line and not line.startswith("#")]
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(titans, shlex.split(lines[0])[1:])
+    assert result.exit_code == 0, result.output
+    again = tc.open_trace(tmp_path / shlex.split(lines[0])[-1])
+    xr.testing.assert_equal(again, shown[0].ds)
+    assert again.attrs["memory_from"] == shown[0].ds.attrs["memory_from"]
+
+
+def test_no_memory_is_exported_where_none_is_kept(finished: dict[str, str]) -> None:
+    query = {"query_string": f"run={finished['mag']}".encode(), "path_params": {"kind": "began"}}
+    assert routes.one(Request({"type": "http", "method": "GET", "headers": [], **query})).status_code == 404
