@@ -126,6 +126,17 @@ def memory(name: str) -> Path | None:
     return path if path.is_file() else None
 
 
+def bring(name: str, folder: Path) -> Path | None:
+    """Copy a memory into the draft of a run that begins with it; None for an empty one. Raises StoreError if gone."""
+    if not name:
+        return None
+    path, own = memory(name), folder / "began.safetensors"
+    if path is None:
+        raise StoreError("the memory to begin with is not stored here any more; read its text again")
+    shutil.copyfile(path, own)
+    return own
+
+
 def texts(name: str) -> tuple[str, ...]:
     """The titles of what a stored memory had read, oldest first; empty where there is none."""
     path = memory(name)

@@ -21,7 +21,7 @@ from dataclasses import asdict
 from typing import Any, TextIO
 
 from app import memories
-from app.jobs import going_on, sanity, store
+from app.jobs import sanity, store
 
 THREADS = 1  # the other core serves the page; on a busy machine two threads were measured 4 to 8 times slower
 PROGRESS_EVERY = 0.1  # seconds between two progress lines
@@ -90,17 +90,21 @@ class Worker:
 
     def _trace(self, job: dict[str, Any]) -> dict[str, Any]:
         import titans_core as tc  # noqa: PLC0415
+        from titans_core import snapshot  # noqa: PLC0415
         from titans_core.tracing import trace_on  # noqa: PLC0415
 
         run, name = job["id"], job["checkpoint"]
         model = self._model(run, name)
         started = time.monotonic()
         settings, folder = tc.intervene(*job["changes"]), store.draft(run)
-        state, target = going_on.state(model, job["begin"], folder), folder / "trace.zarr"
+        began, target = store.bring(job["begin"], folder), folder / "trace.zarr"
+        state = None if began is None else snapshot.begin(model, snapshot.load(began))
         progress = self._progress(run)
         ds, after = trace_on(model, job["text"], settings=settings, state=state, store=target, progress=progress)
         self._stop(run)
-        going_on.keep(model, after, job["title"], ds, folder)
+        if model.config.has_memory and "diverged" not in ds.attrs:
+            kept = snapshot.take(model, after, job["title"], text_sha256=ds.attrs["text_sha256"])
+            snapshot.save(kept, folder / "memory.safetensors")
         return self._facts(job, name, ds.sizes["token"], started)
 
     def _sanity(self, job: dict[str, Any]) -> dict[str, Any]:
