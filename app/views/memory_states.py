@@ -24,7 +24,7 @@ def at_the_end(run: Run) -> None:
         st.caption(state.plain(f"The memory at the end cannot be read: {error}."))
         return
     from_where = f"M₀: as it was {naming.after(naming.began(run.ds))[0]}" if moved is not None else ""
-    parts.title("Memory at the end, head by head", from_where)
+    parts.title("Memory at the end, head by head", from_where, words("memory_end"))
     listed = memory_states.held(found, moved)
     st.dataframe(
         listed,
@@ -34,7 +34,7 @@ def at_the_end(run: Run) -> None:
         key=f"memory_end_{run.id}",
         height="content" if found.size.size <= 12 else 400,
     )
-    st.caption(words("memory_end"))
+    st.caption("To read another text with it, choose it under Begin with in the sidebar; Export saves it as a file.")
 
 
 def first_text(shown: list[Run]) -> None:
@@ -63,7 +63,7 @@ def two(one: Run, other: Run, names: dict[str, str]) -> None:
     if not one.ds.sizes.get("layer") or not other.ds.sizes.get("layer"):
         return
     with st.container(border=True, key="panel_states"):
-        parts.title("Their memories at the end", f"A: {names[one.id]}, B: {names[other.id]}")
+        parts.title("Their memories at the end", f"A: {names[one.id]}, B: {names[other.id]}", words("memory_pair"))
         a, b = held.at_end(one), held.at_end(other)
         if not a or not b:
             which = names[(other if a else one).id]
@@ -76,7 +76,9 @@ def two(one: Run, other: Run, names: dict[str, str]) -> None:
             return
         st.html(memory_states.grid(found, state.palette().variant(one.checkpoint)))
         st.caption(state.plain(memory_states.words(found, held.measures(a), held.measures(b))))
-        st.caption(words("memory_pair"))
+        st.caption(
+            "Each cell: cosine, below it |A − B|. Cosine 1: both hold the same associations; 0: nothing in common."
+        )
 
 
 def _sentence(error: Exception) -> str:
