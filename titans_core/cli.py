@@ -13,7 +13,7 @@ import click
 from tqdm import tqdm
 
 from titans_core.assets import checkpoint_names
-from titans_core.documents import check_text, read_text
+from titans_core.documents import ENCODINGS, check_text, read_document
 from titans_core.errors import CheckpointError, StoreError, TitansError
 from titans_core.interventions import HELP, intervene
 from titans_core.outputs import output_folder
@@ -81,6 +81,7 @@ def main() -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Begin with such a memory, of the same checkpoint.",
 )
+@click.option("--encoding", type=click.Choice(ENCODINGS), help="Of text and HTML.  [default: found out]")
 @click.option("--set", "changes", multiple=True, metavar="CHANGE", help=f"Change the memory: {HELP}. Repeatable.")
 def trace(
     file: Path,
@@ -90,17 +91,21 @@ def trace(
     heads: bool,
     save_memory: Path | None,
     from_memory: Path | None,
+    encoding: str | None,
     changes: tuple[str, ...],
 ) -> None:
-    """Run FILE (text, UTF-8) through one or more memories and store what they did with every token.
+    """Run FILE (txt, md, html, pdf or docx) through one or more memories and store what they did with every token.
 
     Layers and tokens of a CHANGE count from 0, as in Python: wipe=200 empties the memory before the 201st token. What
     is printed counts from 1, as the page does: that token is token 201.
     """
     settings = intervene(*changes)
     # torch takes seconds to load: only once the file is known to be good
-    text = read_text(file.read_bytes())
-    for notice in check_text(text):
+    document = read_document(file.read_bytes(), file.name, encoding)
+    text = document.text
+    if document.kind != "text":
+        click.echo(document.summary(), err=True)
+    for notice in (*document.left_out, *check_text(text)):
         click.echo(notice, err=True)
     chosen = list(dict.fromkeys(names or checkpoint_names()))
     if not chosen:

@@ -9,6 +9,10 @@ class TextError(TitansError):
     """A text that cannot be read or traced."""
 
 
+class DocumentError(TextError):
+    """A file whose text cannot be taken out."""
+
+
 class CheckpointError(TitansError):
     """A checkpoint that is unknown, damaged or of another shape than its config says."""
 

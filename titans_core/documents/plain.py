@@ -27,10 +27,10 @@ def read_text(data: bytes) -> str:
 
     Raises TextError for bytes that are not text, naming the first wrong byte and its offset in the file.
     """
-    mark, encoding = next(((m, e) for m, e in _MARKS if data.startswith(m)), (b"", "utf-8"))
+    mark, encoding = mark_of(data)
     body = memoryview(data)[len(mark) :]
     nuls = data.count(0)
-    if encoding == "utf-8" and nuls >= 4 and nuls * 32 > len(body):
+    if encoding == "utf-8" and looks_binary(data):
         raise TextError(
             f"{nuls:,} of {len(data):,} bytes are zero: this looks like a binary file, not text "
             "(or like UTF-16 without a byte order mark); save it as UTF-8 text and try again"
@@ -44,6 +44,17 @@ def read_text(data: bytes) -> str:
         f"byte 0x{data[offset]:02X} at offset {offset:,} is not valid {encoding.upper()}{binary}; "
         "save the file as UTF-8 text and try again"
     )
+
+
+def mark_of(data: bytes) -> tuple[bytes, str]:
+    """The byte order mark that a file begins with and its encoding; b"" and utf-8 without one."""
+    return next(((m, e) for m, e in _MARKS if data.startswith(m)), (b"", "utf-8"))
+
+
+def looks_binary(data: bytes) -> bool:
+    """Whether so many bytes are zero that this is no text, or UTF-16."""
+    nuls = data.count(0)
+    return nuls >= 4 and nuls * 32 > len(data)
 
 
 def check_text(text: object) -> list[str]:
