@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import atexit
 import functools
+import hashlib
+import sys
 import threading
 from dataclasses import dataclass
 
@@ -19,6 +21,7 @@ from app.jobs.local import LocalEngine
 from app.kept import Kept
 from app.link import Span
 from titans_core import lineage, passages
+from titans_core.documents import Document, read_document
 from titans_core.errors import TitansError
 from titans_core.lasting import lasting
 from titans_core.tokenizer import Tokenizer
@@ -201,6 +204,28 @@ def lineage_of(run: str, token: int, layer: int | None, most: int) -> lineage.Li
 def fate_of(run: str, token: int, layer: int | None) -> lineage.Fate:
     """Raises ConfigError as `lineage_of` does."""
     return lineage.fate(_open(run).ds, token, layer)
+
+
+_reading = threading.local()  # .data: the bytes that this thread reads; a cache would keep them in its keys
+
+
+def _take(key: tuple[bytes, str, str | None]) -> tuple[Document | None, str]:
+    try:
+        return read_document(_reading.data, *key[1:]), ""
+    except TitansError as error:
+        return None, str(error)
+
+
+_documents = Kept(250_000_000, _take, lambda found: 1_000 + sys.getsizeof(found[0].text if found[0] else found[1]))
+
+
+def document(data: bytes, name: str, encoding: str | None) -> tuple[Document | None, str]:
+    """What was read of a file, or why it could not be. Neither is found out again with every click."""
+    _reading.data = data
+    try:
+        return _documents((hashlib.sha256(data).digest(), name, encoding))
+    finally:
+        del _reading.data
 
 
 @functools.cache

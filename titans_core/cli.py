@@ -13,7 +13,7 @@ import click
 from tqdm import tqdm
 
 from titans_core.assets import checkpoint_names
-from titans_core.documents import ENCODINGS, check_text, read_document
+from titans_core.documents import ENCODINGS, Document, check_text, read_document, read_text
 from titans_core.errors import CheckpointError, StoreError, TitansError
 from titans_core.interventions import HELP, intervene
 from titans_core.outputs import output_folder
@@ -82,6 +82,7 @@ def main() -> None:
     help="Begin with such a memory, of the same checkpoint.",
 )
 @click.option("--encoding", type=click.Choice(ENCODINGS), help="Of text and HTML.  [default: found out]")
+@click.option("--plain", is_flag=True, help="Read FILE as UTF-8 text as it stands, even if it looks like HTML or PDF.")
 @click.option("--set", "changes", multiple=True, metavar="CHANGE", help=f"Change the memory: {HELP}. Repeatable.")
 def trace(
     file: Path,
@@ -92,6 +93,7 @@ def trace(
     save_memory: Path | None,
     from_memory: Path | None,
     encoding: str | None,
+    plain: bool,
     changes: tuple[str, ...],
 ) -> None:
     """Run FILE (txt, md, html, pdf or docx) through one or more memories and store what they did with every token.
@@ -101,7 +103,8 @@ def trace(
     """
     settings = intervene(*changes)
     # torch takes seconds to load: only once the file is known to be good
-    document = read_document(file.read_bytes(), file.name, encoding)
+    data = file.read_bytes()
+    document = Document(file.name, "text", read_text(data)) if plain else read_document(data, file.name, encoding)
     text = document.text
     if document.kind != "text":
         click.echo(document.summary(), err=True)

@@ -12,6 +12,8 @@ from app import naming, samples
 from app.exports.names import Finished, View, began_file, stem, text_stem
 from app.figures.aggregate import layer_words
 from app.theme import SIGNALS
+from titans_core.documents import kind_of
+from titans_core.errors import DocumentError
 from titans_core.interventions import written
 from titans_core.settings import Settings
 
@@ -57,6 +59,7 @@ def python(runs: Sequence[Finished], view: View) -> str:
 def command(runs: Sequence[Finished]) -> str:
     """The lines of a shell that make the same runs and open them in this page."""
     path, _ = text_file(runs[0])
+    path = shlex.quote(path) + " --plain" * _looks_like_more(runs[0], path)
     device = shlex.quote(_device(runs[0]))
     out = f"runs/{stem(runs)[: -len(runs[0].id[:6]) - 1]}"
     if any(_changes(run) or _began(run) for run in runs):
@@ -64,18 +67,26 @@ def command(runs: Sequence[Finished]) -> str:
     else:
         names = list(dict.fromkeys(_checkpoint(run) for run in runs))
         chosen = " ".join(f"--checkpoint {shlex.quote(name)}" for name in names)
-        traced = [f"titans trace {shlex.quote(path)} {chosen} --device {device} --out {shlex.quote(out)}"]
+        traced = [f"titans trace {path} {chosen} --device {device} --out {shlex.quote(out)}"]
     return "\n".join([*_where(runs), *traced, f"python -m app {shlex.quote(out)}"]) + "\n"
 
 
+def _looks_like_more(run: Finished, path: str) -> bool:
+    """Whether the saved text would be taken for HTML or another file than text: it is to be read as it stands."""
+    try:
+        return kind_of(text_bytes(run), path) not in ("text", "markdown")
+    except DocumentError:
+        return True
+
+
 def _alone(run: Finished, k: int, path: str, device: str, out: str) -> str:
-    """One run with what was changed in it, in a store of its own."""
+    """One run with what was changed in it, in a store of its own. path: quoted for a shell."""
     name = _checkpoint(run)
     changes = "".join(f" --set {shlex.quote(text)}" for text in _changes(run))
     begin = f" --from-memory {shlex.quote(began_file(run))}" if _began(run) else ""
     store = shlex.quote(f"{out}/{k}-{Path(name).name}.zarr")
     chosen = f"--checkpoint {shlex.quote(name)} --device {device}{changes}{begin}"
-    return f"titans trace {shlex.quote(path)} {chosen} --out {store}"
+    return f"titans trace {path} {chosen} --out {store}"
 
 
 def _literal(text: str) -> str:

@@ -11,10 +11,10 @@ from app.components.typing import typing
 from app.runs import Run
 from app.state import plain
 from app.views.beginning import Beginning, beginning
-from titans_core.documents import check_text, read_text
+from app.views.upload import UPLOAD_MB, upload
+from titans_core.documents import check_text
 from titans_core.errors import TextError
 
-UPLOAD_MB = 20
 PASTE_MOST = 1_000_000  # characters; the browser sends a pasted text again with every click
 BOX_MOST = 20_000  # characters of a shown text that are put in the box by themselves
 PASTED = "Pasted text"  # the title of one
@@ -112,7 +112,7 @@ def _text(shown: list[Run]) -> tuple[str, str, str]:
     if source == "Paste":
         return _paste()
     if source == "Upload":
-        return _upload()
+        return upload()
     if source == "Shown":
         return _again(shown)
     listed = {sample.title: sample for sample in samples.samples()}
@@ -157,19 +157,8 @@ def _too_long(pasted: str) -> str:
         return ""
     return (
         f"The pasted text has {len(pasted):,} characters. The page takes pastes of up to {PASTE_MOST:,}; "
-        f"save a longer text as a .txt file and choose Upload, which takes up to {UPLOAD_MB} MB."
+        f"save a longer text as a file and choose Upload, which takes up to {UPLOAD_MB} MB."
     )
-
-
-def _upload() -> tuple[str, str, str]:
-    file = st.file_uploader("A .txt or .md file", type=["txt", "md"], key="upload", max_upload_size=UPLOAD_MB)
-    if file is None:
-        return "", "", "No file is chosen yet. Choose a .txt or .md file."
-    try:
-        text = read_text(file.getvalue())
-    except TextError as error:
-        return file.name, "", sentence(error)
-    return file.name, text, "" if text else "The file is empty. Choose a .txt or .md file with at least one word."
 
 
 def _device() -> str:

@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from app import runs, samples, state, theme
 from app.jobs import Progress
 from app.jobs.local import LocalEngine
+from tests import making
 from tests.app.conftest import TEXT
 
 MAIN = Path(__file__).parents[2] / "app" / "main.py"
@@ -209,17 +210,50 @@ def test_uploads(finish: Finish, store: Path) -> None:
     page.segmented_control(key="source").set_value("Upload").run()
     assert "No file" in captions(page)
     assert page.button(key="run").disabled
-    page.file_uploader(key="upload").upload("bad.txt", b"caf\xe9 \xff\xfe", "text/plain").run()
-    assert "offset" in said(page)
+    old = ("old.txt", "Le café est fermé, déjà".encode("cp1252"), "text/plain")
+    page.file_uploader(key="upload").upload(*old).run()
+    assert any("guessed" in w.value for w in page.sidebar.warning)
+    page.selectbox(key="encoding").set_value("utf-8").run()
+    assert "old.txt: byte 0xE9" in page.sidebar.error[0].value.replace("\\", "")
+    assert len(page.sidebar.error) == 1, "it is said once"
     assert page.button(key="run").disabled
+    page.selectbox(key="encoding").set_value("found out").run()
     page.file_uploader(key="upload").clear().upload("none.txt", b"", "text/plain").run()
-    assert "file is empty" in said(page)
-    page.file_uploader(key="upload").clear().upload("*good* [x](y).md", "Grüße, a good file.".encode(), "text/markdown")
+    assert "empty" in said(page)
+    page.file_uploader(key="upload").clear().upload(
+        "*good* [x](y).md", "# Grüße\n\na good file.".encode(), "text/markdown"
+    )
     page.run()
+    assert any("1 section, 2 paragraphs, 21 characters" in c.value for c in page.sidebar.caption)
+    assert page.sidebar.code[0].value == "# Grüße\n\na good file."
     page.button(key="run").click().run()
     page = settle(page, finish)
     assert page.title[0].value == state.plain("*good* [x](y).md")
-    assert runs.opened(shown(page)[0]).ds.attrs["text"] == "Grüße, a good file."  # type: ignore[union-attr]
+    assert runs.opened(shown(page)[0]).ds.attrs["text"] == "# Grüße\n\na good file."  # type: ignore[union-attr]
+
+
+def test_several_files_run_as_one_text_and_a_bad_one_is_named(store: Path) -> None:
+    page = open_page([])
+    page.segmented_control(key="source").set_value("Upload").run()
+    files = [
+        ("a.txt", b"One.", "text/plain"),
+        ("b.bin", b"MZ" + b"\0" * 99, "x/y"),
+        ("c.pdf", making.pdf(["Two."]), "x/y"),
+    ]
+    page.file_uploader(key="upload").set_value(files).run()
+    assert not page.exception
+    captions = [c.value for c in page.sidebar.caption]
+    assert any("later ones begin at characters 6" in c for c in captions)
+    assert any("1 of 3 files could not be read" in c for c in captions)
+    assert "Windows program" in page.sidebar.error[0].value
+
+
+def test_what_was_read_of_a_file_is_kept_and_so_is_its_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert runs.document(b"words kept", "a.txt", None)[0].text == "words kept"  # type: ignore[union-attr]
+    assert "empty" in runs.document(b"", "kept.txt", None)[1]
+    monkeypatch.setattr(runs, "read_document", lambda *_: pytest.fail("read again"))
+    assert runs.document(b"words kept", "a.txt", None)[0].text == "words kept"  # type: ignore[union-attr]
+    assert "empty" in runs.document(b"", "kept.txt", None)[1]
 
 
 def test_no_memory_chosen(store: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from tests import making
 from titans_core.cli import main
 from titans_core.passages import passages
 from titans_core.record import open_trace
@@ -59,19 +60,35 @@ def test_one_checkpoint_can_name_its_store_and_keep_heads(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ("", "the text is empty"),
-        (" \n\t ", "the text is blank"),
+        ("", "the file is empty"),
+        (" \n\t ", "no text was found"),
         (b"good until \xff here", "byte 0xFF at offset 11"),
-        (b"\x7fELF" + b"\0" * 200, "looks like a binary file"),
+        (b"\x7fELF" + b"\0" * 200, "a Linux program"),
         (b"a\xed\xa0\x80b", "0xED at offset 1"),
     ],
 )
 def test_bad_files_get_one_plain_line(tmp_path: Path, data: bytes | str, message: str) -> None:
-    result = run("trace", write(tmp_path, data), "--out", tmp_path / "runs")
+    result = run("trace", write(tmp_path, data), "--encoding", "utf-8", "--out", tmp_path / "runs")
     assert result.exit_code == 2
     assert message in result.output
     assert "Traceback" not in result.output
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_pdf_is_read_as_the_page_reads_it(tmp_path: Path) -> None:
+    file = tmp_path / "paper.txt"
+    file.write_bytes(making.pdf(["All of page one.", making.SCANNED]))
+    result = run("trace", file, "--checkpoint", "mag", "--out", tmp_path / "a.zarr")
+    assert result.exit_code == 0, result.output
+    assert "pdf: 2 pages" in result.output
+    assert "1 page has no text (2)" in result.output
+    assert open_trace(tmp_path / "a.zarr").attrs["text"] == "All of page one."
+
+
+def test_text_that_looks_like_a_page_is_read_as_it_stands_when_asked(tmp_path: Path) -> None:
+    result = run("trace", write(tmp_path, "<html>hi"), "--plain", "--checkpoint", "mag", "--out", tmp_path / "a.zarr")
+    assert result.exit_code == 0, result.output
+    assert open_trace(tmp_path / "a.zarr").attrs["text"] == "<html>hi"
 
 
 @pytest.mark.parametrize("text", ["word", "a\0b\x07 c", "שלום עולם", "👩‍👩‍👧‍👦 🏳️‍🌈", "é à n̈"])

@@ -6,6 +6,7 @@ Formats that need a parser are read in a child process with limits on memory and
 
 from titans_core.documents.anchors import Document, Section
 from titans_core.documents.encodings import ENCODINGS
+from titans_core.documents.kinds import kind_of
 from titans_core.documents.names import shown_name
 from titans_core.documents.plain import check_text, lone_surrogate, read_text
 from titans_core.documents.reader import MOST_BYTES, join, read_document
@@ -17,6 +18,7 @@ __all__ = [
     "Section",
     "check_text",
     "join",
+    "kind_of",
     "lone_surrogate",
     "read_document",
     "read_text",

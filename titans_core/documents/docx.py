@@ -55,7 +55,7 @@ def take(data: bytes) -> dict[str, Any]:
 
 
 def _document_part(archive: zipfile.ZipFile) -> str:
-    """The name of the part with the text: some programs call it word/document2.xml. Raises DocumentError for no docx."""
+    """The name of the part with the text, in some files word/document2.xml. Raises DocumentError for no docx."""
     names = archive.namelist()
     if len(names) > _MOST_ENTRIES:
         raise DocumentError(f"this zip file has {len(names):,} entries, and no docx has more than {_MOST_ENTRIES:,}")

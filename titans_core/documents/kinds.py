@@ -22,6 +22,7 @@ _SIGNATURES = (
     (b"Rar!\x1a", "a RAR archive; unpack it first"),
     (b"SQLite format 3", "an SQLite database"),
 )
+_PDF = re.compile(rb"^%PDF-\d", re.M)  # some begin with a few other lines
 _HTML = re.compile(rb"\s*(?>(?:<\?xml[^>]*>|<!--.*?-->)\s*)*+<(?:!doctype\s+html|html|head|body)[\s>]", re.I | re.S)
 _BLOCK = re.compile(
     rb"\s*<(?:!--|p|div|h[1-6]|ul|ol|table|article|section|main|title|meta|script|style|span|a)\b", re.I
@@ -30,12 +31,15 @@ _ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 
 
 def kind_of(data: bytes, name: str) -> str:
-    """text, markdown, html, pdf or docx (any zip: what is in it is told where it is opened). Raises DocumentError for what is none of them, saying what it is."""
+    """text, markdown, html, pdf or docx; raises DocumentError for what is none of them, saying what it is.
+
+    Any zip is called docx: what is in it is told where it is opened, in the child process.
+    """
     if not data:
         raise DocumentError("the file is empty; choose one with text in it")
     if data.startswith(_ZIP):
         return "docx"
-    if b"%PDF-" in data[:1024] and data.lstrip()[:1] != b"<":
+    if (begin := _PDF.search(data[:1024])) and (not begin.start() or b"endobj" in data):
         return "pdf"
     for signature, what in _SIGNATURES:
         if data.startswith(signature) and (len(signature) > 2 or b"\0" in data[:512]):

@@ -1,0 +1,66 @@
+"""Files of the user: what was read of each is shown before anything is run."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+
+import streamlit as st
+
+from app import runs
+from app.state import plain
+from titans_core.documents import ENCODINGS, MOST_BYTES, Document, join, shown_name
+
+UPLOAD_MB = MOST_BYTES // 1_000_000
+_FIRST = 240  # characters of a text that are shown
+_FOUND_OUT = "found out"
+_LISTED = 6  # files that are shown in full
+
+
+def upload() -> tuple[str, str, str]:
+    """Draw the uploader and what was read. Returns (title, text, problem): several files are one text, in order."""
+    files = st.file_uploader(
+        "Files: txt, md, html, pdf, docx", key="upload", max_upload_size=UPLOAD_MB, accept_multiple_files=True
+    )
+    if not files:
+        return "", "", "No file is chosen yet. Choose a txt, md, html, pdf or docx file."
+    chosen = st.selectbox("Encoding of text and HTML", [_FOUND_OUT, *ENCODINGS], key="encoding")
+    encoding = None if chosen == _FOUND_OUT else chosen
+    documents: list[Document] = []
+    problems: list[str] = []
+    for file in files:
+        with st.spinner(f"Reading {plain(shown_name(file.name))}"):
+            document, problem = runs.document(file.getvalue(), file.name, encoding)
+        if document:
+            documents.append(document)
+        else:
+            problems.append(problem)
+            st.error(plain(problem), icon=":material/error:")
+    for document in documents[:_LISTED]:
+        _show(document)
+    if len(documents) > _LISTED:
+        st.caption(f"{len(documents) - _LISTED:,} more files were read.")
+    if not documents:
+        return "", "", "No file could be read."  # why is said above
+    _say_order(documents, len(problems))
+    more = f" and {len(documents) - 1} more" if len(documents) > 1 else ""
+    return documents[0].name + more, join(documents), ""
+
+
+def _show(document: Document) -> None:
+    """Counts, what was left out or guessed, and how the text begins."""
+    st.caption(f"**{plain(document.name)}**  \n{plain(document.summary())}")
+    for notice in document.left_out:
+        st.warning(plain(notice))
+    start = document.text[:_FIRST].strip()
+    st.code(start + "…" * (len(document.text) > _FIRST), language=None, wrap_lines=True, height=120)
+
+
+def _say_order(documents: list[Document], refused: int) -> None:
+    if len(documents) > 1:
+        ends = accumulate(len(document.text) + 2 for document in documents[:-1])
+        st.caption(
+            "The files run as one text, in this order; the later ones begin at characters "
+            f"{', '.join(f'{end:,}' for end in ends)}."
+        )
+    if refused:
+        st.caption(f"{refused} of {refused + len(documents)} files could not be read and will not run.")
