@@ -11,7 +11,7 @@ from app.state import plain
 from titans_core.documents import ENCODINGS, MOST_BYTES, Document, join, shown_name
 
 UPLOAD_MB = MOST_BYTES // 1_000_000
-_FIRST = 240  # characters of a text that are shown
+_FIRST, _LINES = 160, 6  # characters and lines of a text that are shown
 _FOUND_OUT = "found out"
 _LISTED = 6  # files that are shown in full
 
@@ -34,7 +34,7 @@ def upload() -> tuple[str, str, str]:
             documents.append(document)
         else:
             problems.append(problem)
-            st.error(plain(problem), icon=":material/error:")
+            st.error(plain(problem + "." * (not problem.endswith("."))), icon=":material/error:")
     for document in documents[:_LISTED]:
         _show(document)
     if len(documents) > _LISTED:
@@ -48,11 +48,12 @@ def upload() -> tuple[str, str, str]:
 
 def _show(document: Document) -> None:
     """Counts, what was left out or guessed, and how the text begins."""
-    st.caption(f"**{plain(document.name)}**  \n{plain(document.summary())}")
-    for notice in document.left_out:
-        st.warning(plain(notice))
-    start = document.text[:_FIRST].strip()
-    st.code(start + "…" * (len(document.text) > _FIRST), language=None, wrap_lines=True, height=120)
+    st.caption(f"{plain(document.name)}  \n{plain(document.summary())}")
+    if document.left_out:
+        st.warning(plain(" ".join(document.left_out)))
+    text = document.text.lstrip()
+    start = "\n".join(text[:_FIRST].splitlines()[:_LINES]).rstrip()
+    st.code(start + "…" * (len(start) < len(text.rstrip())), language=None, wrap_lines=True)
 
 
 def _say_order(documents: list[Document], refused: int) -> None:
