@@ -32,7 +32,7 @@ class Beginning:
 
 
 def beginning(picked: tuple[str, ...]) -> tuple[Beginning | None, str]:
-    """Draw the choice: (what is chosen, None for an empty memory; why it cannot be run, or "")."""
+    """Draw the choice: (what is chosen, None for an empty memory; why Run waits, or ""). What is wrong is said there."""
     known = _of_session()
     chosen = st.selectbox(
         "Begin with",
@@ -45,13 +45,18 @@ def beginning(picked: tuple[str, ...]) -> tuple[Beginning | None, str]:
     )
     if chosen == EMPTY or chosen is None:
         return None, ""
+    refused = ""
     try:
         found = _file() if chosen == FILE else Beginning(chosen, held.memory(chosen))
     except StoreError as error:
-        return None, _sentence(error)
-    if found is None:
-        return None, "No memory is chosen yet. Choose a .safetensors file that Export or `titans trace` saved."
-    return found, refusal(found.held, picked)
+        found, refused = None, _sentence(error)
+    if found is not None:
+        refused = refusal(found.held, picked)
+    if refused:
+        st.error(state.plain(refused))
+    elif found is None:
+        st.caption("No memory is chosen yet. Choose a .safetensors file that Export or `titans trace` saved.")
+    return (found, "") if found is not None and not refused else (None, "Run waits for a memory to begin with.")
 
 
 def refusal(memory: Held, picked: tuple[str, ...]) -> str:
