@@ -32,7 +32,7 @@ class Beginning:
 
 
 def beginning(picked: tuple[str, ...]) -> tuple[Beginning | None, str]:
-    """Draw the choice: (what is chosen, None for an empty memory; why Run waits, or ""). What is wrong is said there."""
+    """Draw the choice, and what is wrong with it: (what is chosen, None for an empty memory; why Run waits, or "")."""
     known = _of_session()
     chosen = st.selectbox(
         "Begin with",
