@@ -58,6 +58,7 @@ def _of_one(having: list[Run]) -> None:
         return
     if found.sizes["moment"] <= 2:
         st.caption(state.plain(memory.ends(found)))
+        memory_states.at_the_end(run)
         return
     palette = state.palette()
     figure = memory.over_time(found, palette, palette.variant(run.checkpoint))
