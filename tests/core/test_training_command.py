@@ -159,6 +159,8 @@ def test_what_cannot_be_trained_is_refused_in_one_line(tmp_path: Path, data: Pat
     taken = tmp_path / "taken"
     taken.mkdir()
     (taken / NAME).write_bytes(b"")
+    wordless = tmp_path / "wordless.jsonl"
+    wordless.write_text(json.dumps({"text": "no end"}) + "\n")
     for given, said in [
         (arguments(tmp_path, data, taken), "taken holds a training already; give --resume to go on with it"),
         (arguments(tmp_path, data, taken, "--resume"), "no training to resume in"),
@@ -166,6 +168,8 @@ def test_what_cannot_be_trained_is_refused_in_one_line(tmp_path: Path, data: Pat
         (arguments(tmp_path, data, out, "--variant", "mega"), "recall.toml: unknown variant 'mega'"),
         (arguments(tmp_path, data, out, "--steps", 0), "recall.toml: steps 0"),
         (arguments(tmp_path, data, out, "--set", "heads=7"), "must split into 7 heads"),
+        (arguments(tmp_path, data, out, "--set", "dim=1048576"), "too little memory for this model and batch: "),
+        (arguments(tmp_path, wordless, out), f"--data {wordless}: the 4 tokens of prose hold no full sentence"),
         (arguments(tmp_path, data, out, "--set", "momentun=false"), "unknown model settings: momentun"),
         (arguments(tmp_path, data, tmp_path / "recall.toml"), "is a file"),
         (arguments(tmp_path, tmp_path / "nowhere", out), "nowhere does not exist; give a JSONL file"),

@@ -134,7 +134,7 @@ def test_a_finished_training_stays_as_it_is(make, whole, tmp_path) -> None:
 def test_only_the_same_training_is_resumed(make, tmp_path) -> None:
     make("mag", tmp_path).save()
     other = Recipe(**{**RECIPE.to_dict(), "seed": 2})
-    for name, arguments in (("recipe", {"recipe": other}), ("corpus_tokens", {"cut": 1})):
+    for name, arguments in (("recipe", {"recipe": other}), ("corpus, by its number of tokens: ", {"cut": 1})):
         with pytest.raises(CheckpointError, match=f"belongs to another {name}"):
             make("mag", tmp_path, resume=True, **arguments)
     with pytest.raises(CheckpointError, match="belongs to another model"):

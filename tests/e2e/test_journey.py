@@ -92,7 +92,7 @@ def test_the_journey(visit: Visit, folder: Path) -> None:
 
     # Another sample through two memories.
     page.get_by_role("button", name="MAG", exact=True).click()
-    page.locator("[data-testid=stSidebar] [data-testid=stSelectbox] input").click()
+    page.get_by_role("combobox", name="Sample").click()
     page.get_by_role("option", name="From bread to orbits").click()
     page.get_by_role("button", name="Run", exact=True).click()
     visit.wait_for_runs("window.__titanscope.runs.length === 2")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -92,27 +94,42 @@ def train_command(
     if part.rank == 0:
         click.echo(f"{len(stream):,} tokens of text", err=True)
     torch.manual_seed(recipe.seed)
-    model = Model(shape).to(target)
-    model.tokenizer = tokenizer
-    training = Training(
-        model,
-        stream,
-        _source(recipe, stream, tokenizer, babi),
-        recipe,
-        out if part.rank == 0 else None,
-        part=part,
-        resume=out if resume else None,
-        workers=workers,
-    )
-    try:
-        record = training.run()
-        _leave()
-    except Diverged as error:
-        _leave()
-        raise TitansError(f"training stopped: {error}; {out} holds it") from None
+    with _enough_memory():
+        model = Model(shape).to(target)
+        model.tokenizer = tokenizer
+        training = Training(
+            model,
+            stream,
+            _source(recipe, stream, tokenizer, babi, sources),
+            recipe,
+            out if part.rank == 0 else None,
+            part=part,
+            resume=out if resume else None,
+            workers=workers,
+        )
+        try:
+            record = training.run()
+            _leave()
+        except Diverged as error:
+            _leave()
+            raise TitansError(f"training stopped: {error}; {out} holds it") from None
     if part.rank == 0:
         why = f" ({training.stopped})" if training.stopped else ""
         click.echo(f"{out}: step {record['step']:,} of {recipe.steps:,} in {record['seconds']:.0f} s{why}")
+
+
+@contextmanager
+def _enough_memory() -> Iterator[None]:
+    """Says what to make smaller where there is too little of it; torch has no error of its own for that on a CPU."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+            raise
+        raise ConfigError(
+            f"there is too little memory for this model and batch: {str(error).splitlines()[0]}; "
+            "make dim, layers, ffn or memory_hidden of [model] smaller, or batch_tokens of [training]"
+        ) from None
 
 
 def _check_babi(recipe: Recipe, babi: Path | None) -> None:
@@ -121,11 +138,17 @@ def _check_babi(recipe: Recipe, babi: Path | None) -> None:
         raise ConfigError(f"the tasks {', '.join(needing)} need the bAbI files; name their folder with --babi")
 
 
-def _source(recipe: Recipe, stream: np.ndarray, tokenizer: Tokenizer, babi: Path | None) -> TaskSource | None:
+def _source(
+    recipe: Recipe, stream: np.ndarray, tokenizer: Tokenizer, babi: Path | None, sources: tuple[str, ...]
+) -> TaskSource | None:
     if not recipe.task_share:
         return None
     words = frequent_words(tokenizer.decode(stream[:WORDS_FROM].tolist()))
-    return TaskSource(tokenizer, "train", Prose(stream, tokenizer), babi, pairs=0.5, more=words)
+    try:
+        prose = Prose(stream, tokenizer)
+    except ConfigError as error:
+        raise ConfigError(f"--data {', '.join(sources)}: {error}, or set task_share to 0") from None
+    return TaskSource(tokenizer, "train", prose, babi, pairs=0.5, more=words)
 
 
 def _join(device: str) -> tuple[Part, torch.device]:

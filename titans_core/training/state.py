@@ -41,7 +41,7 @@ def restore_state(folder: Path, model: Model, optimizers: Optimizers, expected: 
     for name, value in expected.items():
         if record.get(name) != value:
             raise CheckpointError(
-                f"{path} belongs to another {name}: {_difference(record.get(name), value)}; "
+                f"{path} belongs to another {_NAMES.get(name, name)}: {_difference(record.get(name), value)}; "
                 "resume with what it was started with, or train anew in another folder"
             )
     targets = _tensors(model, optimizers)
@@ -51,6 +51,9 @@ def restore_state(folder: Path, model: Model, optimizers: Optimizers, expected: 
         for name, target in targets.items():
             target.copy_(tensors[name])
     return record
+
+
+_NAMES = {"corpus_tokens": "corpus, by its number of tokens"}
 
 
 def _difference(before: Any, now: Any) -> str:
