@@ -169,7 +169,7 @@ def test_what_cannot_be_trained_is_refused_in_one_line(tmp_path: Path, data: Pat
         (arguments(tmp_path, data, out, "--steps", 0), "recall.toml: steps 0"),
         (arguments(tmp_path, data, out, "--set", "heads=7"), "must split into 7 heads"),
         (arguments(tmp_path, data, out, "--set", "dim=1048576"), "too little memory for this model and batch: "),
-        (arguments(tmp_path, wordless, out), f"--data {wordless}: the 4 tokens of prose hold no full sentence"),
+        (arguments(tmp_path, wordless, out), f"--data {wordless}: the 3 tokens of prose hold no full sentence"),
         (arguments(tmp_path, data, out, "--set", "momentun=false"), "unknown model settings: momentun"),
         (arguments(tmp_path, data, tmp_path / "recall.toml"), "is a file"),
         (arguments(tmp_path, tmp_path / "nowhere", out), "nowhere does not exist; give a JSONL file"),
