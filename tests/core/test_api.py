@@ -73,7 +73,7 @@ def test_the_memory_and_its_oracle(function) -> None:
 
 def test_every_error_is_one_family() -> None:
     kinds = [kind for _, kind in inspect.getmembers(errors, inspect.isclass)]
-    assert len(kinds) == 5
+    assert len(kinds) == 6
     assert all(issubclass(kind, errors.TitansError) for kind in kinds)
 
 
