@@ -76,6 +76,6 @@ def _lines(first: xr.Dataset, ds: xr.Dataset, aligned: Aligned, k: int, ratio: b
     for one in listed:
         yield f"  {one.value:+9.3g}  {aligned.unit} {one.token + 1:>6,}  …{one.before}[{one.core}]{one.after}…"
     if not listed and np.isfinite(differs[skip:]).any():
-        yield f"             only in the first {skip}, at which everything is new to an empty memory"
+        yield f"             only in the first {skip}, which are left out: to a memory that begins, everything is new"
     elif not listed:
         yield f"             nothing is defined in both after the first {skip} {aligned.unit}s"

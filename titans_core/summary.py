@@ -51,7 +51,7 @@ def _most_surprising(dataset: xr.Dataset, count: int) -> Iterator[str]:
     spans = dataset["start"].values, dataset["end"].values
     listed = passages(values, *spans, attrs["text"], count, skip)
     if not listed:
-        left_out = f" after the first {skip} tokens, at which everything is new to an empty memory" * bool(skip)
+        left_out = f" after the first {skip} tokens, which are left out" * bool(skip)
         yield f"  no most surprising passages: no surprise is known{left_out}"
         return
     left_out = f"; the first {skip} left out" * bool(skip) + "; segment starts left out" * bool(segment)

@@ -24,7 +24,7 @@ PASTED = "Pasted text"  # the title of one
 class Request:
     """What the sidebar asks for. problem: why Run is not offered, in words; notices: what to know before.
 
-    begin: the memory to begin with, None for an empty one.
+    begin: the memory to begin with, None for an empty one. tokens: of the text, where a run of it has told.
     """
 
     title: str
@@ -34,6 +34,7 @@ class Request:
     problem: str = ""
     notices: tuple[str, ...] = ()
     begin: Beginning | None = None
+    tokens: int | None = None
 
 
 def request(shown: list[Run]) -> Request:
@@ -62,7 +63,9 @@ def request(shown: list[Run]) -> Request:
     device = _device()
     if not problem and not chosen:
         problem = "Choose at least one memory."
-    return Request(title, text, picked, device, problem or refused, notices, begin)
+    # A million tokens take a second and much memory to be counted again.
+    tokens = shown[0].ds.sizes["token"] if shown and text == shown[0].ds.attrs["text"] else None
+    return Request(title, text, picked, device, problem or refused, notices, begin, tokens)
 
 
 def _asking_for(shown: list[Run], available: tuple[str, ...]) -> dict[str, object]:
@@ -182,7 +185,7 @@ def cost(asked: Request) -> None:
     if asked.problem:
         st.caption(plain(asked.problem))
         return
-    tokens = runs.count_tokens(asked.text)
+    tokens = runs.count_tokens(asked.text) if asked.tokens is None else asked.tokens
     if tokens is None:
         return
     readings = asked.checkpoints * (1 if asked.begin is None else 2)

@@ -96,7 +96,7 @@ def physics(shown: list[Run]) -> None:
     refused = _in_all(wrong) or _refusal(asked, base, shown)
     device = str(base.ds.attrs["device"]).partition(":")[0]
     device = device if device in runs.engine().devices() else "cpu"
-    request = controls.Request(base.title, str(base.ds.attrs["text"]), (name,), device, refused)
+    request = controls.Request(base.title, str(base.ds.attrs["text"]), (name,), device, refused, tokens=tokens)
     with top:
         pressed = st.button(
             f"Run against {state.plain(called[chosen])}",

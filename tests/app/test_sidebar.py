@@ -112,3 +112,10 @@ def test_nothing_shown_is_said(store: object) -> None:
     page.segmented_control(key="source").set_value("Shown").run()
     assert page.button(key="run").disabled
     assert "No text is shown yet" in captions(page)
+
+
+def test_a_text_that_was_read_is_not_counted_again(finished: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "count_tokens", lambda text: pytest.fail("a million tokens would take a second"))
+    page = open_page([finished["mac"]])
+    tokens = runs.trace(finished["mac"]).sizes["token"]
+    assert f"on disk for {tokens} tokens" in captions(page)
