@@ -34,6 +34,7 @@ def test_every_option_in_it_is_one() -> None:
         "compare",
         "memory",
         "recall",
+        "retention",
         "niah",
         "bench",
         "eval",

@@ -27,6 +27,7 @@ _LAZY = {
     "bench": ("titans_core.bench_command", "bench_command"),
     "memory": ("titans_core.memory_command", "memory_command"),
     "niah": ("titans_core.niah_command", "niah_command"),
+    "retention": ("titans_core.retention_command", "retention_command"),
     "recall": ("titans_core.recall_command", "recall_command"),
 }
 

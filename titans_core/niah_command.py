@@ -11,7 +11,7 @@ import click
 from tqdm import tqdm
 
 from titans_core.assets import checkpoint_names
-from titans_core.documents import check_text, read_text
+from titans_core.documents import check_text, read_document
 from titans_core.errors import ConfigError
 from titans_core.outputs import output_file
 from titans_core.resumed import begun, write
@@ -53,13 +53,13 @@ def niah_command(
     device: str,
     seed: int,
 ) -> None:
-    """Hide a fact in FILE (text, UTF-8; without it in the sample texts) and ask for it at the end.
+    """Hide a fact in FILE (without one: in the sample texts) and ask for it at the end.
 
     Grows the text and moves the fact: a grid of length and depth for each memory. passkey hides it in a repeated line.
     Of a wrong answer it is told whether it is another value of the text (other), none of the text (invented), or no
     value (malformed). Control absent asks for a fact that the text lacks: then right is right by luck.
     """
-    text = None if file is None else read_text(file.read_bytes())
+    text = None if file is None else read_document(file.read_bytes(), file.name).text
     for notice in check_text(text) if text is not None else ():
         click.echo(notice, err=True)
     columns, rows = _numbers("--lengths", lengths, int), _numbers("--depths", depths, float)

@@ -11,7 +11,7 @@ import click
 from tqdm import tqdm
 
 from titans_core.assets import checkpoint_names
-from titans_core.documents import check_text, read_text
+from titans_core.documents import check_text, read_document
 from titans_core.errors import TextError
 from titans_core.outputs import output_file
 from titans_core.resumed import begun, write
@@ -59,13 +59,13 @@ def recall_command(
     questions: int,
     device: str,
 ) -> None:
-    """Read FILE (text, UTF-8) and ask for a fact of it at later and later points.
+    """Read FILE and ask for a fact of it at later and later points.
 
     Twice each time: the memory itself (the loss and the cosine of what it says to the keys of the fact with the fact's
     values, layer by layer), and the model (the probability of the answer after the cue, and what it says instead).
     Beside it stand the controls: reads of the memory zeroed, and a reading of the document without the fact.
     """
-    text = read_text(file.read_bytes())
+    text = read_document(file.read_bytes(), file.name).text
     for notice in check_text(text):
         click.echo(notice, err=True)
     cue = _cue(fact, answer) if cue is None else cue

@@ -60,13 +60,12 @@ class Retention:
         return _share(self.lag_gates if gates else self.lag_left, self.lag_gain, layer)
 
     def half_life(self, layer: int | None = None, *, gates: bool = False) -> float:
-        """Tokens after which at most half is left for good; infinite where that does not happen in the document."""
-        curve = self.curve(layer, gates=gates)
-        more = np.flatnonzero(curve > 0.5)
-        if not len(more):
-            return 0.0
-        known = np.flatnonzero(np.isfinite(curve))
-        return float(self.lags[more[-1] + 1]) if more[-1] < known[-1] else float("inf")
+        """Tokens after which at most half is left for the first time; infinite where that does not happen.
+
+        Few tokens, the first of the document, have the longest lags: there a curve may rise again.
+        """
+        half = np.flatnonzero(self.curve(layer, gates=gates) <= 0.5)
+        return float(self.lags[half[0]]) if len(half) else float("inf")
 
 
 def retention(

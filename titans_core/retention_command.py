@@ -1,0 +1,131 @@
+"""`titans retention`: what is left of everything that a memory wrote, at all later times."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+from tqdm import tqdm
+
+from titans_core.assets import checkpoint_names
+from titans_core.documents import check_text, read_document
+from titans_core.outputs import output_file
+from titans_core.resumed import begun, write
+
+if TYPE_CHECKING:
+    from titans_core.probes.retention import Retention
+
+FORMAT = 1
+
+
+@click.command("retention")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--checkpoint", "names", multiple=True, help="A shipped name or a folder; repeatable.  [default: mac, mag, mal]"
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="JSON file, gone on with if it exists; a CSV comes beside it.",
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda")
+def retention_command(file: Path, names: tuple[str, ...], out: Path, device: str) -> None:
+    """Read FILE and ask the memory for every token of it (of a long text 20,000) at 128 later times.
+
+    What is left of a write is the share of what it gained in the squared error of the answer to the token's key. Beside
+    it stands what the gates alone leave. Prints both by lag; the JSON has the map, the CSV what is left by lag.
+    """
+    text = read_document(file.read_bytes(), file.name).text
+    for notice in check_text(text):
+        click.echo(notice, err=True)
+    chosen = list(dict.fromkeys(names or [name for name in ("mac", "mag", "mal") if name in checkpoint_names()]))
+    click.get_current_context().with_resource(output_file(out))
+    import torch  # noqa: PLC0415 (takes seconds to load: only once the input is known to be good)
+
+    from titans_core.checkpoint import load  # noqa: PLC0415
+    from titans_core.cli import bar_progress  # noqa: PLC0415
+    from titans_core.probes.retention import retention  # noqa: PLC0415
+
+    torch.set_num_threads(1)
+    asked = {"format": FORMAT, "document_sha256": hashlib.sha256(text.encode()).hexdigest()}
+    results = begun(out, asked, "retention")
+    for name in chosen:
+        model = load(name, device)
+        if any(one["weights_sha256"] == model.weights_sha256 for one in results):
+            click.echo(f"{model.name}: in {out} already")
+            continue
+        with tqdm(unit=" tokens", desc=model.name, file=sys.stderr) as bar:
+            found = retention(model, model.tokenizer.encode(text).ids, progress=bar_progress(bar))
+        results.append({"checkpoint": model.name, "weights_sha256": model.weights_sha256, **_plain(found)})
+        write(out, {**asked, "results": results}, _table(results))
+        click.echo("\n".join(_lines(model.name, found)))
+
+
+def _plain(found: Retention) -> dict[str, Any]:
+    """For JSON: axes, and shares of all layers together and of each, NaN as None."""
+    layers = [None, *range(len(found.gain))]
+    return {
+        "rows": found.rows.tolist(),
+        "times": found.times.tolist(),
+        "lags": found.lags.tolist(),
+        "layers": [
+            {
+                "layer": layer,
+                "half_life": _number(found.half_life(layer)),
+                "half_life_by_gates": _number(found.half_life(layer, gates=True)),
+                "left": _finite(found.curve(layer)),
+                "left_by_gates": _finite(found.curve(layer, gates=True)),
+                "map": _finite(found.map(layer)),
+                "map_by_gates": _finite(found.map(layer, gates=True)),
+            }
+            for layer in layers
+        ],
+    }
+
+
+def _number(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _finite(values: np.ndarray) -> Any:
+    told = values.round(6).astype(object)
+    told[~np.isfinite(values)] = None
+    return told.tolist()
+
+
+def _table(results: list[dict[str, Any]]) -> list[list[Any]]:
+    """What is left by lag, a row for each lag and layer; layer empty: all together."""
+    rows: list[list[Any]] = [["checkpoint", "layer", "lag_from", "lag_to", "left", "left_by_gates"]]
+    for one in results:
+        for of in one["layers"]:
+            for k, (left, gates) in enumerate(zip(of["left"], of["left_by_gates"], strict=True)):
+                lags = one["lags"][k], one["lags"][k + 1] - 1
+                rows.append([one["checkpoint"], "" if of["layer"] is None else of["layer"], *lags, left, gates])
+    return rows
+
+
+def _lines(name: str, found: Retention) -> Iterator[str]:
+    layers = [None, *range(len(found.gain))]
+    yield f"{name}: share of each write's gain that is left, and (what the gates alone leave)"
+    yield f"  {'tokens later':>15}" + "".join(f"{_called(layer):>18}" for layer in layers)
+    curves = [(found.curve(layer), found.curve(layer, gates=True)) for layer in layers]
+    for k in range(0, len(found.lags) - 1, 4):
+        low, high = found.lags[k], found.lags[k + 1] - 1
+        lag = f"{low:,}" if low == high else f"{low:,}-{high:,}"
+        yield f"  {lag:>15}" + "".join(f"{left[k]:>10.2f} ({gates[k]:>5.2f})" for left, gates in curves)
+    halves = ", ".join(f"{_called(layer)} {_tokens(found.half_life(layer))}" for layer in layers)
+    yield f"  at most half is left first after: {halves}"
+
+
+def _called(layer: int | None) -> str:
+    return "all layers" if layer is None else f"layer {layer + 1}"
+
+
+def _tokens(half: float) -> str:
+    return f"{half:,.0f} tokens" if np.isfinite(half) else "never in this text"
