@@ -43,7 +43,7 @@ def shared(columns: Sequence[np.ndarray], signal: str, skip: int = 0, of: str = 
     else:
         rule = f"from the 1st to the 99th percentile{of}" + (f" after token {skip}" if skip else "")
     if high <= low:
-        high = low + max(abs(low), 1e-6)
+        high, rule = low + max(abs(low), 1e-6), "all values are the same; the colours end at its double"
     return Scale(low, high, int((values > high).sum()), int((values < low).sum()), rule)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable
 
 import pandas as pd
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from app import naming, state, theme
 from app.jobs import Progress
@@ -26,7 +28,7 @@ def then_draw(act: Callable[[], None], *first: str) -> Callable[[], None]:
         before = _of_memory()
         act()
         there = [part for part in state.parts() if part != MEMORY or _of_memory() != before]
-        st.rerun([*(part for part in first if part in there), *(part for part in there if part not in first)])
+        _draw([*(part for part in first if part in there), *(part for part in there if part not in first)])
 
     return done
 
@@ -36,9 +38,15 @@ def then_link(act: Callable[[], None], *shown: str) -> Callable[[], None]:
 
     def done() -> None:
         act()
-        st.rerun([*shown, "figures"])
+        _draw([*shown, "figures"])
 
     return done
+
+
+def _draw(listed: list[str]) -> None:
+    """Have these parts drawn again; where one of them is not on the page any more, all of it, which Streamlit does."""
+    with contextlib.suppress(StreamlitAPIException):
+        st.rerun(listed)
 
 
 def _of_memory() -> tuple[int | None, str | None]:

@@ -33,9 +33,9 @@ class Asked:
     momentum_off: bool = False
     forgetting_off: bool = False
     reads_off: bool = False
-    freeze: int | None = None
-    wipe: int | None = None
-    chunk: int | None = None
+    freeze: int | float | None = None
+    wipe: int | float | None = None
+    chunk: int | float | None = None
 
     @property
     def changes(self) -> tuple[str, ...]:
@@ -72,8 +72,8 @@ def problems(asked: Asked, layers: int, tokens: int) -> dict[str, str]:
     )
     for field, words, most in counted:
         value = getattr(asked, field)
-        if value is not None and not 1 <= value <= most:
-            wrong[field] = f"{words.format(f'{value:,}')} 1 to {most:,}."
+        if value is not None and not (1 <= value <= most and value == int(value)):
+            wrong[field] = f"{words.format(f'{value:,g}' if value < 1e6 else f'{value:,.0f}')} 1 to {most:,}."
     if not wrong:
         try:
             intervene(*asked.changes).check(layers, 0, tokens)
@@ -160,7 +160,9 @@ def _asked(layers: int, tokens: int) -> tuple[Asked, dict[str, str]]:
     }
     counts: dict[str, Any] = {}
     for field, label in COUNTS.items():
-        counts[field] = st.number_input(label, value=None, step=1, key=f"x_{field}", placeholder="–")
+        # A field of whole numbers would take 1e9 for 1 and 0.5 for 0 without a word.
+        given = st.number_input(label, value=None, step=1.0, format="%.10g", key=f"x_{field}", placeholder="–")
+        counts[field] = int(given) if given is not None and given == int(given) else given
         beside[field] = st.container()
     typing("x_")
     asked = Asked(**gates, layer=layer, **off, **counts)

@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 import pytest
 import streamlit as st
 import xarray as xr
+from streamlit.errors import StreamlitAPIException
 from streamlit.testing.v1 import AppTest
 
 from app import runs
@@ -241,3 +242,13 @@ def test_the_layer_that_is_looked_at_is_the_first_choice(finished: dict[str, str
     assert at.run().segmented_control[0].value == 2
     at.session_state["layer"] = 1
     assert at.run().segmented_control[0].value == 1
+
+
+def test_a_choice_in_a_part_that_is_not_drawn_any_more_still_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(listed: list[str]) -> None:
+        raise StreamlitAPIException(f"No fragment found for target {listed[0]!r}")
+
+    monkeypatch.setattr("streamlit.rerun", gone)
+    chosen: list[str] = []
+    parts.then_link(lambda: chosen.append("layer"), parts.PATH)()
+    assert chosen == ["layer"]
