@@ -50,6 +50,13 @@ def wait_for_address(page: Page, name: str, value: str | None) -> None:
 
 def wait_for_run(page: Page, run: str) -> None:
     page.wait_for_function(f"window.__titanscope?.runs.join() === '{run}' && {READY}", timeout=60_000)
+    settle(page)
+
+
+def settle(page: Page) -> None:
+    """Until the app has drawn the whole page: a choice made on what it is about to replace would be lost."""
+    still = page.locator("[data-testid=stApp][data-test-script-state=notRunning]")
+    expect(still).to_be_visible(timeout=60_000)
 
 
 def test_a_newcomer_leaves_with_one_step_back(page: Page, server: str) -> None:
@@ -73,6 +80,7 @@ def test_back_and_forward_go_from_run_to_run(page: Page, server: str, run: str) 
     box.press("Control+Enter")
     page.get_by_role("button", name="Run", exact=True).click()
     page.wait_for_function(f"window.__titanscope?.runs.join() !== '{run}' && {READY}", timeout=60_000)
+    settle(page)
     page.wait_for_function("new URLSearchParams(location.search).has('token')")
     other = said(page)["run"]
     assert entries(page) == before + 1
