@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import xarray as xr
@@ -137,6 +138,20 @@ def begins(one: xr.Dataset, other: xr.Dataset) -> int | None:
         return None
     parted = [{getattr(a, name), getattr(b, name)} for name in timed if getattr(a, name) != getattr(b, name)]
     return min(token for pair in parted for token in pair if token is not None)
+
+
+def lowest(one: xr.Dataset, other: xr.Dataset) -> int:
+    """The lowest layer (from 0) in which two runs can differ: the interventions that part them are of it or above."""
+    a, b = settings_of(one), settings_of(other)
+    known = ("checkpoint", "weights_sha256", "memory_from")
+    if a is None or b is None or any(one.attrs.get(name) != other.attrs.get(name) for name in known):
+        return 0
+    if replace(a, gates=()) != replace(b, gates=()):
+        return 0
+    parted = [change for change in (*a.gates, *b.gates) if (change in a.gates) != (change in b.gates)]
+    if not parted:  # the same, or in another order
+        return 0
+    return min(change.layer or 0 for change in parted)
 
 
 def diverged(ds: xr.Dataset) -> str:

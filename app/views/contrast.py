@@ -91,7 +91,12 @@ def _about(one: Run, other: Run, look: state.Look, names: dict[str, str], ratio:
         return f"Only one of the two has {known.label.lower()} there, so there is nothing to subtract."
     high, low = state.plain(names[one.id]), state.plain(names[other.id])
     words = f"Orange: more in {high}. Blue: more in {low}. Uncoloured: not defined in both"
-    return words + (", or not above zero in both. One step is a factor of two." if ratio else ".")
+    words += ", or not above zero in both. One step is a factor of two." if ratio else "."
+    layer = naming.lowest(one.ds, other.ds)
+    if layer:
+        below = "Layer 1" if layer == 1 else f"Layers 1 to {layer}"
+        words += f" The intervention begins in layer {layer + 1}: {below} cannot differ."
+    return words
 
 
 def _table(one: Run, other: Run, look: state.Look, ratio: bool, names: dict[str, str]) -> tuple[str, pd.DataFrame]:

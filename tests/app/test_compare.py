@@ -62,6 +62,37 @@ def test_two_runs_and_their_difference(finished: dict[str, str], wiped: str) -> 
     assert first["dash"] != last["dash"]
 
 
+@pytest.mark.parametrize(
+    ("changes", "layer"),
+    [
+        (("theta[1]*=0.5",), 1),
+        (("theta[2]*=0.5", "alpha[1]*=2"), 1),
+        (("theta[2]*=0.5", "alpha*=2"), 0),
+        (("theta[2]*=0.5", "wipe=3"), 0),
+        ((), 0),
+    ],
+)
+def test_the_lowest_layer_that_an_intervention_reaches(
+    changes: tuple[str, ...], layer: int, finished: dict[str, str]
+) -> None:
+    ds = runs.trace(finished["mag"])
+    changed = ds.assign_attrs(settings=json.dumps(intervene(*changes).to_dict()))
+    assert naming.lowest(changed, ds) == naming.lowest(ds, changed) == layer
+    assert naming.lowest(changed, runs.trace(finished["mac"])) == 0
+
+
+def test_layers_below_an_intervention_are_the_same_and_that_is_said(
+    finished: dict[str, str], finish: Callable[..., Progress]
+) -> None:
+    run = runs.engine().submit(Job("mag", TEXT, "A test text", changes=("theta[1]*=0.5",)))
+    assert finish(run).state == "done"
+    page = open_page([finished["mag"], run])
+    assert any("begins in layer 2: Layer 1 cannot differ" in caption.value for caption in page.caption)
+    one, other = runs.trace(finished["mag"]), runs.trace(run)
+    np.testing.assert_array_equal(one["surprise"].values[0], other["surprise"].values[0])
+    assert (one["surprise"].values[1:] != other["surprise"].values[1:]).any()
+
+
 def test_a_link_says_which_two_and_whether_by_ratio(finished: dict[str, str]) -> None:
     page = AppTest.from_file(str(MAIN), default_timeout=60)
     page._page_hash = calc_hash("compare")
