@@ -10,8 +10,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from titans_core.assets import checkpoint_names
-from titans_core.documents import check_text, read_document
+from titans_core import probe_options
 from titans_core.errors import ConfigError
 from titans_core.outputs import output_file
 from titans_core.resumed import begun, write
@@ -20,10 +19,8 @@ FORMAT = 1
 
 
 @click.command("niah")
-@click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option(
-    "--checkpoint", "names", multiple=True, help="A shipped name or a folder; repeatable.  [default: mac, mag, mal]"
-)
+@click.argument("file", required=False, type=probe_options.FILE)
+@probe_options.checkpoints
 @click.option("--task", default="number", show_default=True, type=click.Choice(["number", "word", "passkey"]))
 @click.option("--lengths", default="1024,2048,4096,8192", show_default=True, help="Tokens of the texts, with commas.")
 @click.option("--depths", default="0,0.25,0.5,0.75,1", show_default=True, help="Where the fact stands, with commas.")
@@ -32,13 +29,8 @@ FORMAT = 1
 @click.option(
     "--threshold", default=0.85, show_default=True, type=click.FloatRange(0, 1), help="Of the effective length."
 )
-@click.option(
-    "--out",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="JSON file, gone on with if it exists; a CSV comes beside it.",
-)
-@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda")
+@probe_options.out
+@probe_options.device
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
 def niah_command(
     file: Path | None,
@@ -59,28 +51,25 @@ def niah_command(
     Of a wrong answer it is told whether it is another value of the text (other), none of the text (invented), or no
     value (malformed). Control absent asks for a fact that the text lacks: then right is right by luck.
     """
-    text = None if file is None else read_document(file.read_bytes(), file.name).text
-    for notice in check_text(text) if text is not None else ():
-        click.echo(notice, err=True)
+    text = None if file is None else probe_options.document(file)
     columns, rows = _numbers("--lengths", lengths, int), _numbers("--depths", depths, float)
-    chosen = list(dict.fromkeys(names or [name for name in ("mac", "mag", "mal") if name in checkpoint_names()]))
+    chosen = probe_options.chosen(names)
     click.get_current_context().with_resource(output_file(out))
     import torch  # noqa: PLC0415 (takes seconds to load: only once the input is known to be good)
 
     from titans_core.checkpoint import load  # noqa: PLC0415
     from titans_core.probes import grid  # noqa: PLC0415
-    from titans_core.tokenizer import Tokenizer  # noqa: PLC0415
 
     torch.set_num_threads(1)
     of = "samples" if text is None else hashlib.sha256(text.encode()).hexdigest()
     asked = {"format": FORMAT, "haystack": of, "task": task, "control": control, "n": count, "seed": seed}
     results = begun(out, asked, "niah")
     models = [load(name, device) for name in chosen]
-    source = grid.haystack(Tokenizer.load(), text)
+    sources = [grid.haystack(model.tokenizer, text) for model in models]
     spots = [grid.Spot(task, length, depth, control) for length in columns for depth in rows]
     for spot in spots:  # what cannot be laid out is refused before anything is read
-        grid.texts(source, spot, 1, seed)
-    for model in models:
+        grid.texts(sources[0], spot, 1, seed)
+    for model, source in zip(models, sources, strict=True):
         with tqdm(unit=" cells", desc=model.name, file=sys.stderr, total=len(spots)) as bar:
             for spot in spots:
                 if _filled(results, model.weights_sha256, spot) is None:

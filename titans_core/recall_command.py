@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from tqdm import tqdm
 
-from titans_core.assets import checkpoint_names
-from titans_core.documents import check_text, read_document
+from titans_core import probe_options
 from titans_core.errors import TextError
 from titans_core.outputs import output_file
 from titans_core.resumed import begun, write
@@ -26,27 +25,20 @@ MEASURES = ("loss", "cosine", "loss_removed", "cosine_removed", "cosine_shuffled
 
 
 @click.command("recall")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=probe_options.FILE)
 @click.option("--fact", required=True, help="Words of the document, or with --plant a sentence to be put into it.")
 @click.option("--answer", required=True, help="The part of the fact that is asked for.")
 @click.option("--cue", help="What is read before the answer is looked for.  [default: the fact up to the answer]")
 @click.option("--plant", "depth", type=float, help="Put the fact in at this share of the document, 0 to 1.")
-@click.option(
-    "--checkpoint", "names", multiple=True, help="A shipped name or a folder; repeatable.  [default: mac, mag, mal]"
-)
-@click.option(
-    "--out",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="JSON file, gone on with if it exists; a CSV comes beside it.",
-)
+@probe_options.checkpoints
+@probe_options.out
 @click.option(
     "--points", default=1000, show_default=True, type=click.IntRange(1), help="At so many the memory is measured."
 )
 @click.option(
     "--questions", default=24, show_default=True, type=click.IntRange(1), help="At so many the model is asked."
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda")
+@probe_options.device
 def recall_command(
     file: Path,
     fact: str,
@@ -65,11 +57,9 @@ def recall_command(
     values, layer by layer), and the model (the probability of the answer after the cue, and what it says instead).
     Beside it stand the controls: reads of the memory zeroed, and a reading of the document without the fact.
     """
-    text = read_document(file.read_bytes(), file.name).text
-    for notice in check_text(text):
-        click.echo(notice, err=True)
+    text = probe_options.document(file)
     cue = _cue(fact, answer) if cue is None else cue
-    chosen = list(dict.fromkeys(names or [name for name in ("mac", "mag", "mal") if name in checkpoint_names()]))
+    chosen = probe_options.chosen(names)
     click.get_current_context().with_resource(output_file(out))
     import torch  # noqa: PLC0415 (takes seconds to load: only once the input is known to be good)
 

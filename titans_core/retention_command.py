@@ -12,8 +12,7 @@ import click
 import numpy as np
 from tqdm import tqdm
 
-from titans_core.assets import checkpoint_names
-from titans_core.documents import check_text, read_document
+from titans_core import probe_options
 from titans_core.outputs import output_file
 from titans_core.resumed import begun, write
 
@@ -24,27 +23,18 @@ FORMAT = 1
 
 
 @click.command("retention")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option(
-    "--checkpoint", "names", multiple=True, help="A shipped name or a folder; repeatable.  [default: mac, mag, mal]"
-)
-@click.option(
-    "--out",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="JSON file, gone on with if it exists; a CSV comes beside it.",
-)
-@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda")
+@click.argument("file", type=probe_options.FILE)
+@probe_options.checkpoints
+@probe_options.out
+@probe_options.device
 def retention_command(file: Path, names: tuple[str, ...], out: Path, device: str) -> None:
     """Read FILE and ask the memory for every token of it (of a long text 20,000) at 128 later times.
 
     What is left of a write is the share of what it gained in the squared error of the answer to the token's key. Beside
     it stands what the gates alone leave. Prints both by lag; the JSON has the map, the CSV what is left by lag.
     """
-    text = read_document(file.read_bytes(), file.name).text
-    for notice in check_text(text):
-        click.echo(notice, err=True)
-    chosen = list(dict.fromkeys(names or [name for name in ("mac", "mag", "mal") if name in checkpoint_names()]))
+    text = probe_options.document(file)
+    chosen = probe_options.chosen(names)
     click.get_current_context().with_resource(output_file(out))
     import torch  # noqa: PLC0415 (takes seconds to load: only once the input is known to be good)
 

@@ -17,6 +17,7 @@ from titans_core.evaluation.cells import Cell, wilson
 from titans_core.probes import grid
 from titans_core.probes.grid import Spot, effective_length, haystack, texts
 from titans_core.tasks import Role
+from titans_core.tokenizer import Tokenizer
 
 BOOK = "The keeper walked along the shore, and it rained. She found many stones there. Nobody saw the piano. " * 20
 
@@ -137,6 +138,7 @@ def test_a_grid_is_written_and_gone_on_with(folder: Path, monkeypatch: pytest.Mo
     [
         (["--lengths", "1K"], "--lengths '1K' is no list of numbers with commas"),
         (["--depths", "0,2"], "depth is 2"),
+        (["--lengths", "999999999999"], "up to 16,777,216 tokens"),
         (["--lengths", "20"], "tokens here without any haystack; length is 20"),
     ],
 )
@@ -146,3 +148,26 @@ def test_what_niah_refuses(arguments: list[str], words: str, folder: Path, tmp_p
     assert result.exit_code == 2
     assert words in " ".join(result.output.split())
     assert not out.exists()
+
+
+def test_a_model_reads_the_tokens_of_its_own_tokenizer(
+    folder: Path, tiny_model, tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = json.loads(tokenizer.data)
+    file["model"]["merges"] = file["model"]["merges"][:300]
+    model = tiny_model("lmm", chunk=1)
+    model.tokenizer = Tokenizer(json.dumps(file).encode())
+    checkpoint.save(model, folder / "other", {})
+    read: dict[str, str] = {}
+    fill = grid.fill
+
+    def told(model, source, spot, *rest, **named):
+        read[model.name] = model.tokenizer.decode(texts(source, spot, 1, 0)[0].ids)
+        return fill(model, source, spot, *rest, **named)
+
+    monkeypatch.setattr(grid, "fill", told)
+    both = ("--checkpoint", str(folder / "mag"), "--checkpoint", str(folder / "other"))
+    result = titans(folder, *both, "--lengths", "600", "--out", str(folder / "two.json"))
+    assert result.exit_code == 0, result.output
+    assert all("What is the special magic number" in text for text in read.values())
+    assert len(read) == 2

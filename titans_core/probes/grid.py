@@ -23,6 +23,9 @@ from titans_core.tokenizer import Tokenizer
 TASKS = ("number", "word", "passkey")  # passkey hides in one line that is repeated, the others in the document
 
 
+MOST = 1 << 24  # tokens of a text, which is laid out as a whole
+
+
 class Spot(NamedTuple):
     """A cell of the grid of one model. length: tokens of a text; depth: 0 (its beginning) to 1 (its end)."""
 
@@ -47,11 +50,16 @@ def haystack(tokenizer: Tokenizer, document: str | None = None) -> TaskSource:
 
 
 def texts(source: TaskSource, spot: Spot, n: int, seed: int) -> list[Episode]:
-    """n texts, the same for every model. Raises ConfigError for a length that holds none, another depth or task."""
+    """n texts, the same for every model of one tokenizer.
+
+    Raises ConfigError for a length that holds none or is over MOST, and for another depth or task.
+    """
     if spot.task not in TASKS:
         raise ConfigError(f"there is no needle {spot.task!r}; there are {', '.join(TASKS)}")
     if spot.control not in CONTROLS:
         raise ConfigError(f"there is no control {spot.control!r}; there are {', '.join(CONTROLS)}")
+    if spot.length > MOST:
+        raise ConfigError(f"length is {spot.length:,}; a text can have up to {MOST:,} tokens")
     places = [seed, zlib.crc32(spot.task.encode()), spot.length, round(spot.depth * 1_000_000)]
     rngs = (np.random.default_rng(np.random.SeedSequence([*places, i])) for i in range(n))
     absent = spot.control == "absent"
