@@ -66,12 +66,15 @@ def test_what_greedy_decoding_gives_is_told(tiny_model) -> None:
 
 def test_points_lie_denser_near_the_fact() -> None:
     found = spaced(1_000, 100_000, 1_000, 32)
-    assert 700 < len(found) <= 1_000
+    assert len(found) == len(set(found)) == 1_000
     assert (found[0], found[-1]) == (1_024, 100_000 // 32 * 32)
     assert not (found % 32).any()
     assert np.median(np.diff(found)[:50]) < np.median(np.diff(found)[-50:])
     assert spaced(90, 95, 10, 32).size == 0
     assert spaced(90, 100, 1, 32).tolist() == [96]
+    assert spaced(90, 200, 1_000, 32).tolist() == [96, 128, 160, 192]
+    assert all(len(spaced(0, 100_000, count, 64)) == count for count in range(1, 60))
+    assert all(spaced(0, 100_000, count, 64)[-1] == 99_968 for count in range(1, 60))
 
 
 def test_a_fact_is_planted_between_sentences() -> None:

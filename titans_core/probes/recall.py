@@ -68,7 +68,8 @@ def recall(
 ) -> Recall:
     """Read the document of `place` and ask for its fact at later points, as near to its end and as far as there are.
 
-    points: of the memory itself; questions: of the model. Both lie denser near the fact, where most is lost.
+    points: of the memory itself, every 32 tokens at most; questions: of the model, every 64. Both lie denser near the
+    fact, where most is lost.
     progress(done, total): tokens to be read, may raise to cancel.
     Raises ConfigError for a model without memory or counts below 1, TextError where the document ends with the fact.
     """
@@ -107,16 +108,17 @@ def recall(
 
 
 def spaced(end: int, total: int, count: int, step: int) -> np.ndarray:
-    """At most `count` multiples of `step` from `end` to `total`, half of them denser near the beginning."""
+    """`count` multiples of `step` from `end` to `total`, all where there are fewer; denser near the beginning."""
     low, high = -(-end // step), total // step
     if low > high:
         return np.empty(0, np.int64)
     if count == 1:
         return np.array([high * step])
-    near = np.geomspace(1, high - low + 1, (count - 2) // 2 + 2)[1:-1] - 1
-    far = np.linspace(0, high - low, count - len(near))
-    chosen = np.unique(np.concatenate((near, far)).round().astype(np.int64))
-    return (low + chosen) * step
+    near = np.geomspace(1, high - low + 1, count // 2).round().astype(np.int64) - 1
+    rest = np.setdiff1d(np.arange(high - low + 1), near)[::-1]  # the last first: it is always one
+    more = min(count - len(np.unique(near)), len(rest))
+    far = rest[np.linspace(0, len(rest) - 1, more).round().astype(np.int64)]
+    return (low + np.union1d(near, far)) * step
 
 
 class _Telling:
