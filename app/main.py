@@ -7,9 +7,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import state
+from app import recalling, state
 from app.theme import DARK, LIGHT
-from app.views import answers, compare, explore
+from app.views import answers, compare, explore, recall
 
 STYLE = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
 
@@ -22,14 +22,15 @@ def main() -> None:
     st.html(f"<style>:root {{ {variables} }} {STYLE}</style>")
     comparing = st.Page(compare.page, title="Compare", url_path="compare")
     exploring = st.Page(partial(explore.page, comparing), title="Explore", url_path="explore", default=True)
+    recalling_page = st.Page(recall.page, title="Recall", url_path="recall")
     answering = st.Page(answers.page, title="Answers", url_path="answers")
-    pages = exploring, comparing, answering
+    pages = exploring, comparing, recalling_page, answering
     shown = st.navigation(pages, position="hidden")
     with st.sidebar:
         st.markdown("**Titanscope**  \n:small[:gray[watch a neural memory work]]")
         with st.container(key="pages"):
             for page in pages:  # another page shows the same runs; whatever changes them draws all of this anew
-                st.page_link(page, query_params=state.query())
+                st.page_link(page, query_params=recalling.query() if page is recalling_page else state.query())
     shown.run()
 
 

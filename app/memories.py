@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import titans_core as tc
 from titans_core.assets import ROOT
@@ -62,6 +63,26 @@ def names() -> tuple[str, ...]:
 def folder(name: str) -> Path:
     """Where the checkpoint of this name lies."""
     return ROOT / "checkpoints" / name if name in tc.checkpoints() else _own()[name]
+
+
+def recorded(name: str) -> dict[str, Any]:
+    """config.json of a checkpoint; empty where it is not offered or cannot be read, which loading it will explain."""
+    try:
+        config: dict[str, Any] = json.loads((folder(name) / "config.json").read_text("utf-8"))
+    except (OSError, ValueError, KeyError):
+        return {}
+    return config
+
+
+def weights(name: str) -> str:
+    """The sha256 that an offered checkpoint records of its weights; "" where there is none."""
+    return str(recorded(name).get("weights_sha256", ""))
+
+
+def remembers(name: str) -> bool:
+    """Whether an offered checkpoint has a memory, as far as its record tells."""
+    shape = recorded(name).get("model")
+    return isinstance(shape, dict) and shape.get("variant") not in ("transformer", "lightning")
 
 
 def _own() -> dict[str, Path]:

@@ -16,7 +16,7 @@ import titans_core as tc
 from app import naming, samples
 from app.components import blob
 from app.figures import aggregate, layers, scale, timelines
-from app.jobs import Engine, Job, Progress
+from app.jobs import Engine, Job, Progress, Subject
 from app.jobs.local import LocalEngine
 from app.kept import Kept
 from app.link import Span
@@ -257,6 +257,29 @@ def cost(tokens: int, checkpoints: tuple[str, ...], device: str) -> Cost:
     seconds = sum(tokens / (speed or TYPICAL_SPEED[device]) for speed in speeds)
     stored = sum(tokens * _local().weight.get(name, TYPICAL_WEIGHT) for name in checkpoints)
     return Cost(seconds, stored, all(speeds))
+
+
+def seconds(kind: str, tokens: int, checkpoint: str, device: str) -> float:
+    """Estimate for one probe of this kind (app.probing) that reads so many tokens."""
+    return tokens / (_local().speed(checkpoint, device, kind) or TYPICAL_SPEED[device])
+
+
+def _subject(name: str) -> Subject:
+    found = engine().subject(name)
+    if found is None:
+        raise KeyError(name)
+    return found
+
+
+_subjects = Kept(100_000_000, _subject, lambda found: 1_000 + sys.getsizeof(found.text))
+
+
+def subject(name: str) -> Subject | None:
+    """What the address /recall?subject=NAME is about; None where it is unknown, expired or damaged."""
+    try:
+        return _subjects(name)
+    except KeyError:
+        return None
 
 
 def progress(run: str) -> Progress | None:

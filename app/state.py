@@ -37,8 +37,11 @@ def run_ids() -> tuple[str, ...]:
 
 
 def query() -> dict[str, list[str]] | None:
-    """The part of the address that names the runs, for links to other pages; None where there is none."""
-    ids = run_ids()
+    """The part of the address that names the runs, for links to their pages; None where there is none.
+
+    Where the address of this page names none, it is that of the runs that were shown last.
+    """
+    ids = run_ids() or remembered()[0]
     return {"run": list(ids)} if ids else None
 
 

@@ -11,8 +11,8 @@ import click
 from tqdm import tqdm
 
 from titans_core import probe_options
-from titans_core.errors import TextError
 from titans_core.outputs import output_file
+from titans_core.probes.questions import cue_of
 from titans_core.resumed import begun, write
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def recall_command(
     Beside it stand the controls: reads of the memory zeroed, and a reading of the document without the fact.
     """
     text = probe_options.document(file)
-    cue = _cue(fact, answer) if cue is None else cue
+    cue = cue_of(fact, answer) if cue is None else cue
     chosen = probe_options.chosen(names)
     click.get_current_context().with_resource(output_file(out))
     import torch  # noqa: PLC0415 (takes seconds to load: only once the input is known to be good)
@@ -82,15 +82,6 @@ def recall_command(
         results.append({"weights_sha256": model.weights_sha256, **found.to_dict()})
         write(out, {**asked, "results": results}, _table(results))
         click.echo("\n".join(_lines(found)))
-
-
-def _cue(fact: str, answer: str) -> str:
-    before, found, _ = fact.rpartition(answer.strip()) if answer.strip() else ("", "", "")
-    if not found:
-        raise TextError(f"the answer {answer!r} is no part of the fact; say with --cue what is read before it")
-    if not before.strip():
-        raise TextError("the answer is the whole fact; say with --cue what is read before it")
-    return before
 
 
 def _asked(place: Place, cue: str, answer: str, points: int, questions: int) -> dict[str, Any]:

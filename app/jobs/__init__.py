@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from app.jobs.probe import Probe
+from app.jobs.subjects import Subject
+
+__all__ = ["LIVE", "Engine", "Job", "Probe", "Progress", "SanityCheck", "Subject"]
+
 LIVE = ("queued", "loading", "running")
 
 
@@ -71,8 +76,8 @@ class Progress:
 class Engine(Protocol):
     """A place where jobs execute: a worker process on this machine, or a cluster."""
 
-    def submit(self, job: Job | SanityCheck) -> str:
-        """Queue a job; its id cannot be guessed. A check that is going or done is not begun again."""
+    def submit(self, job: Job | SanityCheck | Probe) -> str:
+        """Queue a job; its id cannot be guessed. A check or probe that is going or done is not begun again."""
 
     def progress(self, run: str) -> Progress | None:
         """Where the job is, or None for an id that is unknown or expired."""
@@ -90,7 +95,17 @@ class Engine(Protocol):
         """Store a memory from elsewhere, for jobs to begin with; its id. Raises StoreError unless it is a memory."""
 
     def answer(self, check: str) -> dict[str, Any] | None:
-        """What a finished check found: titans_core.probes.controls.Comparison as plain values. Else None."""
+        """What a finished check or probe found, as plain values; else None.
+
+        Of a check it is titans_core.probes.controls.Comparison, of a probe what its kind says (app.probing). Of a probe
+        that did not finish it is what that had found, if anything, and holds "partial": True.
+        """
+
+    def keep_subject(self, subject: Subject) -> str:
+        """Store a document and the fact that probes ask for; its id, which cannot be guessed."""
+
+    def subject(self, name: str) -> Subject | None:
+        """The stored subject, or None for an id that is unknown or expired, and for one that is damaged."""
 
     def devices(self) -> list[str]:
         """Devices that jobs can use; ["cpu"] until the engine knows better."""

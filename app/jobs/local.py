@@ -13,20 +13,21 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from app.jobs import Job, Progress, SanityCheck, store
+from app.jobs import Job, Probe, Progress, SanityCheck, Subject, store
 from app.jobs.child import Child, spawn
 
 REPRESENTATIVE = 500  # tokens; the fixed costs of a shorter run say nothing about the next
 KEPT = 50  # ended runs remembered in memory, and protected from eviction
 DIED = "The worker process ended unexpectedly during this run. Run it again: a new worker has been started."
-DO = {Job: "run", SanityCheck: "sanity"}
+RUN = "run"  # beside the kinds of probes
+DO = {Job: "run", SanityCheck: "sanity", Probe: "probe"}
 
 log = logging.getLogger("titanscope.jobs")
 
 
 @dataclass
 class _Run:
-    job: Job | SanityCheck
+    job: Job | SanityCheck | Probe
     progress: Progress
     started: float = 0.0
 
@@ -37,10 +38,10 @@ class LocalEngine:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._runs: dict[str, _Run] = {}
-        self._attempts: dict[str, str] = {}  # id of a sanity check -> the id under which it was last begun
+        self._attempts: dict[str, str] = {}  # id of a check or probe -> the id under which it was last begun
         self._workers: dict[str, Child] = {}
         self._devices = ["cpu"]
-        self._times: dict[tuple[str, str], deque[tuple[int, float]]] = {}  # (tokens, seconds) of the latest runs
+        self._times: dict[tuple[str, str, str], deque[tuple[int, float]]] = {}  # (tokens, seconds) of the latest jobs
         self.weight: dict[str, float] = {}  # checkpoint -> stored bytes a token
         store.sweep()
 
@@ -54,10 +55,10 @@ class LocalEngine:
                 worker.listener.start()
             return worker.process.pid
 
-    def submit(self, job: Job | SanityCheck) -> str:
+    def submit(self, job: Job | SanityCheck | Probe) -> str:
         run = secrets.token_hex(16)
         with self._lock:
-            name = job.id if isinstance(job, SanityCheck) else run
+            name = run if isinstance(job, Job) else job.id
             if (at := self.progress(name)) is not None and (at.live or at.state == "done"):
                 return name
             self._forget()
@@ -125,6 +126,12 @@ class LocalEngine:
     def answer(self, check: str) -> dict[str, Any] | None:
         return store.answer(check)
 
+    def keep_subject(self, subject: Subject) -> str:
+        return store.keep_subject(subject)
+
+    def subject(self, name: str) -> Subject | None:
+        return store.subject(name)
+
     def devices(self) -> list[str]:
         return list(self._devices)
 
@@ -177,22 +184,28 @@ class LocalEngine:
         if known.progress.state != "cancelled":
             known.progress = replace(known.progress, state=kind, message=event.get("message", ""))
         if kind == "done":
-            if isinstance(known.job, Job):  # a check stores next to nothing and reads three times
-                self._learn(event)
-            store.sweep(keep=frozenset([*list(self._runs)[-KEPT:], *self._attempts]))
+            if not isinstance(known.job, SanityCheck):  # that reads three times what its facts say
+                self._learn(event, known.job.kind if isinstance(known.job, Probe) else RUN)
+            used = (run.job.of for run in self._runs.values() if not isinstance(run.job, Job))
+            store.sweep(keep=frozenset([*list(self._runs)[-KEPT:], *self._attempts, *used]))
 
-    def _learn(self, facts: dict[str, Any]) -> None:
-        """Remember how fast and how large a run was, for the cost line of the next one."""
+    def _learn(self, facts: dict[str, Any], kind: str = RUN) -> None:
+        """Remember how fast a job was, and how large a run, for the cost line of the next one of its kind."""
         if facts["tokens"] < REPRESENTATIVE:
             return
-        latest = self._times.setdefault((facts["checkpoint"], facts["device"]), deque(maxlen=5))
+        latest = self._times.setdefault((kind, facts["checkpoint"], facts["device"]), deque(maxlen=5))
         latest.append((facts["tokens"], max(facts["seconds"], 1e-3)))
-        self.weight[facts["checkpoint"]] = facts["bytes"] / facts["tokens"]
+        if kind == RUN:  # what a probe stores is next to nothing
+            self.weight[facts["checkpoint"]] = facts["bytes"] / facts["tokens"]
 
-    def speed(self, checkpoint: str, device: str) -> float | None:
-        """Tokens a second over the latest runs, of other checkpoints where it had none; None before the first."""
+    def speed(self, checkpoint: str, device: str, kind: str = RUN) -> float | None:
+        """Tokens a second over the latest runs, or probes of a kind; of other checkpoints where it had none.
+
+        None before the first.
+        """
         with self._lock:
-            latest = list(self._times.get((checkpoint, device), ()))
-            others = [one for (_, where), times in self._times.items() if where == device for one in times]
+            latest = list(self._times.get((kind, checkpoint, device), ()))
+            times = self._times.items()
+            others = [one for (what, _, where), some in times if (what, where) == (kind, device) for one in some]
         measured = latest or others
         return sum(t for t, _ in measured) / sum(s for _, s in measured) if measured else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import xarray as xr
 
@@ -33,7 +32,7 @@ def other_weights(ds: xr.Dataset) -> str:
     name = str(ds.attrs["checkpoint"])
     if name not in memories.names():
         return "The run was made with a checkpoint that is not offered here, so its text cannot be read anew."
-    if recorded(name).get("weights_sha256") != ds.attrs.get("weights_sha256"):
+    if memories.weights(name) != ds.attrs.get("weights_sha256", ""):
         return (
             "The run was made with other weights than the checkpoint of this name has here, so it cannot be read anew. "
             "Press Run to read the text with those."
@@ -48,12 +47,3 @@ def settings(ds: xr.Dataset) -> Settings:
         return Settings.from_dict(json.loads(stored))
     except (TypeError, ValueError) as error:
         raise ConfigError(f"the run had settings that this version does not know: {stored[:80]}") from error
-
-
-def recorded(name: str) -> dict[str, Any]:
-    """config.json of an offered checkpoint; empty where it cannot be read, which loading it will explain."""
-    try:
-        config: dict[str, Any] = json.loads((memories.folder(name) / "config.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return config

@@ -6,6 +6,8 @@ RUNS/<id>/memory.safetensors   the memory at its end; none of a model without on
 RUNS/<id>/began.safetensors    the memory that it began with, unless that was empty
 RUNS/<kept>/memory.safetensors, run.json    a memory from elsewhere, whose id follows from its bytes
 RUNS/<check>/run.json  of a sanity check, whose id follows from that of its run: the same facts and what it found
+RUNS/<probe>/run.json  of a probe, in the same way; partial.json, with nothing beside it, of one that did not finish
+RUNS/<subject>/subject.json  a document and the fact in it that probes ask for
 RUNS/tmp-<id>/         a job that is being written
 """
 
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import re
 import secrets
@@ -22,11 +25,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+from app.jobs.subjects import Subject
 from titans_core import memory_file
 from titans_core.errors import StoreError
 
 MAX_BYTES = 4 * 1024**3
 MAX_AGE = 7 * 24 * 3600.0
+
+log = logging.getLogger("titanscope.store")
 
 _ID = re.compile(r"[0-9a-f]{32}")
 
@@ -71,13 +77,17 @@ def publish(run: str, facts: dict[str, Any], name: str = "") -> dict[str, Any]:
     folder, target = root() / f"tmp-{run}", root() / (name or run)
     facts = facts | {"bytes": size(folder)}
     (folder / "run.json").write_text(json.dumps(facts), encoding="utf-8")
+    _settle(folder, target)
+    return facts
+
+
+def _settle(folder: Path, target: Path) -> None:
     for path in [*folder.rglob("*"), folder]:
         _sync(path)
     if target.exists():
         shutil.rmtree(target)
     folder.rename(target)
     _sync(root())
-    return facts
 
 
 def _sync(path: Path) -> None:
@@ -96,13 +106,18 @@ def size(folder: Path) -> int:
 
 def facts(run: str) -> dict[str, Any] | None:
     """What is written about a finished run, or None where there is no such run."""
+    return _json(run, "run")
+
+
+def _json(run: str, name: str) -> dict[str, Any] | None:
+    """What a file of this run, check or subject holds; None where there is none that can be read."""
     if not is_id(run):
         return None
     try:
-        values: dict[str, Any] = json.loads((root() / run / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        values = json.loads((root() / run / f"{name}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return None
-    return values
+    return values if isinstance(values, dict) else None
 
 
 def by_origin(origin: str) -> str | None:
@@ -159,8 +174,43 @@ def keep(data: bytes, name: str) -> str:
 
 
 def answer(check: str) -> dict[str, Any] | None:
-    """What a finished check found, or None where there is no such check."""
-    return (facts(check) or {}).get("answer")
+    """What a finished check or probe found; of a probe that did not finish what it had, with partial: True; or None."""
+    found: dict[str, Any] | None = (facts(check) or {}).get("answer")
+    if found is None and (part := partial(check)) is not None:
+        return part | {"partial": True}
+    return found
+
+
+def keep_partial(probe: str, answer: dict[str, Any]) -> None:
+    """Store what a probe has found so far: all of it is there, or what was there before."""
+    folder = root() / probe
+    folder.mkdir(mode=0o700, exist_ok=True)
+    (folder / "partial.tmp").write_text(json.dumps(answer), encoding="utf-8")
+    (folder / "partial.tmp").replace(folder / "partial.json")
+
+
+def partial(probe: str) -> dict[str, Any] | None:
+    """What a probe that did not finish had found; None where there is nothing, or nothing that can be read."""
+    return _json(probe, "partial")
+
+
+def keep_subject(subject: Subject) -> str:
+    """Store a document and its fact for probes; its id, which cannot be guessed."""
+    name = secrets.token_hex(16)
+    folder = draft(name)
+    (folder / "subject.json").write_text(json.dumps(subject.to_dict()), encoding="utf-8")
+    _settle(folder, root() / name)
+    return name
+
+
+def subject(name: str) -> Subject | None:
+    """A stored subject; None where there is none, or it is damaged, which the log tells."""
+    values = _json(name, "subject")
+    try:
+        return None if values is None else Subject.from_dict(values)
+    except StoreError as error:
+        log.warning("the subject %s is damaged: %s", name, error)
+        return None
 
 
 def sweep(keep: frozenset[str] = frozenset()) -> None:

@@ -2,8 +2,10 @@
 
 in   {"do": "run", "id", "name", "checkpoint", "text", "title", "changes", "begin"}
      {"do": "sanity", "id", "name", "of", "title"}   {"do": "cancel", "id"}
+    {"do": "probe", "id", "name", "kind", "of", "checkpoint", "title", "options"}
 out  {"event": "ready", "devices"}   {"event": "loading" | "running" | "done" | "failed" | "cancelled", "id", ...}
-id: of this attempt. name: under which its result is published. of: the finished run to check.
+id: of this attempt. name: under which its result is published. of: the finished run to check,
+or the subject to ask about.
 """
 
 from __future__ import annotations
@@ -16,21 +18,16 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, TextIO
 
-from app import memories
+from app import memories, probing
 from app.jobs import sanity, store
+from app.jobs.telling import Cancelled, Progress, Telling, plain
 
 THREADS = 1  # the other core serves the page; on a busy machine two threads were measured 4 to 8 times slower
-PROGRESS_EVERY = 0.1  # seconds between two progress lines
 
 log = logging.getLogger("titanscope.worker")
-
-
-class Cancelled(Exception):
-    """Raised inside a run whose cancel was asked for."""
 
 
 class Worker:
@@ -41,6 +38,7 @@ class Worker:
         self._out = out
         self._cancelled: set[str] = set()
         self._models: dict[str, Any] = {}
+        self._memo: tuple[str, dict[Any, Any]] = "", {}  # a subject, and what its probes found that others can use
         self._jobs: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
 
     def serve(self, lines: TextIO) -> None:
@@ -74,7 +72,7 @@ class Worker:
 
         run = job["id"]
         try:
-            facts = self._sanity(job) if job["do"] == "sanity" else self._trace(job)
+            facts = {"run": self._trace, "sanity": self._sanity, "probe": self._probe}[job["do"]](job)
             self.say(event="done", id=run, **store.publish(run, facts, job["name"]))
         except Cancelled:
             self.say(event="cancelled", id=run)
@@ -99,7 +97,7 @@ class Worker:
         settings, folder = tc.intervene(*job["changes"]), store.draft(run)
         began, target = store.bring(job["begin"], folder), folder / "trace.zarr"
         state = None if began is None else snapshot.begin(model, snapshot.load(began))
-        progress = self._progress(run)
+        progress = Progress(run, self.say, self._stop)
         ds, after = trace_on(model, job["text"], settings=settings, state=state, store=target, progress=progress)
         self._stop(run)
         if model.config.has_memory and "diverged" not in ds.attrs:
@@ -109,7 +107,7 @@ class Worker:
 
     def _sanity(self, job: dict[str, Any]) -> dict[str, Any]:
         import titans_core as tc  # noqa: PLC0415
-        from titans_core.errors import CheckpointError, ConfigError, StoreError  # noqa: PLC0415
+        from titans_core.errors import ConfigError, StoreError  # noqa: PLC0415
         from titans_core.probes.controls import compare  # noqa: PLC0415
 
         run, path = job["id"], store.trace(job["of"])
@@ -121,19 +119,47 @@ class Worker:
             raise ConfigError(problem)
         name = str(ds.attrs["checkpoint"])
         model = self._model(run, name)
-        if model.weights_sha256 != ds.attrs["weights_sha256"]:
-            raise CheckpointError(f"checkpoint {name!r} was replaced since it was loaded; start the app again")
+        self._same(model, ds.attrs["weights_sha256"])
         started = time.monotonic()
         found = compare(
             model,
             str(ds.attrs["text"]),
             settings=sanity.settings(ds),
             limit=sanity.LIMIT,
-            progress=self._progress(run),
+            progress=Progress(run, self.say, self._stop),
         )
         self._stop(run)
         store.draft(run)
         return self._facts(job, name, found.tokens, started) | {"of": job["of"], "answer": asdict(found)}
+
+    def _probe(self, job: dict[str, Any]) -> dict[str, Any]:
+        from titans_core.errors import ConfigError, StoreError  # noqa: PLC0415
+
+        run, checkpoint, options = job["id"], job["checkpoint"], dict(job["options"])
+        kind, subject = probing.KINDS.get(job["kind"]), store.subject(job["of"])
+        if kind is None:
+            raise ConfigError(f"unknown kind of probe {job['kind']!r}; there are {', '.join(probing.KINDS)}")
+        if subject is None:
+            raise StoreError("the document is not stored here any more; choose it and probe it again")
+        model = self._model(run, checkpoint)
+        if problem := kind.refusal(subject, checkpoint, options):
+            raise ConfigError(problem)
+        self._same(model, memories.weights(checkpoint))
+        if self._memo[0] != job["of"]:
+            self._memo = job["of"], {}
+        started = time.monotonic()
+        tell = Telling(job["name"], Progress(run, self.say, self._stop), self._memo[1])
+        answer = kind.run(model, subject, options, tell)
+        self._stop(run)
+        store.draft(run)
+        known = {"kind": job["kind"], "of": job["of"], "answer": answer}
+        return self._facts(job, checkpoint, tell.read, started) | known
+
+    def _same(self, model: Any, weights: str) -> None:
+        from titans_core.errors import CheckpointError  # noqa: PLC0415
+
+        if model.weights_sha256 != weights:
+            raise CheckpointError(f"checkpoint {model.name!r} was replaced since it was loaded; start the app again")
 
     def _facts(self, job: dict[str, Any], checkpoint: str, tokens: int, started: float) -> dict[str, Any]:
         return {
@@ -160,29 +186,6 @@ class Worker:
     def _stop(self, run: str) -> None:
         if run in self._cancelled:
             raise Cancelled
-
-    def _progress(self, run: str) -> Callable[[int, int], None]:
-        """Tells how many tokens are done, not too often; raises Cancelled where that was asked for."""
-        last = 0.0
-
-        def progress(done: int, total: int) -> None:
-            nonlocal last
-            self._stop(run)
-            now = time.monotonic()
-            if now - last >= PROGRESS_EVERY:
-                last = now
-                self.say(event="running", id=run, done=int(done), total=int(total))
-
-        return progress
-
-
-def plain(error: Exception, code: str) -> str:
-    """What a person is told of an unexpected error; the rest is in the log under `code`."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return f"The machine ran out of memory during this run; a shorter text needs less. (error {code})"
-    if isinstance(error, OSError) and error.errno == 28:
-        return f"The disk is full, so the trace could not be stored. (error {code})"
-    return f"The run stopped because of an internal error. The server log has the details under error {code}."
 
 
 def main() -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import streamlit as st
 
 from app import held, memories, naming, runs, state, theme
-from app.jobs import sanity
 from app.runs import Run
 from titans_core import memory_file
 from titans_core.errors import StoreError
@@ -67,7 +66,7 @@ def refusal(memory: Held, picked: tuple[str, ...]) -> str:
         return f"This memory is of {label}, a checkpoint that is not offered here."
     if picked and picked != (name,):
         return f"This memory is of {label}: only {label} can go on from it. Choose {label} alone."
-    if picked and sanity.recorded(name).get("weights_sha256") != memory.facts["weights_sha256"]:
+    if picked and memories.weights(name) != memory.facts["weights_sha256"]:
         return f"This memory is of a {label} with other weights than the one here, so it cannot go on from it."
     return ""
 

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from titans_core.errors import ConfigError, TextError
-from titans_core.probes.asking import ZEROED, Question
+from titans_core.probes.asking import ZEROED
 from titans_core.probes.places import find, plant, tokens_of
+from titans_core.probes.questions import Question
 from titans_core.probes.recall import recall, spaced
 from titans_core.settings import Settings
 

@@ -5,50 +5,20 @@ The fork leaves the reading alone, so one reading answers at any number of point
 
 from __future__ import annotations
 
-import unicodedata
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from titans_core.errors import ConfigError, TextError
+from titans_core.errors import ConfigError
 from titans_core.evaluation.answering import unseen
 from titans_core.model import Model, ModelState
+from titans_core.probes.questions import Question
 from titans_core.probes.reading_on import read_on
 from titans_core.settings import Settings
-from titans_core.tokenizer import Tokenizer
 
 ZEROED = Settings(zero_reads=True)
-
-
-@dataclass(frozen=True)
-class Question:
-    """ids (T,): of the cue, on a line of its own, and of the answer, which begins with token `answer`."""
-
-    ids: np.ndarray
-    answer: int
-
-    @classmethod
-    def of(cls, tokenizer: Tokenizer, cue: str, answer: str) -> Question:
-        """Raises TextError for an empty cue or answer."""
-        if not cue.strip():
-            raise TextError("the cue is empty; give the words that lead up to the answer")
-        if not answer.strip():
-            raise TextError("the answer is empty; give the words that should follow the cue")
-        spaced = cue[-1].isspace() or answer[0].isspace() or (_of_words(cue[-1]) and _of_words(answer[0]))
-        gap = " " if spaced else ""
-        told = "\n" + cue.strip()
-        encoding = tokenizer.encode(told + gap + answer.strip())
-        begins = int(np.searchsorted(encoding.start, len(told)))
-        if begins == len(encoding) or encoding.end[begins - 1] > len(told):
-            raise TextError(f"the answer {answer!r} is one token with the end of the cue; put a space before it")
-        return cls(encoding.ids, begins)
-
-
-def _of_words(character: str) -> bool:
-    """Whether it is of a script that puts spaces between words; wide characters are not."""
-    return character.isalnum() and unicodedata.east_asian_width(character) not in ("W", "F")
 
 
 class Said(NamedTuple):

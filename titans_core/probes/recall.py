@@ -10,9 +10,10 @@ import numpy as np
 
 from titans_core.errors import ConfigError, TextError
 from titans_core.model import Model
-from titans_core.probes.asking import Question, Said, ask, without_reads
+from titans_core.probes.asking import Said, ask, without_reads
 from titans_core.probes.held import Held, bystanders, followers, held
 from titans_core.probes.places import Place, tokens_of
+from titans_core.probes.questions import Question
 from titans_core.probes.reading_on import read_on
 
 STEP = 32  # tokens: a memory tells its weights at least so often

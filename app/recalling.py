@@ -1,0 +1,35 @@
+"""Which document and fact the Recall page is about, as it stands in its address: /recall?subject=ID."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.jobs import store
+
+_SUBJECT = "subject"
+
+
+def subject_id() -> str | None:
+    """The subject that the address names; None where it names none that could exist."""
+    name = st.query_params.get(_SUBJECT, "")
+    if not store.is_id(name):
+        return None
+    st.session_state["asked about"] = name
+    return name
+
+
+def wrong_address() -> bool:
+    """Whether the address names a subject, but none that could exist."""
+    return _SUBJECT in st.query_params and subject_id() is None
+
+
+def show(name: str) -> None:
+    """Make this what the page is about."""
+    st.query_params.from_dict({_SUBJECT: name})
+    st.session_state["asked about"] = name
+
+
+def query() -> dict[str, str] | None:
+    """What a link to the page says: what it was about last in this session; None where it was about nothing."""
+    name: str | None = st.session_state.get("asked about")
+    return {_SUBJECT: name} if name else None

@@ -1,0 +1,82 @@
+"""What panels of the Recall page share: a button that begins probes, with what they cost, and how far they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+from app import runs, state, theme
+from app.jobs import Probe, Progress
+from app.jobs.probe import Answer
+from app.views import controls, parts
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where probes are. done: answers, by the probes' ids. partial: what those that did not finish had found.
+
+    live: going. open: neither done nor going, those with something in `partial` among them.
+    """
+
+    done: dict[str, Answer]
+    partial: dict[str, Answer]
+    live: list[Probe]
+    open: list[Probe]
+
+
+def standing(probes: Sequence[Probe]) -> Standing:
+    """Where these are, in their order; of one that is going, `partial` has what it found so far."""
+    where = {probe.id: _at(probe) for probe in probes}
+    answers = {name: found for name in where if (found := runs.engine().answer(name)) is not None}
+    partial = {name: found for name, found in answers.items() if found.get("partial")}
+    done = {name: found for name, found in answers.items() if name not in partial}
+    live = [probe for probe in probes if (at := where[probe.id]) is not None and at.live]
+    return Standing(done, partial, live, [probe for probe in probes if probe.id not in done and probe not in live])
+
+
+def start(key: str, probes: Sequence[Probe], tokens: int, note: str) -> None:
+    """A button that begins these probes and says what they take. tokens: that each of them reads. note: its verb."""
+    seconds = sum(runs.seconds(probe.kind, tokens, probe.checkpoint, probe.device) for probe in probes)
+    st.button(f"{note}: takes {theme.about(seconds)}", key=f"{key}_start", on_click=begin, args=(list(probes),))
+
+
+def begin(probes: Sequence[Probe]) -> None:
+    for probe in probes:
+        runs.engine().submit(probe)
+
+
+def going(key: str, probes: Sequence[Probe]) -> None:
+    """Bars of those of the probes that are going, with Cancel; why others came to nothing, in words."""
+    for probe in probes:
+        _problem(probe, _at(probe))
+    live = [probe for probe in probes if (at := _at(probe)) is not None and at.live]
+    if live:
+        _progress(key, live)
+
+
+def _at(probe: Probe) -> Progress | None:
+    return runs.progress(probe.id)
+
+
+def _problem(probe: Probe, at: Progress | None) -> None:
+    name = state.plain(theme.label(probe.checkpoint))
+    if at is not None and at.state == "failed":
+        st.error(f"{name}: {state.plain(controls.sentence(Exception(at.message)))}")
+    elif at is not None and at.state == "cancelled":
+        kept = runs.engine().answer(probe.id) is not None
+        st.caption(f"{name} was cancelled. {'What was found so far is kept.' if kept else 'Nothing of it is kept.'}")
+
+
+@st.fragment(run_every=0.3)
+def _progress(key: str, live: list[Probe]) -> None:
+    """The page is drawn anew whenever one of them ends."""
+    where = [(probe, at) for probe in live if (at := _at(probe)) is not None and at.live]
+    if len(where) != len(live):
+        st.rerun()
+    for _, at in where:
+        st.progress(at.done / at.total if at.total else 0.0, text=parts.progress_words(at))
+    if st.button("Cancel", key=f"{key}_cancel"):
+        for probe, _ in where:
+            runs.engine().cancel(probe.id)
