@@ -6,10 +6,11 @@ Formats that need a parser are read in a child process with limits on memory and
 
 from titans_core.documents.anchors import Document, Section
 from titans_core.documents.encodings import ENCODINGS
+from titans_core.documents.joining import join
 from titans_core.documents.kinds import kind_of
 from titans_core.documents.names import shown_name
 from titans_core.documents.plain import check_text, lone_surrogate, read_text
-from titans_core.documents.reader import MOST_BYTES, join, read_document
+from titans_core.documents.reader import MOST_BYTES, read_document
 
 __all__ = [
     "ENCODINGS",

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
+from typing import NamedTuple
 
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n\s*")
 
 
-@dataclass(frozen=True)
-class Section:
+class Section(NamedTuple):
     """A heading. start: character offset in the text; level: 1 is the highest."""
 
     start: int
@@ -23,11 +23,11 @@ class Section:
 
 @dataclass(frozen=True)
 class Document:
-    """What was read of a file. All offsets count the characters of `text`.
+    """What was read of a file, or of several as one text. All offsets count the characters of `text`.
 
-    name: as a person may see it, never a path. kind: text, markdown, html, pdf or docx. encoding: how text and html
-    were decoded, else empty. pages: where each page begins (pdf). left_out: what of the file is not in the text and
-    what was guessed, as sentences.
+    name: as a person may see it, never a path. kind: text, markdown, html, pdf or docx; "files" for several. encoding:
+    how text and html were decoded, else empty. pages: where each page begins (pdf). left_out: what of the file is not
+    in the text and what was guessed, as sentences. files: of several, (where it begins, its name) of each.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Document:
     pages: tuple[int, ...] = ()
     sections: tuple[Section, ...] = ()
     left_out: tuple[str, ...] = ()
+    files: tuple[tuple[int, str], ...] = ()
 
     @cached_property
     def paragraphs(self) -> array[int]:
@@ -46,13 +47,21 @@ class Document:
         return array("I", chain([first], starts) if first < len(self.text) else [])
 
     def place(self, offset: int) -> str:
-        """Where a character stood: "page 3, Methods, paragraph 12", as far as it is known. Counts from 1."""
+        """Where a character stood: "page 3, Methods, paragraph 12", as far as it is known. Counts from 1.
+
+        Of several files it says which ("minutes.docx, Methods, paragraph 3") and counts in that one.
+        """
         parts = []
-        if page := bisect_right(self.pages, offset):
+        begin = 0
+        if file := bisect_right(self.files, offset, key=lambda f: f[0]):
+            begin, name = self.files[file - 1]
+            parts.append(name)
+        if page := bisect_right(self.pages, offset) - bisect_left(self.pages, begin):
             parts.append(f"page {page:,}")
-        if section := bisect_right(self.sections, offset, key=lambda s: s.start):
+        section = bisect_right(self.sections, offset, key=lambda s: s.start)
+        if section and self.sections[section - 1].start >= begin and self.sections[section - 1].title:
             parts.append(self.sections[section - 1].title)
-        if paragraph := bisect_right(self.paragraphs, offset):
+        if paragraph := bisect_right(self.paragraphs, offset) - bisect_left(self.paragraphs, begin):
             parts.append(f"paragraph {paragraph:,}")
         return ", ".join(parts)
 
