@@ -1,6 +1,6 @@
 """The process that holds torch: reads jobs as JSON lines on stdin, answers with JSON lines on stdout.
 
-in   {"do": "run", "id", "name", "checkpoint", "text", "title", "changes", "begin"}
+in   {"do": "run", "id", "name", "checkpoint", "text", "title", "changes", "begin", "places"}
      {"do": "sanity", "id", "name", "of", "title"}   {"do": "cancel", "id"}
 out  {"event": "ready", "devices"}   {"event": "loading" | "running" | "done" | "failed" | "cancelled", "id", ...}
 id: of this attempt. name: under which its result is published. of: the finished run to check.
@@ -22,6 +22,7 @@ from typing import Any, TextIO
 
 from app import memories
 from app.jobs import sanity, store
+from titans_core.documents import unpacked
 
 THREADS = 1  # the other core serves the page; on a busy machine two threads were measured 4 to 8 times slower
 PROGRESS_EVERY = 0.1  # seconds between two progress lines
@@ -94,13 +95,14 @@ class Worker:
         from titans_core.tracing import trace_on  # noqa: PLC0415
 
         run, name = job["id"], job["checkpoint"]
+        document = unpacked(job["places"], job["text"]) if job["places"] else None
         model = self._model(run, name)
         started = time.monotonic()
         settings, folder = tc.intervene(*job["changes"]), store.draft(run)
         began, target = store.bring(job["begin"], folder), folder / "trace.zarr"
         state = None if began is None else snapshot.begin(model, snapshot.load(began))
-        progress = self._progress(run)
-        ds, after = trace_on(model, job["text"], settings=settings, state=state, store=target, progress=progress)
+        how: dict[str, Any] = {"settings": settings, "state": state, "document": document}
+        ds, after = trace_on(model, job["text"], store=target, progress=self._progress(run), **how)
         self._stop(run)
         if model.config.has_memory and "diverged" not in ds.attrs:
             kept = snapshot.take(model, after, job["title"], text_sha256=ds.attrs["text_sha256"])
@@ -116,8 +118,7 @@ class Worker:
         if path is None:
             raise StoreError("the run is not stored here any more; choose its text and run it again")
         ds = tc.open_trace(path)
-        problem = sanity.refusal(ds)
-        if problem:
+        if problem := sanity.refusal(ds):
             raise ConfigError(problem)
         name = str(ds.attrs["checkpoint"])
         model = self._model(run, name)

@@ -121,7 +121,7 @@ def _text(shown: list[Run]) -> tuple[Document | None, str, str, str]:
         document, problem = upload()
         return document, document.name if document else "", document.text if document else "", problem
     if source == "Shown":
-        return None, *_again(shown)
+        return shown[0].document if shown else None, *_again(shown)
     listed = {sample.title: sample for sample in samples.samples()}
     choices.begin("sample", next(iter(listed)))
     title = st.selectbox(

@@ -10,6 +10,10 @@ from functools import cached_property
 from itertools import chain
 from typing import NamedTuple
 
+import numpy as np
+
+MOST_PLACES = 20_000  # pages, sections and files, of each, that are kept of one text
+_MOST_TITLE = 60  # characters of a heading that a place shows
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n\s*")
 
 
@@ -59,11 +63,27 @@ class Document:
         if page := bisect_right(self.pages, offset) - bisect_left(self.pages, begin):
             parts.append(f"page {page:,}")
         section = bisect_right(self.sections, offset, key=lambda s: s.start)
-        if section and self.sections[section - 1].start >= begin and self.sections[section - 1].title:
-            parts.append(self.sections[section - 1].title)
+        if section and self.sections[section - 1].start >= begin and (title := self.sections[section - 1].title):
+            parts.append(title if len(title) <= _MOST_TITLE else title[: _MOST_TITLE - 1].rstrip() + "…")
         if paragraph := bisect_right(self.paragraphs, offset) - bisect_left(self.paragraphs, begin):
             parts.append(f"paragraph {paragraph:,}")
         return ", ".join(parts)
+
+    def places(self, start: np.ndarray, end: np.ndarray) -> list[str]:
+        """`place` of each token; start, end (T,) are its characters in the text.
+
+        Its last character tells: a token may begin with the blank line before its paragraph.
+        """
+        offsets = np.maximum(start, end - 1)
+        edges, which = np.unique(np.searchsorted(self._edges, offsets, side="right"), return_inverse=True)
+        said = [self.place(int(self._edges[edge - 1]) if edge else 0) for edge in edges]
+        return [said[k] for k in which]
+
+    @cached_property
+    def _edges(self) -> np.ndarray:
+        """Every offset where a page, section, file or paragraph begins, ascending."""
+        others = chain(self.pages, (s.start for s in self.sections), (start for start, _ in self.files))
+        return np.unique(np.concatenate([np.asarray(self.paragraphs, np.int64), np.fromiter(others, np.int64)]))
 
     def summary(self) -> str:
         """What was taken out, counted: "pdf: 3 pages, 2 sections, 12 paragraphs, 4,096 characters"."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import accumulate
 
-from titans_core.documents.anchors import Document, Section
+from titans_core.documents.anchors import MOST_PLACES, Document, Section
 from titans_core.documents.building import BETWEEN
-
-MOST_PLACES = 20_000  # pages, and so many sections, that one text keeps
 
 
 def join(documents: Sequence[Document]) -> Document:
