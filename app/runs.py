@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 import titans_core as tc
-from app import naming, samples
+from app import naming, places, samples
 from app.components import blob
 from app.figures import aggregate, layers, scale, timelines
 from app.jobs import Engine, Job, Progress, Subject
@@ -21,7 +21,7 @@ from app.jobs.local import LocalEngine
 from app.kept import Kept
 from app.link import Span
 from titans_core import lineage, passages
-from titans_core.documents import Document, read_document
+from titans_core.documents import PLACES, Document, of_trace, read_document
 from titans_core.errors import TitansError
 from titans_core.lasting import lasting
 from titans_core.tokenizer import Tokenizer
@@ -92,6 +92,20 @@ class Run:
     def name(self) -> str:
         """What the run is called: its variant, and what it did otherwise."""
         return naming.of(self.ds)
+
+    @property
+    def places(self) -> str:
+        """Those of its text, as a Job takes them; "" where none are known."""
+        return str(self.ds.attrs.get(PLACES, ""))
+
+    @functools.cached_property
+    def document(self) -> Document | None:
+        """Its text with pages, sections and files, where it was taken out of files; else None."""
+        return of_trace(self.ds.attrs)
+
+    def stood(self, token: int) -> str:
+        """Where in its document a token stood; "" where that is not known."""
+        return places.place(self.document, self.ds, token)
 
 
 def _from_disk(run: str) -> Run:

@@ -54,7 +54,7 @@ CORE_LEVELS = [
 APP_LEVELS = [
     {"app", "app.words", "app.samples", "app.opening", "app.memories"},
     {"app.theme"},
-    {"app.naming", "app.measured"},
+    {"app.naming", "app.measured", "app.places"},
     {"app.figures", "app.jobs"},
     {"app.probing"},
     {"app.jobs.worker", "app.components", "app.exports"},

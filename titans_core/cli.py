@@ -133,7 +133,7 @@ def trace(
     state = snapshot.begin(models[0], snapshot.load(from_memory)) if from_memory else None
     if save_memory:
         snapshot.check_free(models[0], save_memory)
-    how: dict[str, Any] = {"settings": settings, "state": state, "heads": heads}
+    how: dict[str, Any] = {"settings": settings, "state": state, "heads": heads, "document": document}
     for model, store in zip(models, stores, strict=True):
         with tqdm(unit=" tokens", desc=model.name, file=sys.stderr) as bar:
             dataset, after = trace_on(model, text, store=store, progress=bar_progress(bar), **how)

@@ -20,6 +20,7 @@ import xarray as xr
 import zarr
 
 from titans_core import moments, pyramid, storage
+from titans_core.documents import of_trace
 from titans_core.errors import StoreError
 from titans_core.pyramid import layout
 from titans_core.signals import BY_HEAD, OUTPUTS, SIGNALS, Arrays
@@ -148,6 +149,7 @@ def open_trace(path: str | Path) -> xr.Dataset:
             raise StoreError(f"the trace store {path.name} is damaged: its text or tokens have changed")
         kept = stored.drop_vars(["text_utf8", "vocabulary_json", "start", "end"])
         dataset = _with_coordinates(kept, pieces, start, end, {**stored.attrs, "text": text})
+        of_trace(dataset.attrs)  # judges them
         pyramid.attach(dataset, path, levels)
         moments.attach(dataset, path)
         return dataset

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from titans_core.documents import of_trace
 from titans_core.passages import inside_segments, passages
 from titans_core.signals import sum_layers
 
@@ -56,5 +57,8 @@ def _most_surprising(dataset: xr.Dataset, count: int) -> Iterator[str]:
         return
     left_out = f"; the first {skip} left out" * bool(skip) + "; segment starts left out" * bool(segment)
     yield (f"  most surprising passages (norm of the gradient over all layers, mean of 6 tokens{left_out}; {COUNTED}):")
+    document = of_trace(attrs)
     for found in listed:
-        yield f"  {found.value:8.2f}  token {found.token + 1:>6,}  …{found.before}[{found.core}]{found.after}…"
+        at = slice(found.token, found.token + 1)
+        stood = f"  ({document.places(spans[0][at], spans[1][at])[0]})" if document else ""
+        yield f"  {found.value:8.2f}  token {found.token + 1:>6,}  …{found.before}[{found.core}]{found.after}…{stood}"

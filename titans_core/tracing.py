@@ -19,6 +19,7 @@ import xarray as xr
 from torch import Tensor
 
 from titans_core.arguments import check_run
+from titans_core.documents import PLACES, Document, packed
 from titans_core.model import Model, ModelState
 from titans_core.moments.collect import Collector
 from titans_core.record import Recording
@@ -94,15 +95,19 @@ def trace_on(
     store: str | Path | None = None,
     heads: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    document: Document | None = None,
 ) -> tuple[xr.Dataset, ModelState]:
-    """As `trace`, and the state after the last token, whose memory `titans_core.snapshot` keeps."""
+    """As `trace`, and the state after the last token, whose memory `titans_core.snapshot` keeps.
+
+    document: of which `text` is the text; where its pages and sections begin is kept in the attribute "places".
+    """
     last: list[ModelState] = []
 
     def keep(slab: Slab) -> None:
         last[:] = [slab.state]
 
     target = None if store is None else as_path(store)
-    return _record(model, text, settings, state, target, heads, progress, None, keep), last[0]
+    return _record(model, text, settings, state, target, heads, progress, None, keep, document), last[0]
 
 
 def _record(
@@ -115,9 +120,11 @@ def _record(
     progress: Callable[[int, int], None] | None,
     recorder: Recorder | None,
     keep: Callable[[Slab], None] | None,
+    document: Document | None = None,
 ) -> xr.Dataset:
     begun = time.monotonic()
     check_run(model, text, settings, state, progress, recorder)
+    places = packed(document) if document is not None else ""
     settings = Settings() if settings is None else settings
     encoding = model.tokenizer.encode(text)
     total = len(encoding.ids)
@@ -139,6 +146,8 @@ def _record(
         attributes = _attributes(model, text, settings, time.monotonic() - begun)
         if slab.state.origin is not None:
             attributes["memory_from"] = slab.state.origin
+        if places:
+            attributes[PLACES] = places
         if lost is not None:
             attributes["diverged"] = json.dumps(lost._asdict())
         return recording.finish(attributes, found)
@@ -167,14 +176,13 @@ def _predictions(slab: Slab, ids: np.ndarray) -> Arrays:
 
 
 def _tell(recorder: Recorder | None, slab: Slab) -> None:
-    if recorder is None or not slab.signals:
-        return
-    layers = next(iter(slab.signals.values())).shape[0]
-    for layer in range(layers):
-        recorder.on_chunk(layer, slab.span, {name: value[layer] for name, value in slab.signals.items()})
+    if recorder is not None and slab.signals:
+        for layer in range(next(iter(slab.signals.values())).shape[0]):
+            recorder.on_chunk(layer, slab.span, {name: value[layer] for name, value in slab.signals.items()})
 
 
 def _attributes(model: Model, text: str, settings: Settings, seconds: float) -> dict[str, Any]:
+    versions = {"titanscope": version("titanscope"), "torch": torch.__version__, "python": platform.python_version()}
     return {
         "text_sha256": hashlib.sha256(text.encode()).hexdigest(),
         "checkpoint": model.name,
@@ -184,13 +192,7 @@ def _attributes(model: Model, text: str, settings: Settings, seconds: float) -> 
         "config": json.dumps(model.config.to_dict()),
         "settings": json.dumps(settings.to_dict()),
         "chunk": model.config.chunk,
-        "versions": json.dumps(
-            {
-                "titanscope": version("titanscope"),
-                "torch": torch.__version__,
-                "python": platform.python_version(),
-            }
-        ),
+        "versions": json.dumps(versions),
         "device": str(model.device),
         "dtype": str(model.embed.weight.dtype).removeprefix("torch."),
         "seconds": round(seconds, 3),

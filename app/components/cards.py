@@ -21,8 +21,13 @@ _component = st.components.v2.component(
 )
 
 
-def token_card(piece: str, place: str, columns: Sequence[str], rows: list[list[dict[str, Any]]]) -> None:
-    """One token: its piece, where it is and its signals, one column a run. rows: figures.token.values of each run."""
+def token_card(
+    piece: str, place: str, columns: Sequence[str], rows: list[list[dict[str, Any]]], stood: str = ""
+) -> None:
+    """One token: its piece, where it is and its signals, one column a run. rows: figures.token.values of each run.
+
+    stood: where in its document, "" where that is not known.
+    """
     order = list(SIGNALS)
     merged: dict[str, dict[str, Any]] = {}
     for k, run in enumerate(rows):
@@ -43,14 +48,25 @@ def token_card(piece: str, place: str, columns: Sequence[str], rows: list[list[d
         }
         for row in sorted(merged.values(), key=lambda row: order.index(row["name"]))
     ]
-    head = {"piece": piece, "place": place, "columns": list(columns)}
+    head = {"piece": piece, "place": place, "stood": stood, "columns": list(columns)}
     _component(key="token_card", data={"token": head | {"rows": listed}})
 
 
-def passage_list(key: str, found: Sequence[Passage], on_pick: Callable[[], None], *, signed: bool = False) -> None:
-    """Passages as buttons; a click reports the token under session state `key`. signed: values with a plus, too."""
+def passage_list(
+    key: str,
+    found: Sequence[Passage],
+    stood: Callable[[int], str],
+    on_pick: Callable[[], None],
+    *,
+    signed: bool = False,
+) -> None:
+    """Passages as buttons; a click reports the token under session state `key`. signed: values with a plus, too.
+
+    stood: where in its document a token stood, "" where that is not known.
+    """
     listed = []
     for p in found:
         value = ("+" if signed and p.value > 0 else "") + number(p.value)
-        listed.append({"token": p.token, "value": value, "before": p.before, "core": p.core, "after": p.after})
+        words = {"before": p.before, "core": p.core, "after": p.after, "stood": stood(p.token)}
+        listed.append({"token": p.token, "value": value, **words})
     _component(key=key, data={"passages": listed}, on_token_change=on_pick)

@@ -10,6 +10,8 @@ import numpy as np
 import pyarrow as pa
 import xarray as xr
 
+from app.exports.names import Finished
+from app.places import places
 from titans_core.signals import BY_HEAD, OUTPUTS, SIGNALS
 
 BLOCK = 4_096  # tokens in memory at once: 60 signal columns of them are 1 MB, as text 3 MB
@@ -19,6 +21,7 @@ PLACES = {
     "start": "first character in the text, from 0",
     "end": "one past the last character in the text",
 }
+STOOD = {"place": "where it stood in the document that the text was taken out of"}
 
 
 class Column(NamedTuple):
@@ -40,8 +43,14 @@ def columns(ds: xr.Dataset) -> list[Column]:
     return listed
 
 
-def blocks(ds: xr.Dataset, size: int = BLOCK) -> Iterator[pa.Table]:
+def about(run: Finished) -> dict[str, str]:
+    """Of each column that is no signal what it is. Where a token stood is told where the document is known."""
+    return PLACES | (STOOD if run.document is not None else {})
+
+
+def blocks(run: Finished, size: int = BLOCK) -> Iterator[pa.Table]:
     """All rows, in tables of at most `size`. Values are as stored: float32, ids int32, NaN where undefined."""
+    ds, document = run.ds, run.document
     listed = columns(ds)
     total = ds.sizes["token"]
     for low in range(0, total, size):
@@ -52,6 +61,7 @@ def blocks(ds: xr.Dataset, size: int = BLOCK) -> Iterator[pa.Table]:
             "piece": pa.array(ds["piece"].values[part].tolist(), pa.string()),
             "start": ds["start"].values[part].astype(np.int64),
             "end": ds["end"].values[part].astype(np.int64),
+            **({} if document is None else {"place": pa.array(places(document, ds, part), pa.string())}),
             **{column.name: np.ascontiguousarray(values[column.signal][column.at]) for column in listed},
         }
         yield pa.table(data)

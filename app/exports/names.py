@@ -9,6 +9,8 @@ from typing import Any, NamedTuple, Protocol
 
 import xarray as xr
 
+from titans_core.documents import PLACES, Document
+
 _UNSAFE = re.compile(r"[^A-Za-z0-9]+")
 
 
@@ -21,6 +23,8 @@ class Finished(Protocol):
     def title(self) -> str: ...
     @property
     def ds(self) -> xr.Dataset: ...
+    @property
+    def document(self) -> Document | None: ...
 
 
 class View(NamedTuple):
@@ -57,10 +61,10 @@ def stem(runs: Sequence[Finished]) -> str:
 
 
 def _is_fact(name: object) -> bool:
-    return isinstance(name, str) and name.isidentifier() and name != "text"
+    return isinstance(name, str) and name.isidentifier() and name not in ("text", PLACES)
 
 
 def facts(run: Finished) -> dict[str, Any]:
-    """The attributes of a trace without its text, and what the app knows of the run."""
+    """The attributes of a trace without its text and the places in it, and what the app knows of the run."""
     own = {str(name): value for name, value in run.ds.attrs.items() if _is_fact(name)}
     return {"title": run.title, "run": run.id[:6], "tokens": int(run.ds.sizes["token"]), **own}

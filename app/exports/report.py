@@ -13,6 +13,7 @@ from app.exports import drawings, recipe, report_tables, spans, svg
 from app.exports.names import Finished, View
 from app.exports.report_style import style
 from app.figures import aggregate, scale, token
+from app.places import place
 from app.theme import SIGNALS, number
 from titans_core.passages import Passage
 
@@ -52,6 +53,7 @@ def _body(runs: Sequence[Finished], view: View, found: Mapping[str, Sequence[Pas
     yield _figure(by_layer, drawings.layer_map(traces, view), drawings.layer_note(traces, view))
     if view.token is not None:
         yield f"<h2>Token {view.token + 1:,}: “{spans.visible(str(traces[0]['piece'].values[view.token]))}”</h2>"
+        yield _soft(place(runs[0].document, traces[0], view.token))
         yield _soft(token.where(traces, view.layer))
         yield _soft(token.still_words(token.moving(traces), view.token, view.layer))
         yield f'<div class="wrap">{drawings.moves(traces, view)}</div>'

@@ -15,6 +15,7 @@ from app.exports.columns import meaning
 from app.exports.names import Finished, View, facts
 from app.exports.spans import visible
 from app.figures import aggregate, token
+from app.places import place
 from app.theme import SIGNALS, VARIANTS, count, duration, number, parameters
 from titans_core import passages
 from titans_core.signals import MARK
@@ -59,11 +60,16 @@ def passage_lists(runs: Sequence[Finished], view: View, found: Mapping[str, Sequ
         parts.append(f'<p><b>{name}</b> <span class="soft">mean over {passages.SPAN} tokens{note}</span></p><ol>')
         parts += [
             f"<li><q>…{visible(p.before)}<b>{visible(p.core)}</b>{visible(p.after)}…</q> "
-            f'<span class="soft">{number(p.value)}, token {p.token + 1:,}</span></li>'
+            f'<span class="soft">{number(p.value)}, token {p.token + 1:,}{_stood(run, p.token)}</span></li>'
             for p in listed
         ]
         parts.append("</ol>")
     return "".join(parts) if len(parts) > 1 else ""
+
+
+def _stood(run: Finished, at: int) -> str:
+    said = place(run.document, run.ds, at)
+    return f", {visible(said)}" if said else ""
 
 
 def one_token(runs: Sequence[Finished], at: int, layer: int | None = None) -> str:

@@ -26,19 +26,20 @@ _NOTES = (
     'read_csv(file, comment="#", converters={"piece": lambda piece: piece.removeprefix("\'")})',
     "values: float32, written so that they read back exactly; nan: not defined; inf: beyond float32",
     f"piece: a piece that begins like a formula, or with {GUARD}, has one {GUARD} put before it: "
-    f"take one leading {GUARD} away to have the piece",
+    f"take one leading {GUARD} away to have the piece; so it is with the place in a document, where there is one",
 )
 
 
 def csv(run: Finished) -> Iterator[bytes]:
     """Notes, a line of names, then a row a token. Values read back exactly as float32."""
-    names = [*columns.PLACES, *(column.name for column in columns.columns(run.ds))]
+    names = [*columns.about(run), *(column.name for column in columns.columns(run.ds))]
     yield ("\n".join(f"# {line}" for line in _notes(run)) + "\n" + ",".join(names) + "\n").encode()
     options = pyarrow.csv.WriteOptions(include_header=False)
-    for block in columns.blocks(run.ds):
+    for block in columns.blocks(run):
         sink = pa.BufferOutputStream()
-        place = block.schema.get_field_index("piece")
-        pyarrow.csv.write_csv(block.set_column(place, "piece", guarded(block["piece"])), sink, options)
+        for name in {"piece", "place"} & set(block.column_names):
+            block = block.set_column(block.schema.get_field_index(name), name, guarded(block[name]))
+        pyarrow.csv.write_csv(block, sink, options)
         yield sink.getvalue().to_pybytes()
 
 
@@ -50,7 +51,7 @@ def guarded(pieces: pa.ChunkedArray) -> pa.ChunkedArray:
 def _notes(run: Finished) -> Iterator[str]:
     yield from _NOTES
     yield from (f"{name}: {_quoted(value)}" for name, value in facts(run).items())
-    yield from (f"{name}: {text}" for name, text in columns.PLACES.items())
+    yield from (f"{name}: {text}" for name, text in columns.about(run).items())
     for name in map(str, run.ds.data_vars):
         labels = columns.meaning(name)
         said = ", ".join(labels[key] for key in ("units", "source") if key in labels)
@@ -80,11 +81,11 @@ def parquet(run: Finished) -> Iterator[bytes]:
     pipe = Pipe()
     writer = None
     waiting: list[pa.Table] = []
-    for block in columns.blocks(run.ds):
+    for block in columns.blocks(run):
         if writer is None:
             schema = _described(block.schema, run)
             writer = pq.ParquetWriter(
-                pa.PythonFile(pipe, mode="w"), schema, compression="zstd", use_dictionary=["piece"]
+                pa.PythonFile(pipe, mode="w"), schema, compression="zstd", use_dictionary=["piece", "place"]
             )
         waiting.append(block.cast(schema))
         if len(waiting) == GROUP:
@@ -103,7 +104,7 @@ def _described(schema: pa.Schema, run: Finished) -> pa.Schema:
     fields = []
     for field in schema:
         signal = signal_of.get(field.name)
-        labels = columns.meaning(signal) if signal else {"long_name": columns.PLACES[field.name]}
+        labels = columns.meaning(signal) if signal else {"long_name": columns.about(run)[field.name]}
         fields.append(field.with_metadata(labels))
     known = facts(run)
     metadata = {

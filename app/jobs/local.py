@@ -180,7 +180,7 @@ class LocalEngine:
             return
         worker.pending.remove(run)
         if isinstance(known.job, Job):
-            known.job = replace(known.job, text="")  # the text is in the trace now, or not wanted any more
+            known.job = replace(known.job, text="", places="")  # the text is in the trace now, or not wanted any more
         if known.progress.state != "cancelled":
             known.progress = replace(known.progress, state=kind, message=event.get("message", ""))
         if kind == "done":

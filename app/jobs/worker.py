@@ -1,6 +1,6 @@
 """The process that holds torch: reads jobs as JSON lines on stdin, answers with JSON lines on stdout.
 
-in   {"do": "run", "id", "name", "checkpoint", "text", "title", "changes", "begin"}
+in   {"do": "run", "id", "name", "checkpoint", "text", "title", "changes", "begin", "places"}
      {"do": "sanity", "id", "name", "of", "title"}   {"do": "cancel", "id"}
     {"do": "probe", "id", "name", "kind", "of", "checkpoint", "title", "options"}
 out  {"event": "ready", "devices"}   {"event": "loading" | "running" | "done" | "failed" | "cancelled", "id", ...}
@@ -24,6 +24,7 @@ from typing import Any, TextIO
 from app import memories, probing
 from app.jobs import sanity, store
 from app.jobs.telling import Cancelled, Progress, Telling, plain
+from titans_core.documents import unpacked
 
 THREADS = 1  # the other core serves the page; on a busy machine two threads were measured 4 to 8 times slower
 
@@ -92,13 +93,15 @@ class Worker:
         from titans_core.tracing import trace_on  # noqa: PLC0415
 
         run, name = job["id"], job["checkpoint"]
+        document = unpacked(job["places"], job["text"]) if job["places"] else None
         model = self._model(run, name)
         started = time.monotonic()
         settings, folder = tc.intervene(*job["changes"]), store.draft(run)
         began, target = store.bring(job["begin"], folder), folder / "trace.zarr"
         state = None if began is None else snapshot.begin(model, snapshot.load(began))
+        how: dict[str, Any] = {"settings": settings, "state": state, "document": document}
         progress = Progress(run, self.say, self._stop)
-        ds, after = trace_on(model, job["text"], settings=settings, state=state, store=target, progress=progress)
+        ds, after = trace_on(model, job["text"], store=target, progress=progress, **how)
         self._stop(run)
         if model.config.has_memory and "diverged" not in ds.attrs:
             kept = snapshot.take(model, after, job["title"], text_sha256=ds.attrs["text_sha256"])
@@ -114,8 +117,7 @@ class Worker:
         if path is None:
             raise StoreError("the run is not stored here any more; choose its text and run it again")
         ds = tc.open_trace(path)
-        problem = sanity.refusal(ds)
-        if problem:
+        if problem := sanity.refusal(ds):
             raise ConfigError(problem)
         name = str(ds.attrs["checkpoint"])
         model = self._model(run, name)

@@ -147,7 +147,7 @@ def _most(one: Run, other: Run, look: state.Look, ratio: bool, names: dict[str, 
         none = "there is no difference" if np.isfinite(values).any() else "nothing is defined in both"
         st.caption(f"Nowhere: {none}" + (f" after token {skip}." if skip else "."))
     picked = parts.then_draw(state.follow("differ_most", "token"), "text", "difference")
-    cards.passage_list("differ_most", listed, picked, signed=True)
+    cards.passage_list("differ_most", listed, one.stood, picked, signed=True)
 
 
 def _agreement(others: list[Run], base: Run, look: state.Look, names: dict[str, str]) -> None:

@@ -12,7 +12,7 @@ from app.runs import Run
 from app.state import plain
 from app.views.beginning import Beginning, beginning
 from app.views.upload import UPLOAD_MB, upload
-from titans_core.documents import check_text
+from titans_core.documents import Document, check_text
 from titans_core.errors import TextError
 
 PASTE_MOST = 1_000_000  # characters; the browser sends a pasted text again with every click
@@ -25,6 +25,7 @@ class Request:
     """What the sidebar asks for. problem: why Run is not offered, in words; notices: what to know before.
 
     begin: the memory to begin with, None for an empty one. tokens: of the text, where a run of it has told.
+    document: the text with its pages, sections and files, where it was taken out of files; else None.
     """
 
     title: str
@@ -35,6 +36,7 @@ class Request:
     notices: tuple[str, ...] = ()
     begin: Beginning | None = None
     tokens: int | None = None
+    document: Document | None = None
 
 
 def request(shown: list[Run]) -> Request:
@@ -45,7 +47,8 @@ def request(shown: list[Run]) -> Request:
     available = memories.names()
     if shown:
         choices.follow(tuple(run.id for run in shown), _asking_for(shown, available))
-    title, text, notices, problem = _checked(*_text(shown))
+    document, title, text, wrong = _text(shown)
+    notices, problem = _checked(title, text, wrong)
     st.caption("MEMORY")
     choices.begin("checkpoints", list(available[:1]))
     chosen = st.pills(
@@ -65,7 +68,7 @@ def request(shown: list[Run]) -> Request:
         problem = "Choose at least one memory."
     # A million tokens take a second and much memory to be counted again.
     tokens = shown[0].ds.sizes["token"] if shown and text == shown[0].ds.attrs["text"] else None
-    return Request(title, text, picked, device, problem or refused, notices, begin, tokens)
+    return Request(title, text, picked, device, problem or refused, notices, begin, tokens, document)
 
 
 def _asking_for(shown: list[Run], available: tuple[str, ...]) -> dict[str, object]:
@@ -81,8 +84,8 @@ def _asking_for(shown: list[Run], available: tuple[str, ...]) -> dict[str, objec
     return asked | {"source": "Shown"}
 
 
-def _checked(title: str, text: str, wrong: str) -> tuple[str, str, tuple[str, ...], str]:
-    """(title, text, notices, problem); says below the text why it cannot be run. wrong: why it could not be taken."""
+def _checked(title: str, text: str, wrong: str) -> tuple[tuple[str, ...], str]:
+    """(notices, problem); says below the text why it cannot be run. wrong: why it could not be taken."""
     notices: tuple[str, ...] = ()
     if not wrong:
         try:
@@ -90,16 +93,16 @@ def _checked(title: str, text: str, wrong: str) -> tuple[str, str, tuple[str, ..
         except TextError as error:
             wrong = sentence(error)
     if not wrong:
-        return title, text, notices, ""
+        return notices, ""
     if title:
         st.error(plain(wrong))
     else:
         st.caption(plain(wrong))
-    return title, text, (), "Run waits for a text that can be run." if title else "Run waits for a text."
+    return (), "Run waits for a text that can be run." if title else "Run waits for a text."
 
 
-def _text(shown: list[Run]) -> tuple[str, str, str]:
-    """(title, text, problem) of the chosen source; no title while nothing is given."""
+def _text(shown: list[Run]) -> tuple[Document | None, str, str, str]:
+    """(document, title, text, problem) of the chosen source; no title while nothing is given."""
     st.caption("TEXT")
     choices.begin("source", "Sample")
     source = st.segmented_control(
@@ -113,11 +116,12 @@ def _text(shown: list[Run]) -> tuple[str, str, str]:
         width="stretch",
     )
     if source == "Paste":
-        return _paste()
+        return None, *_paste()
     if source == "Upload":
-        return upload()
+        document, problem = upload()
+        return document, document.name if document else "", document.text if document else "", problem
     if source == "Shown":
-        return _again(shown)
+        return shown[0].document if shown else None, *_again(shown)
     listed = {sample.title: sample for sample in samples.samples()}
     choices.begin("sample", next(iter(listed)))
     title = st.selectbox(
@@ -129,7 +133,7 @@ def _text(shown: list[Run]) -> tuple[str, str, str]:
         label_visibility="collapsed",
     )
     st.caption(listed[title].shows)
-    return title, listed[title].text, ""
+    return None, title, listed[title].text, ""
 
 
 def _paste() -> tuple[str, str, str]:

@@ -14,6 +14,7 @@ from app.jobs import Job
 from app.runs import Run
 from app.views import controls, going, results
 from app.words import words
+from titans_core.documents import packed
 from titans_core.errors import StoreError
 
 
@@ -47,7 +48,8 @@ def page(comparing: StreamlitPage) -> None:
 
 def _start(asked: controls.Request) -> bool:
     """Begin the runs; False where the memory to begin with cannot be had, which is said."""
-    jobs = [Job(name, asked.text, asked.title, asked.device) for name in asked.checkpoints]
+    places = packed(asked.document) if asked.document else ""
+    jobs = [Job(name, asked.text, asked.title, asked.device, places=places) for name in asked.checkpoints]
     if asked.begin is None:
         state.show([runs.engine().submit(job) for job in jobs])
         return True

@@ -94,6 +94,7 @@ def one_token(shown: list[Run], look: state.Look) -> None:
             " · ".join(filter(None, (f"token {look.token + 1:,} of {total:,}", token.where(traces, look.layer)))),
             [name.label for name in naming.names(traces)],
             [token.values(ds, look.token, look.layer) for ds in traces],
+            shown[0].stood(look.token),
         )
         moving = token.moving(traces)
         if moving:

@@ -44,7 +44,8 @@ def passage_panel(run: Run, look: state.Look) -> None:
             return
         if not listed:
             st.caption("None stands out: it is zero all along the text.")
-        cards.passage_list("passages", listed, parts.then_draw(state.follow("passages", "token"), "text", "side"))
+        picked = parts.then_draw(state.follow("passages", "token"), "text", "side")
+        cards.passage_list("passages", listed, run.stood, picked)
 
 
 def _chosen(kinds: dict[str, str], first: str, key: str) -> str:

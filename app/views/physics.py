@@ -107,7 +107,7 @@ def physics(shown: list[Run]) -> None:
         )
         controls.cost(request)
     if pressed:
-        job = Job(name, request.text, base.title, device, changes=asked.changes, begin=begin or "")
+        job = Job(name, request.text, base.title, device, asked.changes, begin or "", base.places)
         state.add(runs.engine().submit(job))
         st.rerun()
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import accumulate
-
 import streamlit as st
 
 from app import runs
@@ -16,13 +14,13 @@ _FOUND_OUT = "found out"
 _LISTED = 6  # files that are shown in full
 
 
-def upload() -> tuple[str, str, str]:
-    """Draw the uploader and what was read. Returns (title, text, problem): several files are one text, in order."""
+def upload() -> tuple[Document | None, str]:
+    """Draw the uploader and what was read. Returns (document, problem): several files are one text, in order."""
     files = st.file_uploader(
         "Files: txt, md, html, pdf, docx", key="upload", max_upload_size=UPLOAD_MB, accept_multiple_files=True
     )
     if not files:
-        return "", "", "No file is chosen yet. Choose a txt, md, html, pdf or docx file."
+        return None, "No file is chosen yet. Choose a txt, md, html, pdf or docx file."
     chosen = st.selectbox("Encoding of text and HTML", [_FOUND_OUT, *ENCODINGS], key="encoding")
     encoding = None if chosen == _FOUND_OUT else chosen
     documents: list[Document] = []
@@ -40,10 +38,10 @@ def upload() -> tuple[str, str, str]:
     if len(documents) > _LISTED:
         st.caption(f"{len(documents) - _LISTED:,} more files were read.")
     if not documents:
-        return "", "", "No file could be read."  # why is said above
-    _say_order(documents, len(problems))
-    more = f" and {len(documents) - 1} more" if len(documents) > 1 else ""
-    return documents[0].name + more, join(documents), ""
+        return None, "No file could be read."  # why is said above
+    joined = join(documents)
+    _say_order(joined, len(problems))
+    return joined, ""
 
 
 def _show(document: Document) -> None:
@@ -56,12 +54,12 @@ def _show(document: Document) -> None:
     st.code(start + "…" * (len(start) < len(text.rstrip())), language=None, wrap_lines=True)
 
 
-def _say_order(documents: list[Document], refused: int) -> None:
-    if len(documents) > 1:
-        ends = accumulate(len(document.text) + 2 for document in documents[:-1])
-        st.caption(
-            "The files run as one text, in this order; the later ones begin at characters "
-            f"{', '.join(f'{end:,}' for end in ends)}."
-        )
+def _say_order(joined: Document, refused: int) -> None:
+    if joined.files:
+        starts = ", ".join(f"{start:,}" for start, _ in joined.files[1:])
+        st.caption(f"The files run as one text, in this order; the later ones begin at characters {starts}.")
+        if joined.left_out:
+            st.caption(plain(" ".join(joined.left_out)))
     if refused:
-        st.caption(f"{refused} of {refused + len(documents)} files could not be read and will not run.")
+        read = len(joined.files) or 1
+        st.caption(f"{refused} of {refused + read} files could not be read and will not run.")

@@ -86,7 +86,7 @@ def _start(key: str, job: Job) -> None:
 def _job(run: Run, begin: str) -> Job:
     device = str(run.ds.attrs["device"]).partition(":")[0]
     device = device if device in runs.engine().devices() else "cpu"
-    return Job(run.checkpoint, str(run.ds.attrs["text"]), run.title, device, ZEROED, begin)
+    return Job(run.checkpoint, str(run.ds.attrs["text"]), run.title, device, ZEROED, begin, run.places)
 
 
 @st.fragment(run_every=0.3)
@@ -126,4 +126,5 @@ def _answer(run: Run, zeroed: Run, look: state.Look) -> None:
             if not listed:
                 st.caption("Nowhere.")
             key = f"worth_{name}"
-            cards.passage_list(key, listed, parts.then_draw(state.follow(key, "token"), "text", "side"), signed=True)
+            picked = parts.then_draw(state.follow(key, "token"), "text", "side")
+            cards.passage_list(key, listed, run.stood, picked, signed=True)

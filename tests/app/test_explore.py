@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from app import runs, samples, state, theme
 from app.jobs import Progress
 from app.jobs.local import LocalEngine
+from app.views import controls
 from tests import making
 from tests.app.conftest import TEXT
 
@@ -246,6 +247,21 @@ def test_several_files_run_as_one_text_and_a_bad_one_is_named(store: Path) -> No
     assert any("later ones begin at characters 6" in c for c in captions)
     assert any("1 of 3 files could not be read" in c for c in captions)
     assert "Windows program" in page.sidebar.error[0].value
+
+
+def test_the_places_of_the_chosen_files_are_handed_on(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[controls.Request] = []
+    monkeypatch.setattr(controls, "cost", asked.append)
+    page = open_page([])
+    assert asked[-1].document is None
+    page.segmented_control(key="source").set_value("Upload").run()
+    page.file_uploader(key="upload").set_value(
+        [("a.md", b"# One\n\nWords.", "text/markdown"), ("b.pdf", making.pdf(["Two."]), "x/y")]
+    ).run()
+    document = asked[-1].document
+    assert document is not None
+    assert document.text == asked[-1].text == "# One\n\nWords.\n\nTwo."
+    assert document.place(document.text.index("Two")) == "b.pdf, page 1, paragraph 1"
 
 
 def test_what_was_read_of_a_file_is_kept_and_so_is_its_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,9 +20,12 @@ from tests.app.test_explore import figures, open_page, run_text, settle, shown
 Finish = Callable[..., Progress]
 
 
+def cards(page: AppTest) -> list[dict]:
+    return [json.loads(e.proto.json) for e in page.get("bidi_component") if e.proto.component_name.endswith("cards")]
+
+
 def token_card(page: AppTest) -> dict:
-    cards = [json.loads(e.proto.json) for e in page.get("bidi_component") if e.proto.component_name.endswith("cards")]
-    return next(card["token"] for card in cards if "token" in card)
+    return next(card["token"] for card in cards(page) if "token" in card)
 
 
 def test_the_token_panel_is_of_the_chosen_layer(finished: dict[str, str]) -> None:

@@ -129,6 +129,10 @@ def lose_attribute(path: Path) -> None:
     (path / "zarr.json").write_text(json.dumps(facts))
 
 
+def wrong_places(path: Path) -> None:
+    zarr.open_group(path, mode="r+").attrs["places"] = '{"version":1,"kind":"pdf","pages":[9999999]}'
+
+
 def wrong_config(path: Path) -> None:
     zarr.open_group(path, mode="r+").attrs["config"] = "[1]"
 
@@ -161,6 +165,7 @@ def short_variable(path: Path) -> None:
         (lose_variable, "lacks the variable nll"),
         (lose_attribute, "it lacks the attribute 'variant'"),
         (wrong_config, "config"),
+        (wrong_places, "number 1 of its pages"),
         (wrong_hash, "its text is not the one that was traced"),
         (hide_name, "cannot be shown"),
         (link_out, "holds a link"),

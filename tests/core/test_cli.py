@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from tests import making
 from titans_core.cli import main
+from titans_core.documents import PLACES, of_trace
 from titans_core.passages import passages
 from titans_core.record import open_trace
 from titans_core.signals import sum_layers
@@ -77,18 +78,26 @@ def test_bad_files_get_one_plain_line(tmp_path: Path, data: bytes | str, message
 
 def test_a_pdf_is_read_as_the_page_reads_it(tmp_path: Path) -> None:
     file = tmp_path / "paper.txt"
-    file.write_bytes(making.pdf(["All of page one.", making.SCANNED]))
+    pages = ["All of page one.", making.SCANNED, "Then a whale, singing, walked up the stairs of the house."]
+    file.write_bytes(making.pdf(pages, outline="Whales"))
     result = run("trace", file, "--checkpoint", "mag", "--out", tmp_path / "a.zarr")
     assert result.exit_code == 0, result.output
-    assert "pdf: 2 pages" in result.output
+    assert "pdf: 3 pages" in result.output
     assert "1 page has no text (2)" in result.output
-    assert open_trace(tmp_path / "a.zarr").attrs["text"] == "All of page one."
+    assert "(page 1, paragraph 1)" in result.output
+    dataset = open_trace(tmp_path / "a.zarr")
+    assert dataset.attrs["text"] == f"{pages[0]}\n\n{pages[2]}"
+    document = of_trace(dataset.attrs)
+    assert document is not None
+    places = document.places(dataset["start"].values, dataset["end"].values)
+    assert (places[0], places[-1]) == ("page 1, paragraph 1", "page 3, Whales, paragraph 2")
 
 
 def test_text_that_looks_like_a_page_is_read_as_it_stands_when_asked(tmp_path: Path) -> None:
     result = run("trace", write(tmp_path, "<html>hi"), "--plain", "--checkpoint", "mag", "--out", tmp_path / "a.zarr")
     assert result.exit_code == 0, result.output
     assert open_trace(tmp_path / "a.zarr").attrs["text"] == "<html>hi"
+    assert PLACES not in open_trace(tmp_path / "a.zarr").attrs
 
 
 @pytest.mark.parametrize("text", ["word", "a\0b\x07 c", "שלום עולם", "👩‍👩‍👧‍👦 🏳️‍🌈", "é à n̈"])

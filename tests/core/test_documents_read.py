@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests import making
-from titans_core.documents import ENCODINGS, child, read_document, reader, shown_name
+from titans_core.documents import ENCODINGS, child, join, joining, read_document, reader, shown_name
 from titans_core.errors import DocumentError
 
 PARAGRAPHS = making.paragraph("Einleitung", "berschrift1") + making.paragraph("Some text.")
@@ -196,6 +196,33 @@ def test_parsers_are_loaded_in_the_child_only(tmp_path: Path) -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout == "[]\n"
+
+
+def test_several_files_are_one_text_whose_places_say_which_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = [
+        ("paper.pdf", making.pdf(["One (a)\nb", "Two", making.SCANNED], outline="Results")),
+        ("plain.txt", b"Words.\n\nMore words."),
+        ("notes.md", b"Before.\n\n# Methods\n\nThird."),
+        ("again.pdf", making.pdf(["Last one"])),
+    ]
+    parts = [read_document(data, name) for name, data in given]
+    found = join(parts)
+    assert found.text == "\n\n".join(part.text for part in parts)
+    assert (found.kind, found.name) == ("files", "paper.pdf and 3 more")
+    places = {word: found.place(found.text.index(word)) for word in ("Two", "More", "Before", "Third", "Last")}
+    assert places == {
+        "Two": "paper.pdf, page 2, paragraph 2",
+        "More": "plain.txt, paragraph 2",
+        "Before": "notes.md, paragraph 1",
+        "Third": "notes.md, Methods, paragraph 3",
+        "Last": "again.pdf, page 1, paragraph 1",
+    }
+    assert [found.text[start : start + 5] for start, _ in found.files] == ["One (", "Words", "Befor", "Last "]
+    assert join(parts[:1]) is parts[0]
+    monkeypatch.setattr(joining, "MOST_PLACES", 3)
+    fewer = join(parts)
+    assert (fewer.pages, len(fewer.sections)) == ((), 2)
+    assert fewer.left_out == ("The 4 pages are not shown beside words: that is done for 3.",)
 
 
 @pytest.mark.parametrize(

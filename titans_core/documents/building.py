@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from titans_core.documents.names import shown_title
 from titans_core.errors import DocumentError
 
 MOST_SECTIONS = 10_000
-_MOST_TITLE = 200  # characters
 _SURROGATE = re.compile("[\ud800-\udfff]")
 BETWEEN = "\n\n"
 
@@ -38,7 +38,7 @@ class Building:
         self.length = self.length + len(text) + len(BETWEEN) * (len(self._parts) > 1)
 
     def section(self, start: int, level: int, title: str) -> None:
-        self.sections.append((start, level, _SURROGATE.sub("\ufffd", " ".join(title[:1000].split()))[:_MOST_TITLE]))
+        self.sections.append((start, level, shown_title(title)))
 
     def count(self, number: int, one: str, many: str = "") -> None:
         """Say that so many things of the file are not in the text; nothing where there are none."""
@@ -50,11 +50,8 @@ class Building:
         text = "".join(self._parts)
         if not text.strip():
             raise DocumentError("no text was found in it" + (f" ({' '.join(self.left_out)})" * bool(self.left_out)))
-        if len(self.sections) > MOST_SECTIONS:
-            self.left_out.append(f"Places are kept for the first {MOST_SECTIONS:,} of {len(self.sections):,} headings.")
-        return {
-            "text": text,
-            "pages": self.pages,
-            "sections": sorted(self.sections, key=lambda s: s[0])[:MOST_SECTIONS],
-            "left_out": self.left_out,
-        }
+        sections = sorted(self.sections, key=lambda s: s[0])
+        if len(sections) > MOST_SECTIONS:
+            self.left_out.append(f"Places are kept for the first {MOST_SECTIONS:,} of {len(sections):,} headings.")
+            sections[MOST_SECTIONS:] = [(sections[MOST_SECTIONS][0], 1, "")]  # from there on it is not known
+        return {"text": text, "pages": self.pages, "sections": sections, "left_out": self.left_out}

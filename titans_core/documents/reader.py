@@ -9,12 +9,11 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from titans_core.documents.anchors import Document, Section
-from titans_core.documents.building import BETWEEN, Building
+from titans_core.documents.building import Building
 from titans_core.documents.encodings import decode
 from titans_core.documents.kinds import kind_of
 from titans_core.documents.markdown import headings
@@ -51,11 +50,6 @@ def read_document(data: bytes, name: str, encoding: str | None = None) -> Docume
         tuple(Section(int(start), int(level), str(title)) for start, level, title in taken["sections"]),
         tuple(map(str, taken["left_out"])),
     )
-
-
-def join(documents: Sequence[Document]) -> str:
-    """The texts one after another, a blank line between them."""
-    return BETWEEN.join(document.text for document in documents)
 
 
 def _plain(data: bytes, kind: str, encoding: str | None) -> dict[str, Any]:

@@ -8,8 +8,9 @@ function node(tag, className, ...content) {
 const FIRST = 6; // signals that a phone shows at first
 let all = false; // stays so from token to token
 
-function tokenCard({ piece, place, columns, rows }) {
+function tokenCard({ piece, place, stood, columns, rows }) {
   const head = node("div", "head", node("span", "piece", `“${piece}”`), node("span", "soft", place));
+  if (stood) head.append(node("bdi", "stood soft", stood));
   const table = node("table");
   if (columns.length > 1) {
     table.append(node("tr", "", node("th"), ...columns.map((name) => node("th", "", name))));
@@ -45,11 +46,12 @@ function details(rows) {
 }
 
 function passageList(passages, pick) {
-  return passages.map(({ token, value, before, core, after }) => {
+  return passages.map(({ token, value, before, core, after, stood }) => {
     const line = node("button", "passage");
     line.type = "button";
     line.dataset.token = token;
     const quote = node("span", "quote", node("bdi", "", "…", before, node("b", "", core), after, "…"));
+    if (stood) quote.append(node("bdi", "stood soft", stood));
     line.append(quote, node("span", "value soft", value));
     line.addEventListener("click", () => pick(token));
     return line;
