@@ -20,6 +20,17 @@ def chose(name: str) -> None:
     _kept()[name] = st.session_state[name]
 
 
+def value(name: str, first: Any) -> Any:
+    """What the control `name` says, drawn or not; `first` where nobody chose."""
+    return st.session_state.get(name, _kept().get(name, first))
+
+
+def put(name: str, value: Any) -> None:
+    """Put a value into a control that is drawn next, as a choice that follows from another one."""
+    st.session_state[name] = value
+    chose(name)
+
+
 def follow(what: Hashable, values: Mapping[str, Any]) -> None:
     """Ask for these values, by the names of controls not drawn yet; once for each `what`, while nobody chose."""
     if st.session_state.get("chosen") or st.session_state.get("followed") == what:

@@ -24,6 +24,7 @@ from titans_core import lineage, passages
 from titans_core.documents import PLACES, Document, of_trace, read_document
 from titans_core.errors import TitansError
 from titans_core.lasting import lasting
+from titans_core.probes.places import Place, tokens_of
 from titans_core.tokenizer import Tokenizer
 
 # Used by the cost line until this server has measured a run itself.
@@ -254,6 +255,16 @@ def count_tokens(text: str) -> int | None:
         return len(tokenizer().encode(text))
     except TitansError:
         return None
+
+
+@functools.lru_cache(maxsize=4)
+def fact_tokens(place: Place) -> tuple[int, int, int] | None:
+    """The first token of the fact, the one after its last, and of the whole text how many; None where it has none."""
+    try:
+        encoding = tokenizer().encode(place.text)
+    except TitansError:
+        return None
+    return *tokens_of(encoding, place), len(encoding)
 
 
 @dataclass(frozen=True)

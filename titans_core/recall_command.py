@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from tqdm import tqdm
 
 from titans_core import probe_options
 from titans_core.outputs import output_file
+from titans_core.probes import recalled
 from titans_core.probes.questions import cue_of
 from titans_core.resumed import begun, write
 
 if TYPE_CHECKING:
     from titans_core.probes.asking import Said
-    from titans_core.probes.places import Place
     from titans_core.probes.recall import Recall
-
-FORMAT = 1
-MEASURES = ("loss", "cosine", "loss_removed", "cosine_removed", "cosine_shuffled")
 
 
 @click.command("recall")
@@ -33,10 +29,18 @@ MEASURES = ("loss", "cosine", "loss_removed", "cosine_removed", "cosine_shuffled
 @probe_options.checkpoints
 @probe_options.out
 @click.option(
-    "--points", default=1000, show_default=True, type=click.IntRange(1), help="At so many the memory is measured."
+    "--points",
+    default=recalled.POINTS,
+    show_default=True,
+    type=click.IntRange(1),
+    help="At so many the memory is measured.",
 )
 @click.option(
-    "--questions", default=24, show_default=True, type=click.IntRange(1), help="At so many the model is asked."
+    "--questions",
+    default=recalled.QUESTIONS,
+    show_default=True,
+    type=click.IntRange(1),
+    help="At so many the model is asked.",
 )
 @probe_options.device
 def recall_command(
@@ -70,7 +74,7 @@ def recall_command(
 
     torch.set_num_threads(1)
     place = places.find(text, fact) if depth is None else places.plant(text, fact, depth)
-    asked = _asked(place, cue, answer, points, questions)
+    asked = recalled.asked(place, cue, answer, points, questions)
     results = begun(out, asked, "recall")
     for name in chosen:
         model = load(name, device)
@@ -80,37 +84,8 @@ def recall_command(
         with tqdm(unit=" tokens", desc=model.name, file=sys.stderr) as bar:
             found = recall(model, place, cue, answer, points=points, questions=questions, progress=bar_progress(bar))
         results.append({"weights_sha256": model.weights_sha256, **found.to_dict()})
-        write(out, {**asked, "results": results}, _table(results))
+        write(out, {**asked, "results": results}, recalled.table(results))
         click.echo("\n".join(_lines(found)))
-
-
-def _asked(place: Place, cue: str, answer: str, points: int, questions: int) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "document_sha256": hashlib.sha256(place.text.encode()).hexdigest(),
-        "fact": place.text[place.start : place.end],
-        "at_character": place.start,
-        "cue": cue,
-        "answer": answer,
-        "points": points,
-        "questions": questions,
-    }
-
-
-def _table(results: list[dict[str, Any]]) -> list[list[Any]]:
-    """One number a row: what was measured, of which checkpoint and layer, after how many tokens."""
-    rows: list[list[Any]] = [["checkpoint", "tokens", "measure", "layer", "value", "said"]]
-    for one in results:
-        held = one["held"]
-        for name in MEASURES:
-            for tokens, values in zip(held["tokens"], held[name], strict=True):
-                rows += [[one["checkpoint"], tokens, name, layer, value, ""] for layer, value in enumerate(values)]
-        for asked in one["asked"]:
-            rows += [
-                [one["checkpoint"], asked["tokens"], f"p_{name}", "", asked[name]["p"], asked[name]["text"]]
-                for name in ("memory", "zeroed", "removed")
-            ]
-    return rows
 
 
 def _lines(found: Recall) -> list[str]:

@@ -26,11 +26,11 @@ class Row(TypedDict):
     files: dict[str, str]
 
 
-def download(rows: Sequence[Row], *, figures: Mapping[str, str], file: str, ground: str) -> None:
+def download(rows: Sequence[Row], *, figures: Mapping[str, str], file: str, ground: str, text: bool = True) -> None:
     """Links, and a pair of buttons for each figure that stands on the page.
 
     figures: what the figure under a Streamlit key is called; others are called by their key. file: how image files
-    begin. ground: the colour behind an image, which would else be transparent.
+    begin. ground: the colour behind an image, which would else be transparent. text: whether the page shows a text.
     """
-    data = {"rows": list(rows), "figures": dict(figures), "file": file, "ground": ground}
+    data = {"rows": list(rows), "figures": dict(figures), "file": file, "ground": ground, "text": text}
     _component(key="download", data=data)

@@ -49,6 +49,11 @@ def text_stem(title: str) -> str:
     return safe(title.removesuffix(".txt").removesuffix(".md"), "text")
 
 
+def recall_stem(title: str, subject: str) -> str:
+    """File name without ending for what was asked of a document."""
+    return f"recall-{text_stem(title)}-{subject[:6]}"
+
+
 def began_file(run: Finished) -> str:
     """What the file of the memory that a run began with is called, where it is downloaded and where it is named."""
     return f"began-{safe(str(run.ds.attrs['checkpoint']), 'memory', 24)}-{run.id[:6]}.safetensors"

@@ -1,6 +1,7 @@
 """Exports over HTTP, as downloads in pieces.
 
 titanscope/export/{csv,parquet,zarr,text,memory,began}?run=ID
+titanscope/export/recall?subject=ID&as=csv    or as=json
 titanscope/export/report?run=ID[&run=ID...]&signal=S[&layer=0][&token=0]
 """
 
@@ -13,8 +14,8 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from app import runs
-from app.exports import archive, recipe, signals
-from app.exports.names import View, began_file, stem, text_stem
+from app.exports import archive, recall, recipe, signals
+from app.exports.names import View, began_file, recall_stem, stem, text_stem
 from app.exports.report import POLICY, report
 from app.theme import SIGNALS
 from titans_core.errors import StoreError
@@ -71,6 +72,18 @@ def whole(request: Request) -> Response:
     return _download([data], "text/html; charset=utf-8", f"{stem(shown)}.html")
 
 
+def about(request: Request) -> Response:
+    """What memories still knew of a fact of a document."""
+    query = request.query_params
+    name, form = query.get("subject", ""), query.get("as", "csv")
+    subject = runs.subject(name)
+    if subject is None or form not in ("csv", "json"):
+        return _gone()
+    data = (recall.csv_file if form == "csv" else recall.json_file)(name, subject)
+    kind = _TYPES["csv"] if form == "csv" else "application/json"
+    return _download([data], kind, f"{recall_stem(subject.title, name)}.{form}")
+
+
 def _opened(name: str) -> runs.Run | None:
     try:
         return runs.opened(name)
@@ -92,4 +105,8 @@ def _gone() -> Response:
     return PlainTextResponse("no such run, or it has expired", status_code=404)
 
 
-ROUTES = [Route("/titanscope/export/report", whole), Route("/titanscope/export/{kind}", one)]
+ROUTES = [
+    Route("/titanscope/export/report", whole),
+    Route("/titanscope/export/recall", about),
+    Route("/titanscope/export/{kind}", one),
+]

@@ -19,6 +19,7 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "planted": bool,
     "pages": list,
     "sections": list,
+    "files": list,
     "depth": (int, float),
 }
 
@@ -28,7 +29,8 @@ class Subject:
     """A document in which a fact stands, and how the fact is asked for. Offsets count the characters of `text`.
 
     text: with the fact. start, end: of the fact; 0, 0 for none. planted: it was put in, at `depth` of the document,
-    0..1, as it was asked for. pages: where each begins. sections: (start, level, title) of each heading.
+    0..1, as it was asked for. pages: where each begins. sections: (start, level, title) of each heading. files: of a
+    text of several, (start, name) of each.
     """
 
     title: str
@@ -41,6 +43,7 @@ class Subject:
     pages: tuple[int, ...] = ()
     sections: tuple[tuple[int, int, str], ...] = ()
     depth: float = 0.0
+    files: tuple[tuple[int, str], ...] = ()
 
     @property
     def fact(self) -> str:
@@ -53,7 +56,7 @@ class Subject:
     @cached_property
     def _document(self) -> Document:
         sections = tuple(Section(*section) for section in self.sections)
-        return Document(self.title, "text", self.text, pages=self.pages, sections=sections)
+        return Document(self.title, "text", self.text, pages=self.pages, sections=sections, files=self.files)
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -67,12 +70,16 @@ class Subject:
         for name, kind in _KINDS.items():
             if not isinstance(values[name], kind) or (isinstance(values[name], bool) and name != "planted"):
                 raise StoreError(f"the stored document is damaged: its {name} is {str(values[name])[:40]!r}")
-        pages, sections = values["pages"], values["sections"]
-        whole = all(type(page) is int for page in pages) and all(map(_is_section, sections))
+        whole = (
+            all(type(page) is int for page in values["pages"])
+            and all(_is(section, int, int, str) for section in values["sections"])
+            and all(_is(file, int, str) for file in values["files"])
+        )
         if not whole or not 0 <= values["start"] <= values["end"] <= len(values["text"]):
-            raise StoreError("the stored document is damaged: its fact or its pages lie outside its text")
-        return cls(**values | {"pages": tuple(pages), "sections": tuple(map(tuple, sections))})
+            raise StoreError("the stored document is damaged: its fact or its places lie outside its text")
+        listed = {name: tuple(map(tuple, values[name])) for name in ("sections", "files")}
+        return cls(**values | listed | {"pages": tuple(values["pages"])})
 
 
-def _is_section(found: Any) -> bool:
-    return isinstance(found, list) and [type(part) for part in found] == [int, int, str]
+def _is(found: Any, *kinds: type) -> bool:
+    return isinstance(found, list) and [type(part) for part in found] == list(kinds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import streamlit as st
@@ -18,6 +19,7 @@ from titans_core.errors import TextError
 PASTE_MOST = 1_000_000  # characters; the browser sends a pasted text again with every click
 BOX_MOST = 20_000  # characters of a shown text that are put in the box by themselves
 PASTED = "Pasted text"  # the title of one
+NOTHING_SHOWN = "No text is shown yet. Choose a sample, or paste or upload a text."
 
 
 @dataclass(frozen=True)
@@ -47,23 +49,12 @@ def request(shown: list[Run]) -> Request:
     available = memories.names()
     if shown:
         choices.follow(tuple(run.id for run in shown), _asking_for(shown, available))
-    document, title, text, wrong = _text(shown)
-    notices, problem = _checked(title, text, wrong)
-    st.caption("MEMORY")
-    choices.begin("checkpoints", list(available[:1]))
-    chosen = st.pills(
-        "Memory",
-        available,
-        selection_mode="multi",
-        format_func=theme.label,
-        key="checkpoints",
-        on_change=choices.chose,
-        args=("checkpoints",),
-        label_visibility="collapsed",
-    )
+    document, title, text, wrong = chosen_text("TEXT", lambda: _again(shown))
+    notices, problem = checked(title, text, wrong, "Run waits for a text")
+    chosen = chosen_memories("checkpoints", available, available[:1])
     picked = tuple(name for name in available if name in chosen)
     begin, refused = beginning(picked)
-    device = _device()
+    device = chosen_device()
     if not problem and not chosen:
         problem = "Choose at least one memory."
     # A million tokens take a second and much memory to be counted again.
@@ -84,7 +75,7 @@ def _asking_for(shown: list[Run], available: tuple[str, ...]) -> dict[str, objec
     return asked | {"source": "Shown"}
 
 
-def _checked(title: str, text: str, wrong: str) -> tuple[tuple[str, ...], str]:
+def checked(title: str, text: str, wrong: str, waits: str) -> tuple[tuple[str, ...], str]:
     """(notices, problem); says below the text why it cannot be run. wrong: why it could not be taken."""
     notices: tuple[str, ...] = ()
     if not wrong:
@@ -98,12 +89,15 @@ def _checked(title: str, text: str, wrong: str) -> tuple[tuple[str, ...], str]:
         st.error(plain(wrong))
     else:
         st.caption(plain(wrong))
-    return (), "Run waits for a text that can be run." if title else "Run waits for a text."
+    return (), f"{waits} that can be run." if title else f"{waits}."
 
 
-def _text(shown: list[Run]) -> tuple[Document | None, str, str, str]:
-    """(document, title, text, problem) of the chosen source; no title while nothing is given."""
-    st.caption("TEXT")
+Text = tuple[Document | None, str, str, str]  # document, title, text, problem; no title while nothing is given
+
+
+def chosen_text(heading: str, again: Callable[[], Text]) -> Text:
+    """Draw the sources and what is chosen of the one that is chosen. again: the text that the page shows."""
+    st.caption(heading)
     choices.begin("source", "Sample")
     source = st.segmented_control(
         "Text",
@@ -121,7 +115,7 @@ def _text(shown: list[Run]) -> tuple[Document | None, str, str, str]:
         document, problem = upload()
         return document, document.name if document else "", document.text if document else "", problem
     if source == "Shown":
-        return shown[0].document if shown else None, *_again(shown)
+        return again()
     listed = {sample.title: sample for sample in samples.samples()}
     choices.begin("sample", next(iter(listed)))
     title = st.selectbox(
@@ -150,13 +144,13 @@ def _paste() -> tuple[str, str, str]:
     return PASTED if pasted else "", pasted or "", _too_long(pasted or "")
 
 
-def _again(shown: list[Run]) -> tuple[str, str, str]:
+def _again(shown: list[Run]) -> Text:
     """The text that the page shows, whatever its length and wherever it came from."""
     if not shown:
-        return "", "", "No text is shown yet. Choose a sample, or paste or upload a text."
+        return None, "", "", NOTHING_SHOWN
     title, text = shown[0].title, str(shown[0].ds.attrs["text"])
     st.caption(f"The text on this page again: {plain(title or 'Untitled text')}, {len(text):,} characters.")
-    return title, text, ""
+    return shown[0].document, title, text, ""
 
 
 def _too_long(pasted: str) -> str:
@@ -168,7 +162,23 @@ def _too_long(pasted: str) -> str:
     )
 
 
-def _device() -> str:
+def chosen_memories(key: str, available: Sequence[str], first: Sequence[str]) -> list[str]:
+    """Draw the memories to choose from, `first` chosen at first."""
+    st.caption("MEMORY")
+    choices.begin(key, list(first))
+    return st.pills(
+        "Memory",
+        available,
+        selection_mode="multi",
+        format_func=theme.label,
+        key=key,
+        on_change=choices.chose,
+        args=(key,),
+        label_visibility="collapsed",
+    )
+
+
+def chosen_device() -> str:
     """The chosen device; a choice is offered only where there is one."""
     devices = runs.engine().devices()
     st.caption("DEVICE")

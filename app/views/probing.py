@@ -36,6 +36,11 @@ def standing(probes: Sequence[Probe]) -> Standing:
     return Standing(done, partial, live, [probe for probe in probes if probe.id not in done and probe not in live])
 
 
+def known(probe: Probe) -> bool:
+    """Whether this was ever asked, as far as the server knows."""
+    return _at(probe) is not None or runs.engine().answer(probe.id) is not None
+
+
 def start(key: str, probes: Sequence[Probe], tokens: int, note: str) -> None:
     """A button that begins these probes and says what they take. tokens: that each of them reads. note: its verb."""
     seconds = sum(runs.seconds(probe.kind, tokens, probe.checkpoint, probe.device) for probe in probes)

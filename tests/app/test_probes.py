@@ -81,6 +81,7 @@ def test_unknown_subjects_are_unknown(name: str) -> None:
         {"pages": ["1"]},
         {"sections": [[1, "2", "x"]]},
         {"sections": 5},
+        {"files": [["x", 1]]},
         {"planted": 1},
         {"more": 1},
     ],

@@ -15,6 +15,7 @@ from titans_core.probes.held import Held, bystanders, followers, held
 from titans_core.probes.places import Place, tokens_of
 from titans_core.probes.questions import Question
 from titans_core.probes.reading_on import read_on
+from titans_core.probes.recalled import POINTS, QUESTIONS
 
 STEP = 32  # tokens: a memory tells its weights at least so often
 ALIGNED = 64  # tokens: a model is asked after multiples of these, so that no segment is read twice
@@ -63,8 +64,8 @@ def recall(
     cue: str,
     answer: str,
     *,
-    points: int = 1000,
-    questions: int = 24,
+    points: int = POINTS,
+    questions: int = QUESTIONS,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Recall:
     """Read the document of `place` and ask for its fact at later points, as near to its end and as far as there are.

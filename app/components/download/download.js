@@ -54,10 +54,9 @@ export default function ({ data, parentElement }) {
   problem.setAttribute("role", "status");
   const fixed = data.rows.map(({ label, note, files }) =>
     line(label, note, Object.entries(files).map(([name, address]) => link(name, address, label))));
-  const text = line("Text in view", "", [
-    button("SVG", "Text in view", () => saveText("svg", `${data.file}-text`, data.ground), problem),
-    button("PNG", "Text in view", () => saveText("png", `${data.file}-text`, data.ground), problem),
-  ]);
+  const saved = (format) => () => saveText(format, `${data.file}-text`, data.ground);
+  const text = ["svg", "png"].map((format) => button(format.toUpperCase(), "Text in view", saved(format), problem));
+  if (data.text) fixed.push(line("Text in view", "", text));
   const drawn = node("div");
   let known = "";
   const refresh = () => {
@@ -66,7 +65,7 @@ export default function ({ data, parentElement }) {
     known = now;
     drawn.replaceChildren(...figureLines(data, problem));
   };
-  root.replaceChildren(...fixed, text, drawn, problem);
+  root.replaceChildren(...fixed, drawn, problem);
   refresh();
   const watch = setInterval(refresh, 1000); // figures come and go while this stays open
   return () => clearInterval(watch);

@@ -1,0 +1,105 @@
+"""What the memory itself holds of a fact as it reads on: one chart a memory, with its three controls.
+
+Takes the answers of `titans recall`, as app.figures.recall does. All of them are tokens of the fact on average.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+
+from app import theme
+from app.figures import frame, recall
+from app.figures.recall import Answer
+from app.theme import Palette
+
+COSINE, LOSS = "cosine", "loss"
+HEIGHT = 210
+
+
+class Line(NamedTuple):
+    """key: of `held` after the measure's name. glyph: how its dashes look in a line of text."""
+
+    key: str
+    words: str
+    dash: str
+    glyph: str
+
+
+OWN = Line("", "the memory", "solid", "━━")
+LINES = (
+    Line("_removed", "document without the fact", "dash", "╌╌"),
+    Line("_before", "memory before the fact", "dot", "┈┈"),
+    Line("_shuffled", "keys shuffled among its tokens", "dashdot", "─·"),
+)
+
+
+def layers(answer: Answer) -> int:
+    return len(answer["held"]["loss_before"])
+
+
+def values(answer: Answer, measure: str, line: Line, layer: int | None) -> np.ndarray:
+    """(P,): of this layer, or the mean over layers; NaN where it is not defined, as the loss of shuffled keys."""
+    points = len(answer["held"]["tokens"])
+    found = answer["held"].get(f"{measure}{line.key}")
+    if found is None:
+        return np.full(points, np.nan)
+    table = np.array(found, dtype=np.float64)  # None becomes NaN
+    if line.key == "_before":
+        table = np.tile(table, (points, 1))
+    return np.asarray(table.mean(1) if layer is None else table[:, layer])
+
+
+def since(answer: Answer) -> list[int]:
+    """Tokens read after the fact at each point."""
+    return [tokens - answer["end"] for tokens in answer["held"]["tokens"]]
+
+
+def reach(answers: Mapping[str, Answer], measure: str, layer: int | None) -> tuple[float, float]:
+    """The ends of an axis that all charts share."""
+    found = np.concatenate([values(a, measure, line, layer) for a in answers.values() for line in (OWN, *LINES)])
+    found = found[np.isfinite(found)]
+    low, high = (float(found.min()), float(found.max())) if len(found) else (0.0, 1.0)
+    low, high = min(low, 0.0), max(high, 1.0 if measure == COSINE else high)
+    pad = 0.05 * max(high - low, 1e-6)
+    return low - pad, high + pad
+
+
+def figure(
+    name: str, answer: Answer, measure: str, layer: int | None, ends: tuple[float, float], palette: Palette, colour: str
+) -> go.Figure:
+    """The memory in its colour; dashed and grey what would be there without the fact. ends: of the axis of values."""
+    x = [max(1, later) for later in since(answer)]
+    traces = []
+    for line in (*LINES, OWN):
+        found = values(answer, measure, line, layer)
+        if np.isfinite(found).any():
+            label = f"{frame.plain(theme.label(name))}, {line.words}"
+            traces.append(
+                go.Scatter(
+                    x=x,
+                    y=found,
+                    mode="lines" if len(x) > 1 else "markers",
+                    line={
+                        "color": colour if line is OWN else palette.muted,
+                        "width": 2 if line is OWN else 1.4,
+                        "dash": line.dash,
+                    },
+                    name=label,
+                    hovertemplate=f"{label}<br>%{{y:.3f}}, %{{x:,}} tokens after the fact<extra></extra>",
+                )
+            )
+    drawn = frame.framed(go.Figure(traces), palette, HEIGHT)
+    drawn.update_yaxes(range=ends, nticks=5, fixedrange=True)
+    drawn.update_layout(margin={"l": 36, "r": 8, "t": 8, "b": 42})
+    return recall.over_tokens(drawn, x)
+
+
+def legend(palette: Palette, measure: str) -> str:
+    """Which dashes are which control, as HTML (no user text in it)."""
+    shown = LINES if measure == COSINE else LINES[:2]
+    spans = "".join(f'<span style="white-space:nowrap">{line.glyph} {line.words}</span>' for line in shown)
+    return f'<div style="font-size:0.8rem;color:{palette.muted};display:flex;flex-wrap:wrap;gap:0 14px">{spans}</div>'

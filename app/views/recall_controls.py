@@ -1,0 +1,101 @@
+"""The sidebar of Recall: a document, a fact of it, the memories that are asked, and what it costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from app import choices, facts, memories, runs, samples, state, theme
+from app.jobs import Subject
+from app.probing import KINDS
+from app.state import plain
+from app.views import controls, fact_controls, going
+from titans_core.documents import Document
+
+_FIRST = ("mac", "mag", "mal")  # of the memories that are offered, those that are chosen at first
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the sidebar asks for. problem: why Probe is not offered, in words. tokens: of the document with its fact."""
+
+    subject: Subject | None
+    checkpoints: tuple[str, ...]
+    device: str
+    problem: str = ""
+    tokens: int = 0
+
+
+def request(name: str | None, shown: Subject | None) -> Asked:
+    """Draw the controls and return what they ask for: at first for `shown`, the subject `name` that the page is about.
+
+    What is wrong is said beside the control that it is about.
+    """
+    if shown is not None:
+        choices.follow(("subject", name), _asking_for(shown))
+    document, title, text, wrong = controls.chosen_text("DOCUMENT", lambda: _again(shown))
+    notices, problem = controls.checked(title, text, wrong, "Probe waits for a document")
+    if problem:
+        document = None
+    elif document is None:
+        document = Document(title, "text", text)
+    fact = fact_controls.fact(document)
+    _read(document, fact.tokens)
+    for notice in notices:
+        st.caption(plain(notice))
+    available = tuple(filter(memories.remembers, memories.names()))
+    picked = controls.chosen_memories("probed", available, [name for name in _FIRST if name in available])
+    device = controls.chosen_device()
+    if not problem and not fact.problem and not picked:
+        problem = "Choose at least one memory."
+    chosen = tuple(name for name in available if name in picked)
+    return Asked(fact.subject, chosen, device, problem or fact.problem, fact.tokens)
+
+
+def cost(asked: Asked) -> None:
+    """Say what the probes will take, or why they cannot be begun."""
+    if asked.problem:
+        st.caption(plain(asked.problem))
+        return
+    read = KINDS["recall"].tokens(asked.tokens, {})
+    seconds = sum(runs.seconds("recall", read, name, asked.device) for name in asked.checkpoints)
+    many = f" × {len(asked.checkpoints)} memories" if len(asked.checkpoints) > 1 else ""
+    st.caption(
+        f"{theme.about(seconds).capitalize()} for {theme.count(asked.tokens)}{many}, "
+        "each read twice: with the fact and without."
+    )
+
+
+def _asking_for(shown: Subject) -> dict[str, object]:
+    """The choices that ask for this subject again."""
+    original = facts.document(shown)
+    asked = fact_controls.asking_for(shown, planted=shown.planted and original is not None)
+    text = original.text if original is not None else shown.text
+    sample = next((sample for sample in samples.samples() if sample.text == text), None)
+    if sample is not None:
+        return asked | {"source": "Sample", "sample": sample.title}
+    if shown.title == controls.PASTED and len(text) <= controls.BOX_MOST:
+        return asked | {"source": "Paste", "pasted": text}
+    return asked | {"source": "Shown"}
+
+
+def _again(shown: Subject | None) -> controls.Text:
+    """The document that this page is about, else the text that Explore shows."""
+    if shown is not None:
+        document = facts.document(shown) or Document(shown.title, "text", shown.text)
+        st.caption(f"The document on this page again: {plain(document.name)}.")
+        return document, document.name, document.text, ""
+    run = next((run for run in map(going.opened, state.remembered()[0]) if run is not None), None)
+    if run is None:
+        return None, "", "", controls.NOTHING_SHOWN
+    text = str(run.ds.attrs["text"])
+    st.caption(f"The text that Explore shows: {plain(run.title or 'Untitled text')}.")
+    return run.document or Document(run.title, "text", text), run.title or "Untitled text", text, ""
+
+
+def _read(document: Document | None, tokens: int) -> None:
+    """What was read, counted."""
+    if document is not None and tokens:
+        pages = f"{len(document.pages):,} page{'s' * (len(document.pages) != 1)}, " if document.pages else ""
+        st.caption(f"With the fact: {plain(document.name)}, {pages}{theme.count(tokens)}.")
