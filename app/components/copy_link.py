@@ -17,4 +17,4 @@ _component = st.components.v2.component(
 
 
 def copy_link() -> None:
-    _component(key="copy_link")
+    _component(key="copy_link", width="content")

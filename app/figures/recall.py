@@ -18,7 +18,7 @@ from app.theme import Palette
 Answer = dict[str, Any]
 CONTROLS = {"zeroed": "reads zeroed", "removed": "fact removed"}
 DASHES = {"zeroed": "dash", "removed": "dot"}
-HEIGHT = 270
+HEIGHT = 260
 _LABEL = 0.085  # of the axis from 0 to 1: the height of a label
 _RIGHT = 92  # pixels for the labels of lines
 
@@ -93,7 +93,7 @@ def _told(name: str, answer: Answer, which: str) -> list[str]:
 
 def label_ends(figure: go.Figure, ends: Mapping[str, tuple[float, str]], palette: Palette) -> None:
     """Write what lines are called right of where they end, as near as labels have room. ends: words -> (y, colour)."""
-    placed = spread([y for y, _ in ends.values()], _LABEL)
+    placed = spread([y for y, _ in ends.values()], _LABEL, 0.0)
     for (words, (_, colour)), y in zip(ends.items(), placed, strict=True):
         figure.add_annotation(
             text=frame.plain(words if len(words) <= 14 else words[:13] + "…"),
@@ -108,21 +108,12 @@ def label_ends(figure: go.Figure, ends: Mapping[str, tuple[float, str]], palette
         )
 
 
-def spread(values: Sequence[float], gap: float) -> list[float]:
-    """The values moved apart, so that none is nearer than `gap` to another, keeping their order and their middle."""
-    order = sorted(range(len(values)), key=lambda k: values[k])
-    groups: list[tuple[float, list[int]]] = []  # (middle, members) from below
-    for k in order:
-        middle, members = values[k], [k]
-        while groups and middle - groups[-1][0] < gap * (len(members) + len(groups[-1][1])) / 2:
-            below, others = groups.pop()
-            middle = (middle * len(members) + below * len(others)) / (len(members) + len(others))
-            members = others + members
-        groups.append((middle, members))
+def spread(values: Sequence[float], gap: float, low: float) -> list[float]:
+    """The values moved apart, so that none is nearer than `gap` to another or below `low`; their order stays."""
     placed = list(values)
-    for middle, members in groups:
-        for at, k in enumerate(members):
-            placed[k] = middle + gap * (at - (len(members) - 1) / 2)
+    order = sorted(range(len(values)), key=lambda k: values[k])
+    for before, k in zip([None, *order], order, strict=False):
+        placed[k] = max(placed[k], low if before is None else placed[before] + gap)
     return placed
 
 

@@ -21,19 +21,18 @@ HEIGHT = 210
 
 
 class Line(NamedTuple):
-    """key: of `held` after the measure's name. glyph: how its dashes look in a line of text."""
+    """key: of `held` after the measure's name. dash: lengths on and off, in pixels; "solid" for none."""
 
     key: str
     words: str
     dash: str
-    glyph: str
 
 
-OWN = Line("", "the memory", "solid", "━━")
+OWN = Line("", "the memory", "solid")
 LINES = (
-    Line("_removed", "document without the fact", "dash", "╌╌"),
-    Line("_before", "memory before the fact", "dot", "┈┈"),
-    Line("_shuffled", "keys shuffled among its tokens", "dashdot", "─·"),
+    Line("_removed", "document without the fact", "7px,4px"),
+    Line("_before", "memory before the fact", "2px,3px"),
+    Line("_shuffled", "keys shuffled among its tokens", "9px,3px,2px,3px"),
 )
 
 
@@ -63,8 +62,7 @@ def reach(answers: Mapping[str, Answer], measure: str, layer: int | None) -> tup
     found = np.concatenate([values(a, measure, line, layer) for a in answers.values() for line in (OWN, *LINES)])
     found = found[np.isfinite(found)]
     low, high = (float(found.min()), float(found.max())) if len(found) else (0.0, 1.0)
-    low, high = min(low, 0.0), max(high, 1.0 if measure == COSINE else high)
-    pad = 0.05 * max(high - low, 1e-6)
+    pad = max(0.08 * (high - low), 0.01 * abs(high), 1e-6)
     return low - pad, high + pad
 
 
@@ -101,5 +99,13 @@ def figure(
 def legend(palette: Palette, measure: str) -> str:
     """Which dashes are which control, as HTML (no user text in it)."""
     shown = LINES if measure == COSINE else LINES[:2]
-    spans = "".join(f'<span style="white-space:nowrap">{line.glyph} {line.words}</span>' for line in shown)
+    spans = "".join(f'<span style="white-space:nowrap">{_sign(line)} {line.words}</span>' for line in shown)
     return f'<div style="font-size:0.8rem;color:{palette.muted};display:flex;flex-wrap:wrap;gap:0 14px">{spans}</div>'
+
+
+def _sign(line: Line) -> str:
+    dashes = line.dash.replace("px", "")
+    return (
+        '<svg width="34" height="8" aria-hidden="true"><line x1="0" y1="5" x2="34" y2="5" stroke="currentColor" '
+        f'stroke-width="1.4" stroke-dasharray="{dashes}"/></svg>'
+    )

@@ -13,6 +13,9 @@ from app.figures.recall import CONTROLS, Answer
 from app.figures.recall_held import LINES, LOSS, OWN, Line
 
 
+SAID = ("memory", *CONTROLS)
+
+
 def note(answers: Mapping[str, Answer]) -> str:
     """Beside the title: how much was asked."""
     times = {len(answer["asked"]) for answer in answers.values()}
@@ -21,17 +24,21 @@ def note(answers: Mapping[str, Answer]) -> str:
 
 
 def model(answers: Mapping[str, Answer]) -> str:
-    """One sentence a memory: where greedy decoding gives the answer, and where it does without memory or fact."""
-    return " ".join(_model(theme.label(name), answer) for name, answer in answers.items())
-
-
-def _model(name: str, answer: Answer) -> str:
-    exact = {which: sum(one[which]["exact"] for one in answer["asked"]) for which in ("memory", *CONTROLS)}
-    last, later = answer["asked"][-1]["memory"], recall.since(answer)[-1]
-    others = ", ".join(f"{exact[which]} with {words}" for which, words in CONTROLS.items())
+    """How often greedy decoding gives the answer, and how likely it is in the end; and without memory or fact."""
+    asked = {theme.label(name): answer["asked"] for name, answer in answers.items()}
+    exact = {which: [sum(one[which]["exact"] for one in some) for some in asked.values()] for which in SAID}
+    own = [
+        f"{name} at {count} of {len(some)} points (p {theme.number(some[-1]['memory']['p'])} at the last)"
+        for (name, some), count in zip(asked.items(), exact["memory"], strict=True)
+    ]
+    without = [
+        f"with {words} at {_listed([str(count) for count in exact[which]]) if any(exact[which]) else 'none'}"
+        for which, words in CONTROLS.items()
+    ]
+    later = max(recall.since(answer)[-1] for answer in answers.values())
     return (
-        f"{name} gives the answer exactly at {exact['memory']} of {len(answer['asked'])} points ({others}); "
-        f"at the last, {theme.count(later)} after the fact, its probability is {theme.number(last['p'])}."
+        f"The answer is given exactly by {_listed(own)}, {', '.join(without)}. "
+        f"The last point is {theme.count(later)} after the fact."
     )
 
 

@@ -7,6 +7,9 @@ from typing import Any
 from app.jobs.probe import Tell
 from app.jobs.subjects import Subject
 from app.probing.refusals import no_memory
+from titans_core.probes.recalled import QUESTIONS
+
+_NEAR = 450  # tokens that the windows of the shipped memories reach
 
 
 def refusal(subject: Subject, checkpoint: str, options: dict[str, Any]) -> str:
@@ -20,7 +23,8 @@ def refusal(subject: Subject, checkpoint: str, options: dict[str, Any]) -> str:
 
 
 def tokens(subject_tokens: int, options: dict[str, Any]) -> int:
-    return 2 * subject_tokens  # with the fact, and without
+    questions = min(QUESTIONS, subject_tokens // 64)
+    return 2 * subject_tokens + questions * min(_NEAR, subject_tokens)  # with the fact, without it, and without reads
 
 
 def run(model: Any, subject: Subject, options: dict[str, Any], tell: Tell) -> dict[str, Any]:

@@ -6,12 +6,10 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from app import state
+from app import memories, state, theme
 from app.components.download import Row, download
 from app.exports.names import recall_stem
 from app.jobs import Subject
-
-FIGURES = {"recall_model": "What the model says", "recall_memory": "The memory itself"}
 
 
 def export(name: str, subject: Subject) -> None:
@@ -26,5 +24,7 @@ def export(name: str, subject: Subject) -> None:
             },
         }
     ]
+    figures = {"recall_model": "What the model says"}
+    figures |= {f"recall_memory_{memory}": f"The memory itself ({theme.label(memory)})" for memory in memories.names()}
     with st.popover("Export", icon=":material/download:", key="export"):
-        download(rows, figures=FIGURES, file=recall_stem(subject.title, name), ground=state.palette().panel, text=False)
+        download(rows, figures=figures, file=recall_stem(subject.title, name), ground=state.palette().panel, text=False)

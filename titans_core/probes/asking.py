@@ -15,7 +15,7 @@ from titans_core.errors import ConfigError
 from titans_core.evaluation.answering import unseen
 from titans_core.model import Model, ModelState
 from titans_core.probes.questions import Question
-from titans_core.probes.reading_on import read_on
+from titans_core.probes.reading_on import Progress, read_on
 from titans_core.settings import Settings
 
 ZEROED = Settings(zero_reads=True)
@@ -58,14 +58,19 @@ def _greedy(
     return torch.stack(tokens)
 
 
-def without_reads(model: Model, ids: np.ndarray, question: Question) -> Said:
+def near(model: Model, read: int) -> int:
+    """How many of the last of `read` tokens windows can reach, where reads are zeroed."""
+    return read - unseen(model.config, ZEROED, read)
+
+
+def without_reads(model: Model, ids: np.ndarray, question: Question, progress: Progress = lambda tokens: None) -> Said:
     """The same after `ids` with all reads of the memory zeroed: what the attention window alone can say.
 
-    Only the tokens that windows can reach are read. Raises ConfigError for a model without memory.
+    Only the tokens that are `near` are read. Raises ConfigError for a model without memory.
     """
     if not model.config.has_memory:
         raise ConfigError(f"{model.name} is a {model.config.variant}, which has no memory to be zeroed")
-    cut = unseen(model.config, ZEROED, len(ids))
+    cut = len(ids) - near(model, len(ids))
     state: ModelState | None = replace(model.start(1), position=cut) if cut else None
-    (_, near), *_ = read_on(model, ids[cut:], state=state, settings=ZEROED)
-    return ask(model, near, question, ZEROED)
+    (_, after), *_ = read_on(model, ids[cut:], state=state, settings=ZEROED, progress=progress)
+    return ask(model, after, question, ZEROED)

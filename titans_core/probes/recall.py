@@ -10,7 +10,7 @@ import numpy as np
 
 from titans_core.errors import ConfigError, TextError
 from titans_core.model import Model
-from titans_core.probes.asking import Said, ask, without_reads
+from titans_core.probes.asking import Said, ask, near, without_reads
 from titans_core.probes.held import Held, bystanders, followers, held
 from titans_core.probes.places import Place, tokens_of
 from titans_core.probes.questions import Question
@@ -88,7 +88,7 @@ def recall(
     if not len(stops):
         raise TextError(f"fewer than {ALIGNED} tokens follow the fact: add text that is read after it")
     listeners = followers(model, start, end, spaced(end, total, points, STEP))
-    telling = _Telling(progress, 2 * total - span)
+    telling = _Telling(progress, 2 * total - span + sum(near(model, stop) for stop in stops.tolist()))
     remembered = {
         stop: ask(model, state, question)
         for stop, state in read_on(model, encoding.ids, stops.tolist(), listeners=listeners, progress=telling)
@@ -103,7 +103,7 @@ def recall(
         if stop in set(cuts)
     }
     asked = [
-        Asked(stop, remembered[stop], without_reads(model, encoding.ids[:stop], question), removed[stop])
+        Asked(stop, remembered[stop], without_reads(model, encoding.ids[:stop], question, telling), removed[stop])
         for stop in stops.tolist()
     ]
     return Recall(model.name, start, end, total, cue, answer, held(listeners, others), tuple(asked))
