@@ -34,7 +34,7 @@ def answer_of(fact: str) -> str:
         return learnt[3]
     values = _VALUE.findall(fact)
     word = _LAST_WORD.search(fact)
-    return str(values[-1]) if values else word[1] if word else ""
+    return str(values[-1]) if values else word[1].lstrip("“\"'‘«([") if word else ""
 
 
 def cue(fact: str, answer: str) -> str:

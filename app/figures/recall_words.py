@@ -12,7 +12,6 @@ from app.figures import recall, recall_held
 from app.figures.recall import CONTROLS, Answer
 from app.figures.recall_held import LINES, LOSS, OWN, Line
 
-
 SAID = ("memory", *CONTROLS)
 
 

@@ -20,8 +20,8 @@ class Job:
     """What to run: one text through one checkpoint on one device ("cpu" or "cuda").
 
     changes: interventions, as `titans_core.interventions.intervene` reads them. begin: of the stored memory that it
-    begins with (app.jobs.store.memory); "" for an empty one. places: of pages, sections and files in the text, as
-    `titans_core.documents.packed` writes them; "" where there are none.
+    begins with (app.jobs.memory_files.memory); "" for an empty one. places: of pages, sections and files in the text,
+    as `titans_core.documents.packed` writes them; "" where there are none.
     """
 
     checkpoint: str

@@ -8,18 +8,16 @@ import logging
 import secrets
 import threading
 import time
-from collections import deque
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from app.jobs import Job, Probe, Progress, SanityCheck, Subject, store
+from app.jobs import Job, Probe, Progress, SanityCheck, Subject, memory_files, store
 from app.jobs.child import Child, spawn
+from app.jobs.times import RUN, Times
 
-REPRESENTATIVE = 500  # tokens; the fixed costs of a shorter run say nothing about the next
 KEPT = 50  # ended runs remembered in memory, and protected from eviction
 DIED = "The worker process ended unexpectedly during this run. Run it again: a new worker has been started."
-RUN = "run"  # beside the kinds of probes
 DO = {Job: "run", SanityCheck: "sanity", Probe: "probe"}
 
 log = logging.getLogger("titanscope.jobs")
@@ -41,8 +39,7 @@ class LocalEngine:
         self._attempts: dict[str, str] = {}  # id of a check or probe -> the id under which it was last begun
         self._workers: dict[str, Child] = {}
         self._devices = ["cpu"]
-        self._times: dict[tuple[str, str, str], deque[tuple[int, float]]] = {}  # (tokens, seconds) of the latest jobs
-        self.weight: dict[str, float] = {}  # checkpoint -> stored bytes a token
+        self._times = Times()
         store.sweep()
 
     def start(self, device: str = "cpu") -> int:
@@ -66,7 +63,7 @@ class LocalEngine:
                 self._attempts[name] = run
             at = Progress("queued", job.checkpoint, job.title)
             if isinstance(job, Job):
-                at = replace(at, changes=job.changes, texts=store.texts(job.begin))
+                at = replace(at, changes=job.changes, texts=memory_files.texts(job.begin))
             self._runs[run] = _Run(job, at)
             self.start(job.device)
             worker = self._workers[job.device]
@@ -118,10 +115,10 @@ class LocalEngine:
         return store.trace(run)
 
     def memory(self, name: str) -> Path | None:
-        return store.memory(name)
+        return memory_files.memory(name)
 
     def keep(self, data: bytes, name: str) -> str:
-        return store.keep(data, name)
+        return memory_files.keep(data, name)
 
     def answer(self, check: str) -> dict[str, Any] | None:
         return store.answer(check)
@@ -185,27 +182,16 @@ class LocalEngine:
             known.progress = replace(known.progress, state=kind, message=event.get("message", ""))
         if kind == "done":
             if not isinstance(known.job, SanityCheck):  # that reads three times what its facts say
-                self._learn(event, known.job.kind if isinstance(known.job, Probe) else RUN)
+                self._times.learn(event, known.job.kind if isinstance(known.job, Probe) else RUN)
             used = (run.job.of for run in self._runs.values() if not isinstance(run.job, Job))
             store.sweep(keep=frozenset([*list(self._runs)[-KEPT:], *self._attempts, *used]))
 
-    def _learn(self, facts: dict[str, Any], kind: str = RUN) -> None:
-        """Remember how fast a job was, and how large a run, for the cost line of the next one of its kind."""
-        if facts["tokens"] < REPRESENTATIVE:
-            return
-        latest = self._times.setdefault((kind, facts["checkpoint"], facts["device"]), deque(maxlen=5))
-        latest.append((facts["tokens"], max(facts["seconds"], 1e-3)))
-        if kind == RUN:  # what a probe stores is next to nothing
-            self.weight[facts["checkpoint"]] = facts["bytes"] / facts["tokens"]
-
     def speed(self, checkpoint: str, device: str, kind: str = RUN) -> float | None:
-        """Tokens a second over the latest runs, or probes of a kind; of other checkpoints where it had none.
-
-        None before the first.
-        """
+        """See Times.speed."""
         with self._lock:
-            latest = list(self._times.get((kind, checkpoint, device), ()))
-            times = self._times.items()
-            others = [one for (what, _, where), some in times if (what, where) == (kind, device) for one in some]
-        measured = latest or others
-        return sum(t for t, _ in measured) / sum(s for _, s in measured) if measured else None
+            return self._times.speed(checkpoint, device, kind)
+
+    @property
+    def weight(self) -> dict[str, float]:
+        """Checkpoint -> stored bytes a token of its latest run."""
+        return self._times.weight

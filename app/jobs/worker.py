@@ -22,7 +22,7 @@ from dataclasses import asdict
 from typing import Any, TextIO
 
 from app import memories, probing
-from app.jobs import sanity, store
+from app.jobs import memory_files, sanity, store
 from app.jobs.telling import Cancelled, Progress, Telling, plain
 from titans_core.documents import unpacked
 
@@ -97,7 +97,7 @@ class Worker:
         model = self._model(run, name)
         started = time.monotonic()
         settings, folder = tc.intervene(*job["changes"]), store.draft(run)
-        began, target = store.bring(job["begin"], folder), folder / "trace.zarr"
+        began, target = memory_files.bring(job["begin"], folder), folder / "trace.zarr"
         state = None if began is None else snapshot.begin(model, snapshot.load(began))
         how: dict[str, Any] = {"settings": settings, "state": state, "document": document}
         progress = Progress(run, self.say, self._stop)
@@ -140,7 +140,7 @@ class Worker:
         run, checkpoint, options = job["id"], job["checkpoint"], dict(job["options"])
         kind, subject = probing.KINDS.get(job["kind"]), store.subject(job["of"])
         if kind is None:
-            raise ConfigError(f"unknown kind of probe {job['kind']!r}; there are {', '.join(probing.KINDS)}")
+            raise ConfigError(f"unknown kind of probe {job['kind']!r}")
         if subject is None:
             raise StoreError("the document is not stored here any more; choose it and probe it again")
         model = self._model(run, checkpoint)
@@ -151,10 +151,9 @@ class Worker:
             self._memo = job["of"], {}
         started = time.monotonic()
         tell = Telling(job["name"], Progress(run, self.say, self._stop), self._memo[1])
-        answer = kind.run(model, subject, options, tell)
+        known = {"kind": job["kind"], "of": job["of"], "answer": kind.run(model, subject, options, tell)}
         self._stop(run)
         store.draft(run)
-        known = {"kind": job["kind"], "of": job["of"], "answer": answer}
         return self._facts(job, checkpoint, tell.read, started) | known
 
     def _same(self, model: Any, weights: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from app.jobs.probe import Tell
 from app.jobs.subjects import Subject
 from app.probing.refusals import no_memory
-from titans_core.probes.recalled import QUESTIONS
+from titans_core.probes.recalled import QUESTION, QUESTIONS
 
 _NEAR = 450  # tokens that the windows of the shipped memories reach
 
@@ -24,7 +24,7 @@ def refusal(subject: Subject, checkpoint: str, options: dict[str, Any]) -> str:
 
 def tokens(subject_tokens: int, options: dict[str, Any]) -> int:
     questions = min(QUESTIONS, subject_tokens // 64)
-    return 2 * subject_tokens + questions * min(_NEAR, subject_tokens)  # with the fact, without it, and without reads
+    return 2 * subject_tokens + questions * (min(_NEAR, subject_tokens) + 3 * QUESTION)
 
 
 def run(model: Any, subject: Subject, options: dict[str, Any], tell: Tell) -> dict[str, Any]:

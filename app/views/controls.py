@@ -178,8 +178,14 @@ def chosen_memories(key: str, available: Sequence[str], first: Sequence[str]) ->
     )
 
 
+def device() -> str:
+    """The device that is chosen, before the choice is drawn."""
+    devices = runs.engine().devices()
+    return str(st.session_state.get(f"device {devices}") or devices[-1])
+
+
 def chosen_device() -> str:
-    """The chosen device; a choice is offered only where there is one."""
+    """Draw the devices and return the chosen one."""
     devices = runs.engine().devices()
     st.caption("DEVICE")
     chosen = st.segmented_control(

@@ -129,7 +129,7 @@ def _question() -> tuple[str, str] | None:
     try:
         if not cue.strip() and answer.strip():
             cue_of(said, answer)  # says why there is none by itself
-        Question.of(runs.tokenizer(), cue, answer)
+        Question.of(runs.tokenizer(), cue if answer.strip() else said, answer)  # of two empty fields the first is said
     except TextError as error:
         about_cue = answer.strip() and not cue.strip()
         if said.strip():

@@ -10,7 +10,7 @@ from app import memories, recalling, runs
 from app.components.copy_link import copy_link
 from app.jobs import Subject
 from app.state import plain
-from app.views import probing, recall_controls, recall_curve, recall_export
+from app.views import controls, probing, recall_controls, recall_curve, recall_export
 from app.words import words
 
 Panel = Callable[[str, Subject, tuple[str, ...], str], None]
@@ -24,8 +24,11 @@ def page() -> None:
     """What the address is about, and every question that was put to it."""
     name = recalling.subject_id()
     subject = runs.subject(name) if name else None
+    begun: tuple[str, ...] = ()
     if name is not None and subject is not None:
-        _shown(name, subject)
+        begun = _begun(name, subject)
+        _head(name, subject)
+        _panels(name, subject, begun)
     else:
         st.title("What does it still know?", anchor=False)
         if name or recalling.wrong_address():
@@ -33,13 +36,19 @@ def page() -> None:
         else:
             st.write(words("recall"))
     with st.sidebar:
-        asked = recall_controls.request(name, subject)
+        asked = recall_controls.request(name, subject, begun)
         pressed = st.button("Probe", type="primary", width="stretch", key="probe", disabled=bool(asked.problem))
         if pressed and asked.subject is not None:
             _probe(name, subject, asked.subject, asked)
         recall_controls.cost(asked)
         if subject is not None and asked.subject is not None and asked.subject != subject:
             st.caption("The page is about another document or fact. Probe asks for this one.")
+
+
+def _begun(name: str, subject: Subject) -> tuple[str, ...]:
+    """The memories that were asked for the fact, whatever came of it."""
+    offered = filter(memories.remembers, memories.names())
+    return tuple(memory for memory in offered if probing.known(recall_curve.probe(name, subject, memory, "cpu")))
 
 
 def _probe(name: str | None, shown: Subject | None, subject: Subject, asked: recall_controls.Asked) -> None:
@@ -51,17 +60,13 @@ def _probe(name: str | None, shown: Subject | None, subject: Subject, asked: rec
     st.rerun()
 
 
-def _shown(name: str, subject: Subject) -> None:
-    device = runs.engine().devices()[-1]
-    offered = tuple(filter(memories.remembers, memories.names()))
-    known = {memory: recall_curve.probe(name, subject, memory, device) for memory in offered}
-    begun = tuple(memory for memory, probe in known.items() if probing.known(probe))
-    _head(name, subject)
+def _panels(name: str, subject: Subject, begun: tuple[str, ...]) -> None:
+    asked = begun or tuple(filter(memories.remembers, memories.names()))
     for row in ROWS:
         columns = st.columns([share for share, _ in row], gap="small") if len(row) > 1 else [st.container()]
         for column, (_, panel) in zip(columns, row, strict=True):
             with column:
-                panel(name, subject, begun or offered, device)
+                panel(name, subject, asked, controls.device())
 
 
 def _head(name: str, subject: Subject) -> None:

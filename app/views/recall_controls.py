@@ -27,13 +27,15 @@ class Asked:
     tokens: int = 0
 
 
-def request(name: str | None, shown: Subject | None) -> Asked:
+def request(name: str | None, shown: Subject | None, begun: tuple[str, ...]) -> Asked:
     """Draw the controls and return what they ask for: at first for `shown`, the subject `name` that the page is about.
+
+    begun: the memories that were asked for it.
 
     What is wrong is said beside the control that it is about.
     """
     if shown is not None:
-        choices.follow(("subject", name), _asking_for(shown))
+        choices.follow(("subject", name), _asking_for(shown, begun))
     document, title, text, wrong = controls.chosen_text("DOCUMENT", lambda: _again(shown))
     notices, problem = controls.checked(title, text, wrong, "Probe waits for a document")
     if problem:
@@ -67,10 +69,11 @@ def cost(asked: Asked) -> None:
     )
 
 
-def _asking_for(shown: Subject) -> dict[str, object]:
+def _asking_for(shown: Subject, begun: tuple[str, ...]) -> dict[str, object]:
     """The choices that ask for this subject again."""
     original = facts.document(shown)
     asked = fact_controls.asking_for(shown, planted=shown.planted and original is not None)
+    asked |= {"probed": list(begun)} if begun else {}
     text = original.text if original is not None else shown.text
     sample = next((sample for sample in samples.samples() if sample.text == text), None)
     if sample is not None:

@@ -311,7 +311,7 @@ def test_one_estimate_in_one_wording(finish: Finish, store: Path, monkeypatch: p
     assert "Under 1 s and 1 KB on disk for 1 token × 3 memories." in captions(page)
     page.text_area(key="pasted").set_value("All work and no play. " * 20_000).run()
     assert "memories, a guess until" in captions(page)
-    runs._local()._learn({"checkpoint": "mac", "device": "cpu", "tokens": 1000, "seconds": 0.1, "bytes": 200_000})
+    runs._local()._times.learn({"checkpoint": "mac", "device": "cpu", "tokens": 1000, "seconds": 0.1, "bytes": 200_000})
     page.pills(key="checkpoints").set_value(["mag"]).run()
     tokens = runs.count_tokens("All work and no play. " * 20_000)
     assert f"About {tokens / 10_000:.0f} s and" in captions(page), "as fast as the memory that was measured"

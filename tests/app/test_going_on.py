@@ -12,7 +12,7 @@ import pytest
 
 import titans_core as tc
 from app import naming, runs
-from app.jobs import Job, Progress, sanity, store
+from app.jobs import Job, Progress, memory_files, sanity
 from tests.app.conftest import TEXT
 from titans_core import memory_file
 from titans_core.errors import StoreError
@@ -29,7 +29,7 @@ def continued(finished: dict[str, str], finish: Finish) -> str:
 
 
 def held(name: str) -> memory_file.Held:
-    path = store.memory(name)
+    path = memory_files.memory(name)
     assert path is not None
     return memory_file.read(path.read_bytes(), path.name)
 
@@ -40,13 +40,13 @@ def test_every_run_keeps_the_memory_after_its_last_token(finished: dict[str, str
         sizes = np.sqrt((memory_file.measures(kept).size ** 2).sum(1))
         np.testing.assert_allclose(sizes, runs.trace(run)["memory"].values[:, -1], rtol=1e-4)
         assert kept.facts["texts"] == ["A test text"]
-        assert store.memory(f"{run}/began") is None
+        assert memory_files.memory(f"{run}/began") is None
 
 
 def test_a_run_goes_on_from_the_memory_of_another(finished: dict[str, str], continued: str) -> None:
     ds = runs.trace(continued)
-    from_file = store.memory(f"{finished['mag']}/memory")
-    own = store.memory(f"{continued}/began")
+    from_file = memory_files.memory(f"{finished['mag']}/memory")
+    own = memory_files.memory(f"{continued}/began")
     assert from_file is not None
     assert own is not None
     assert own.read_bytes() == from_file.read_bytes()
@@ -97,7 +97,7 @@ def test_a_run_that_diverged_and_one_without_memory_keep_none(finish: Finish) ->
     lost = runs.engine().submit(Job("mag", TEXT, "Lost", changes=("theta*=1000",)))
     finish(lost)
     assert "diverged" in runs.trace(lost).attrs
-    assert store.memory(f"{lost}/memory") is None
+    assert memory_files.memory(f"{lost}/memory") is None
 
 
 def test_a_memory_from_elsewhere_is_kept_once(finished: dict[str, str], store: Path, finish: Finish) -> None:

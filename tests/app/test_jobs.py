@@ -64,10 +64,10 @@ def test_speed_and_weight_are_learnt_for_the_cost_line() -> None:
     engine = runs.engine()
     assert isinstance(engine, LocalEngine)
     facts = {"checkpoint": "mac", "device": "cpu", "tokens": 2, "seconds": 1.0, "bytes": 34_000}
-    engine._learn(facts)  # a word says nothing about what a long text takes
+    engine._times.learn(facts)  # a word says nothing about what a long text takes
     assert runs.cost(1000, ("mac",), "cpu").bytes < 2_000_000
     for name in ("mac", "mag"):
-        engine._learn(facts | {"checkpoint": name, "tokens": 1000, "bytes": 200_000})
+        engine._times.learn(facts | {"checkpoint": name, "tokens": 1000, "bytes": 200_000})
     before = runs.cost(1000, ("mac", "mag"), "cpu")
     assert before.measured
     assert before.bytes == pytest.approx(400_000)

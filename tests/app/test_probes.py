@@ -280,7 +280,7 @@ def test_the_memo_is_of_one_subject(here: Here, store: Path) -> None:
 
 def test_probes_tell_the_speed_of_their_kind_alone(engine: LocalEngine) -> None:
     facts = {"checkpoint": "mac", "device": "cpu", "tokens": 9_000, "seconds": 3.0, "bytes": 100}
-    engine._learn(facts, "recall")
+    engine._times.learn(facts, "recall")
     assert engine.speed("mac", "cpu") is None
     assert engine.speed("mag", "cpu", "recall") == 3_000
     assert engine.weight == {}

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from titans_core.errors import ConfigError, TextError
-from titans_core.model import Model
+from titans_core.model import Model, ModelState
 from titans_core.probes.asking import Said, ask, near, without_reads
 from titans_core.probes.held import Held, bystanders, followers, held
 from titans_core.probes.places import Place, tokens_of
 from titans_core.probes.questions import Question
 from titans_core.probes.reading_on import read_on
-from titans_core.probes.recalled import POINTS, QUESTIONS
+from titans_core.probes.recalled import POINTS, QUESTION, QUESTIONS
 
 STEP = 32  # tokens: a memory tells its weights at least so often
 ALIGNED = 64  # tokens: a model is asked after multiples of these, so that no segment is read twice
@@ -72,7 +72,8 @@ def recall(
 
     points: of the memory itself, every 32 tokens at most; questions: of the model, every 64. Both lie denser near the
     fact, where most is lost.
-    progress(done, total): tokens to be read, may raise to cancel.
+    progress(done, total): tokens to be read, with those that are read again for windows alone, and 250 for a question,
+    which takes about as long; may raise to cancel.
     Raises ConfigError for a model without memory or counts below 1, TextError where the document ends with the fact.
     """
     if not model.config.has_memory:
@@ -88,9 +89,16 @@ def recall(
     if not len(stops):
         raise TextError(f"fewer than {ALIGNED} tokens follow the fact: add text that is read after it")
     listeners = followers(model, start, end, spaced(end, total, points, STEP))
-    telling = _Telling(progress, 2 * total - span + sum(near(model, stop) for stop in stops.tolist()))
+    windows = sum(near(model, stop) for stop in stops.tolist())
+    telling = _Telling(progress, 2 * total - span + windows + 3 * len(stops) * QUESTION)
+
+    def put(state: ModelState) -> Said:
+        said = ask(model, state, question)
+        telling(QUESTION)
+        return said
+
     remembered = {
-        stop: ask(model, state, question)
+        stop: put(state)
         for stop, state in read_on(model, encoding.ids, stops.tolist(), listeners=listeners, progress=telling)
         if stop in set(stops.tolist())
     }
@@ -98,14 +106,15 @@ def recall(
     without = np.delete(encoding.ids, slice(start, end))
     cuts = (stops - span).tolist()
     removed = {
-        stop + span: ask(model, state, question)
+        stop + span: put(state)
         for stop, state in read_on(model, without, cuts, listeners=others, progress=telling)
         if stop in set(cuts)
     }
-    asked = [
-        Asked(stop, remembered[stop], without_reads(model, encoding.ids[:stop], question, telling), removed[stop])
-        for stop in stops.tolist()
-    ]
+    asked = []
+    for stop in stops.tolist():
+        zeroed = without_reads(model, encoding.ids[:stop], question, telling)
+        telling(QUESTION)
+        asked.append(Asked(stop, remembered[stop], zeroed, removed[stop]))
     return Recall(model.name, start, end, total, cue, answer, held(listeners, others), tuple(asked))
 
 

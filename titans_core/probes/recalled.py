@@ -10,6 +10,7 @@ from titans_core.probes.places import Place
 FORMAT = 1
 POINTS = 1000  # at which the memory itself is measured, unless others are asked for
 QUESTIONS = 24  # at which the model is asked
+QUESTION = 250  # tokens that are read in the time of one question, which goes through the model token by token
 _MEASURES = ("loss", "cosine", "loss_removed", "cosine_removed", "cosine_shuffled")
 
 
