@@ -8,10 +8,15 @@ from typing import Any
 import streamlit as st
 
 
-def begin(name: str, value: Any) -> None:
-    """The control `name` is drawn next, with `value` at first. Streamlit forgets one that it did not draw before."""
+def begin(name: str, value: Any) -> Any:
+    """The control `name` is drawn next, with `value` at first; what it says. Streamlit forgets one that was not drawn.
+
+    Give the control what this returns as its default: where a run is broken off by a click, the browser never hears of
+    a value that was only set in the session, shows an empty control and sends that back.
+    """
     if name not in st.session_state:
         st.session_state[name] = _kept().get(name, value)
+    return st.session_state[name]
 
 
 def chose(name: str) -> None:

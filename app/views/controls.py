@@ -98,10 +98,10 @@ Text = tuple[Document | None, str, str, str]  # document, title, text, problem; 
 def chosen_text(heading: str, again: Callable[[], Text]) -> Text:
     """Draw the sources and what is chosen of the one that is chosen. again: the text that the page shows."""
     st.caption(heading)
-    choices.begin("source", "Sample")
     source = st.segmented_control(
         "Text",
         ["Sample", "Paste", "Upload", "Shown"],
+        default=choices.begin("source", "Sample"),
         required=True,
         key="source",
         on_change=choices.chose,
@@ -131,9 +131,9 @@ def chosen_text(heading: str, again: Callable[[], Text]) -> Text:
 
 
 def _paste() -> tuple[str, str, str]:
-    choices.begin("pasted", "")
     pasted = st.text_area(
         "Text to run",
+        choices.begin("pasted", ""),
         key="pasted",
         height=180,
         placeholder=f"Paste or type a text here, up to {PASTE_MOST:,} characters",
@@ -165,11 +165,11 @@ def _too_long(pasted: str) -> str:
 def chosen_memories(key: str, available: Sequence[str], first: Sequence[str]) -> list[str]:
     """Draw the memories to choose from, `first` chosen at first."""
     st.caption("MEMORY")
-    choices.begin(key, list(first))
     return st.pills(
         "Memory",
         available,
         selection_mode="multi",
+        default=choices.begin(key, list(first)),
         format_func=theme.label,
         key=key,
         on_change=choices.chose,

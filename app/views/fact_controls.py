@@ -43,10 +43,10 @@ def asking_for(subject: Subject, planted: bool) -> dict[str, object]:
 def fact(document: Document | None) -> Fact:
     """Draw the controls, each with what is wrong beside it. document: the chosen one, if there is one."""
     st.caption("FACT")
-    choices.begin("fact_kind", PLANT)
     kind = st.segmented_control(
         "Fact",
         [PLANT, FIND],
+        default=choices.begin("fact_kind", PLANT),
         required=True,
         key="fact_kind",
         on_change=_told,
@@ -67,16 +67,21 @@ def fact(document: Document | None) -> Fact:
 
 
 def _planted(document: Document | None) -> Place | None:
-    choices.begin("fact_planted", facts.SENTENCE)
     said = st.text_area(
-        "Sentence", key="fact_planted", height=90, max_chars=_LONGEST, on_change=_told, args=("fact_planted",)
+        "Sentence",
+        choices.begin("fact_planted", facts.SENTENCE),
+        key="fact_planted",
+        height=90,
+        max_chars=_LONGEST,
+        on_change=_told,
+        args=("fact_planted",),
     )
     wrong = st.container()
-    choices.begin("fact_depth", 10)
     depth = st.slider(
         "Depth in the document",
         0,
         100,
+        choices.begin("fact_depth", 10),
         key="fact_depth",
         format="%d %%",
         on_change=choices.chose,
@@ -92,9 +97,9 @@ def _planted(document: Document | None) -> Place | None:
 
 
 def _found(document: Document | None) -> Place | None:
-    choices.begin("fact_words", "")
     said = st.text_area(
         "Words that stand in it",
+        choices.begin("fact_words", ""),
         key="fact_words",
         height=90,
         max_chars=_LONGEST,
@@ -114,12 +119,18 @@ def _found(document: Document | None) -> Place | None:
 def _question() -> tuple[str, str] | None:
     """(cue, answer), or None where they cannot be asked."""
     said = _said()
-    choices.begin("fact_answer", facts.answer_of(said))
-    answer = st.text_input("Answer", key="fact_answer", max_chars=_LONGEST, on_change=_told, args=("fact_answer",))
+    answer = st.text_input(
+        "Answer",
+        choices.begin("fact_answer", facts.answer_of(said)),
+        key="fact_answer",
+        max_chars=_LONGEST,
+        on_change=_told,
+        args=("fact_answer",),
+    )
     no_answer = st.container()
-    choices.begin("fact_cue", facts.cue(said, answer))
     cue = st.text_area(
         "Cue, read before it",
+        choices.begin("fact_cue", facts.cue(said, answer)),
         key="fact_cue",
         height=90,
         max_chars=_LONGEST,

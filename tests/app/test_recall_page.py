@@ -217,3 +217,11 @@ def test_the_files_hold_what_the_memories_said(asked: str) -> None:
     assert reply.headers["content-disposition"].startswith('attachment; filename="recall-pasted-text-')
     for query in ({"subject": "f" * 32}, {"subject": asked, "as": "exe"}, {}):
         assert client.get(address, params=query).status_code == 404
+
+
+def test_a_browser_that_missed_what_was_put_into_a_field_hears_of_it_again() -> None:
+    page = paste().run()
+    assert page.text_area(key="fact_planted").proto.default == facts.SENTENCE
+    assert page.text_input(key="fact_answer").proto.default == "7304416"
+    assert list(page.slider(key="fact_depth").proto.default) == [10]
+    assert list(page.pills(key="probed").proto.default) == [0, 1, 2]
