@@ -93,7 +93,7 @@ def _told(name: str, answer: Answer, which: str) -> list[str]:
 
 def label_ends(figure: go.Figure, ends: Mapping[str, tuple[float, str]], palette: Palette) -> None:
     """Write what lines are called right of where they end, as near as labels have room. ends: words -> (y, colour)."""
-    placed = spread([y for y, _ in ends.values()], _LABEL, 0.0)
+    placed = spread([y for y, _ in ends.values()], _LABEL, (0.0, 1.0))
     for (words, (_, colour)), y in zip(ends.items(), placed, strict=True):
         figure.add_annotation(
             text=frame.plain(words if len(words) <= 14 else words[:13] + "…"),
@@ -108,12 +108,18 @@ def label_ends(figure: go.Figure, ends: Mapping[str, tuple[float, str]], palette
         )
 
 
-def spread(values: Sequence[float], gap: float, low: float) -> list[float]:
-    """The values moved apart, so that none is nearer than `gap` to another or below `low`; their order stays."""
+def spread(values: Sequence[float], gap: float, ends: tuple[float, float]) -> list[float]:
+    """The values moved apart, so that none is nearer than `gap` to another or beyond the ends; their order stays."""
     placed = list(values)
     order = sorted(range(len(values)), key=lambda k: values[k])
-    for before, k in zip([None, *order], order, strict=False):
-        placed[k] = max(placed[k], low if before is None else placed[before] + gap)
+    least = ends[0]
+    for k in order:
+        placed[k] = max(placed[k], least)
+        least = placed[k] + gap
+    most = ends[1]
+    for k in reversed(order):
+        placed[k] = min(placed[k], most)
+        most = placed[k] - gap
     return placed
 
 

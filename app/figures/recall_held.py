@@ -5,7 +5,7 @@ Takes the answers of `titans recall`, as app.figures.recall does. All of them ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -57,9 +57,16 @@ def since(answer: Answer) -> list[int]:
     return [tokens - answer["end"] for tokens in answer["held"]["tokens"]]
 
 
-def reach(answers: Mapping[str, Answer], measure: str, layer: int | None) -> tuple[float, float]:
-    """The ends of an axis that all charts share."""
-    found = np.concatenate([values(a, measure, line, layer) for a in answers.values() for line in (OWN, *LINES)])
+def reach(answers: Mapping[str, Answer], measure: str, layer: int | None) -> dict[str, tuple[float, float]]:
+    """The ends of the axis of each chart: one for all cosines. Losses of different models have no scale in common."""
+    found = {name: _reach([answer], measure, layer) for name, answer in answers.items()}
+    if measure == LOSS:
+        return found
+    return dict.fromkeys(answers, _reach(list(answers.values()), measure, layer))
+
+
+def _reach(answers: Sequence[Answer], measure: str, layer: int | None) -> tuple[float, float]:
+    found = np.concatenate([values(answer, measure, line, layer) for answer in answers for line in (OWN, *LINES)])
     found = found[np.isfinite(found)]
     low, high = (float(found.min()), float(found.max())) if len(found) else (0.0, 1.0)
     pad = max(0.08 * (high - low), 0.01 * abs(high), 1e-6)
@@ -91,8 +98,8 @@ def figure(
                 )
             )
     drawn = frame.framed(go.Figure(traces), palette, HEIGHT)
-    drawn.update_yaxes(range=ends, nticks=5, fixedrange=True)
-    drawn.update_layout(margin={"l": 36, "r": 8, "t": 8, "b": 42})
+    drawn.update_yaxes(range=ends, nticks=5, tickformat=",.6~g", fixedrange=True)
+    drawn.update_layout(margin={"l": 42, "r": 8, "t": 8, "b": 42})
     return recall.over_tokens(drawn, x)
 
 
@@ -104,8 +111,11 @@ def legend(palette: Palette, measure: str) -> str:
 
 
 def _sign(line: Line) -> str:
-    dashes = line.dash.replace("px", "")
-    return (
-        '<svg width="34" height="8" aria-hidden="true"><line x1="0" y1="5" x2="34" y2="5" stroke="currentColor" '
-        f'stroke-width="1.4" stroke-dasharray="{dashes}"/></svg>'
-    )
+    """Its dashes, drawn by the ground of an empty span: pictures are not let through."""
+    stops, at = [], 0
+    for k, length in enumerate(int(part) for part in line.dash.replace("px", "").split(",")):
+        stops.append(f"{'transparent' if k % 2 else 'currentColor'} {at}px {at + length}px")
+        at += length
+    ground = f"repeating-linear-gradient(90deg,{','.join(stops)})"
+    look = f"display:inline-block;width:{3 * at}px;height:2px;vertical-align:middle;background:{ground}"
+    return f'<span style="{look}"></span>'

@@ -47,7 +47,7 @@ def held(answers: Mapping[str, Answer], measure: str, layer: int | None) -> str:
     parts = []
     for name, answer in answers.items():
         own, removed = (float(recall_held.values(answer, measure, line, layer)[-1]) for line in (OWN, LINES[0]))
-        parts.append(f"{theme.signed(own)} for {theme.label(name)} ({theme.signed(removed)} without the fact)")
+        parts.append(f"{_value(own)} for {theme.label(name)} ({_value(removed)} without the fact)")
     what = "cosine of what is read by the fact's keys with its values" if measure != LOSS else "loss"
     return f"At the last point the {what} is {_listed(parts)}, {where}: only the difference is due to the fact."
 
@@ -75,7 +75,7 @@ def _ends(answer: Answer, measure: str, line: Line, layer: int | None) -> str:
     found = recall_held.values(answer, measure, line, layer)
     if not np.isfinite(found).any():
         return ""
-    return f"{line.words} from {theme.signed(float(found[0]))} to {theme.signed(float(found[-1]))}"
+    return f"{line.words} from {_value(float(found[0]))} to {_value(float(found[-1]))}"
 
 
 def model_table(answers: Mapping[str, Answer]) -> tuple[str, pd.DataFrame]:
@@ -103,6 +103,10 @@ def held_table(answers: Mapping[str, Answer], measure: str, layer: int | None) -
         )
     where = "mean over layers" if layer is None else f"layer {layer + 1}"
     return f"{measure.capitalize()}, {where}, mean over the tokens of the fact.", pd.concat(frames)
+
+
+def _value(value: float) -> str:
+    return theme.signed(value, ".2f" if abs(value) < 100 else ",.1f")
 
 
 def _listed(parts: list[str]) -> str:

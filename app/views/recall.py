@@ -70,7 +70,7 @@ def _panels(name: str, subject: Subject, begun: tuple[str, ...]) -> None:
 
 
 def _head(name: str, subject: Subject) -> None:
-    left, right = st.columns([4, 1.3], vertical_alignment="bottom")
+    left, right = st.columns([4, 1.7])
     with left:
         st.title("What does it still know?", anchor=False)
         st.caption(heading(subject))

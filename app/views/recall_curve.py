@@ -68,7 +68,7 @@ def _memory(answers: dict[str, Answer]) -> None:
         with column:
             st.html(f'<b style="color:{shades[name]};font-size:0.9rem">{frame.plain(theme.label(name))}</b>')
             st.plotly_chart(
-                recall_held.figure(name, answer, measure, layer, ends, palette, shades[name]),
+                recall_held.figure(name, answer, measure, layer, ends[name], palette, shades[name]),
                 config=frame.CHART,
                 theme=None,
                 key=f"recall_memory_{name}",

@@ -55,13 +55,14 @@ def test_a_line_a_memory_with_filled_marks_where_it_is_exact(palette: Any) -> No
     assert [note.text for note in drawn.layout.annotations] == ["MAC", "MAG", "mine", "reads zeroed", "fact removed"]
     heights = sorted(note.y for note in drawn.layout.annotations)
     assert min(np.diff(heights)) >= recall._LABEL - 1e-9
-    assert heights[0] >= 0, "on the chart"
+    assert heights[0] >= 0
+    assert heights[-1] <= 1, "on the chart"
 
 
 def test_labels_keep_their_order_and_their_place_where_there_is_room() -> None:
-    assert recall.spread([0.9, 0.1, 0.5], 0.1, 0) == [0.9, 0.1, 0.5]
-    placed = recall.spread([0.02, 0.0, 0.01, -1.0], 0.1, 0)
-    assert placed == pytest.approx([0.3, 0.1, 0.2, 0.0])
+    assert recall.spread([0.9, 0.1, 0.5], 0.1, (0, 1)) == [0.9, 0.1, 0.5]
+    assert recall.spread([0.02, 0.0, 0.01, -1.0], 0.1, (0, 1)) == pytest.approx([0.3, 0.1, 0.2, 0.0])
+    assert recall.spread([0.99, 0.97, 0.5], 0.1, (0, 1)) == pytest.approx([1.0, 0.9, 0.5])
 
 
 @pytest.mark.parametrize(("used", "ticks"), [([28, 90_000], ["100", "1K", "10K"]), ([60, 400], ["100", "200"])])
@@ -87,7 +88,8 @@ def test_one_layer_or_the_mean_of_all() -> None:
 def test_charts_of_the_memories_share_an_axis_and_leave_out_what_is_not_defined() -> None:
     answers = {"mac": answer(), "mag": answer()}
     answers["mag"]["held"]["cosine"] = [[0.95, 0.95]] * 3
-    low, high = recall_held.reach(answers, COSINE, None)
+    low, high = recall_held.reach(answers, COSINE, None)["mac"]
+    assert recall_held.reach(answers, COSINE, None)["mag"] == (low, high)
     assert low < 0.2
     assert high > 0.95
     drawn = recall_held.figure("mac", answers["mac"], COSINE, None, (low, high), LIGHT, LIGHT.variants["mac"])
@@ -96,6 +98,10 @@ def test_charts_of_the_memories_share_an_axis_and_leave_out_what_is_not_defined(
     assert {trace.line.color for trace in drawn.data[:-1]} == {LIGHT.muted}
     assert list(drawn.layout.yaxis.range) == [low, high]
     assert LINES[2].words not in recall_held.legend(LIGHT, LOSS)
+    answers["mag"]["held"]["loss"] = [[900, 1000]] * 3
+    ends = recall_held.reach(answers, LOSS, None)
+    assert ends["mac"][1] < 2
+    assert ends["mag"][1] > 950, "of another model"
 
 
 def test_the_sentences_hold_the_numbers_of_the_answer() -> None:
@@ -109,7 +115,8 @@ def test_the_sentences_hold_the_numbers_of_the_answer() -> None:
     assert "with reads zeroed at 1 and 0," in recall_words.model(answers)
     told = recall_words.held(answers, COSINE, None)
     assert "is 0.40 for MAC (0.30 without the fact) and 0.40 for MAG" in told
-    assert "0.30 for MAC (0.30 without the fact)" in recall_words.held(answers, LOSS, 0)
+    answers["mac"]["held"]["loss_removed"][-1][0] = 1310.38
+    assert "0.30 for MAC (1,310.4 without the fact)" in recall_words.held(answers, LOSS, 0)
     assert recall_words.note(answers) == "one fact, asked at 2 points"
     assert "MAC from 0.900 to 0.250, reads zeroed 1.00e−9 at the end, fact removed 0.0100" in recall_words.model_alt(
         answers
