@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import streamlit as st
 
@@ -37,27 +38,38 @@ def page() -> None:
             st.write(words("recall"))
     with st.sidebar:
         asked = recall_controls.request(name, subject, begun)
-        pressed = st.button("Probe", type="primary", width="stretch", key="probe", disabled=bool(asked.problem))
-        if pressed and asked.subject is not None:
-            _probe(name, subject, asked.subject, asked)
-        recall_controls.cost(asked)
-        if subject is not None and asked.subject is not None and asked.subject != subject:
-            st.caption("The page is about another document or fact. Probe asks for this one.")
+        _ask(name, subject, asked)
+
+
+def _ask(name: str | None, shown: Subject | None, asked: recall_controls.Asked) -> None:
+    """The button that begins what is asked for and was not asked yet, and what it costs."""
+    same = name is not None and shown is not None and asked.subject == shown
+    answered = _answered(name, asked) if name is not None and same else set()
+    left = tuple(memory for memory in asked.checkpoints if memory not in answered)
+    problem = asked.problem or ("" if left else "All of this was asked: its answers are on the page.")
+    pressed = st.button("Probe", type="primary", width="stretch", key="probe", disabled=bool(problem))
+    if pressed and asked.subject is not None:
+        begin = name if name is not None and same else runs.engine().keep_subject(asked.subject)
+        probing.begin([recall_curve.probe(begin, asked.subject, memory, asked.device) for memory in left])
+        recalling.show(begin)
+        st.rerun()
+    recall_controls.cost(replace(asked, checkpoints=left, problem=problem))
+    if shown is not None and asked.subject is not None and not same:
+        st.caption("The page is about another document or fact. Probe asks for this one.")
+
+
+def _answered(name: str, asked: recall_controls.Asked) -> set[str]:
+    """The memories that have answered for the subject `name`, or are about to."""
+    if asked.subject is None:
+        return set()
+    probes = [recall_curve.probe(name, asked.subject, memory, asked.device) for memory in asked.checkpoints]
+    return {probe.checkpoint for probe in probes} - {probe.checkpoint for probe in probing.standing(probes).open}
 
 
 def _begun(name: str, subject: Subject) -> tuple[str, ...]:
     """The memories that were asked for the fact, whatever came of it."""
     offered = filter(memories.remembers, memories.names())
     return tuple(memory for memory in offered if probing.known(recall_curve.probe(name, subject, memory, "cpu")))
-
-
-def _probe(name: str | None, shown: Subject | None, subject: Subject, asked: recall_controls.Asked) -> None:
-    """Begin the probes, and have the page be about this subject."""
-    if name is None or shown != subject:
-        name = runs.engine().keep_subject(subject)
-    probing.begin([recall_curve.probe(name, subject, memory, asked.device) for memory in asked.checkpoints])
-    recalling.show(name)
-    st.rerun()
 
 
 def _panels(name: str, subject: Subject, begun: tuple[str, ...]) -> None:
@@ -83,5 +95,6 @@ def heading(subject: Subject) -> str:
     """The document and its fact, as the page is headed."""
     place = subject.place(subject.start)
     at = f"{'planted' if subject.planted else 'stands'} at {place}" if place else "planted"
-    fact = subject.fact if len(subject.fact) <= 120 else f"{subject.fact[:119].rstrip()}…"
+    fact = " ".join(subject.fact.split())
+    fact = fact if len(fact) <= 120 else f"{fact[:119].rstrip()}…"
     return plain(f"{subject.title} · fact {at}: “{fact}”") if subject.fact else plain(subject.title)

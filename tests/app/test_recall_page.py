@@ -90,8 +90,11 @@ def test_the_sidebar_asks_for_what_the_address_is_about(asked: str) -> None:
     assert (page.slider(key="fact_depth").value, page.text_input(key="fact_answer").value) == (10, "7304416")
     assert page.pills(key="probed").value == ["mac", "mal"]
     assert "is about another document or fact" not in captions(page)
-    page.button(key="probe").click().run()
-    assert address(page) == asked, "asked for already: the same answers"
+    assert page.button(key="probe").disabled
+    assert "All of this was asked" in captions(page)
+    page.pills(key="probed").set_value(["mac", "mag"]).run()
+    assert not page.button(key="probe").disabled
+    assert "× 2 memories" not in captions(page), "one of them has answered"
     page.slider(key="fact_depth").set_value(60).run()
     assert "is about another document or fact" in captions(page)
 
@@ -107,6 +110,10 @@ def test_a_document_from_elsewhere_is_shown_again(store: Path) -> None:
     assert "log.pdf, 2 pages, " in captions(page)
     assert "is about another document or fact" not in captions(page)
     assert [button.label.partition(":")[0] for button in page.main.button] == ["Probe"]
+
+
+def test_a_run_is_no_document(finished: dict[str, str]) -> None:
+    assert "not stored here any more" in open_page(finished["mac"]).warning[0].value
 
 
 @pytest.mark.parametrize("name", ["f" * 32, "../../etc/passwd", "x", "A" * 32])
