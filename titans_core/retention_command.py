@@ -52,41 +52,9 @@ def retention_command(file: Path, names: tuple[str, ...], out: Path, device: str
             continue
         with tqdm(unit=" tokens", desc=model.name, file=sys.stderr) as bar:
             found = retention(model, model.tokenizer.encode(text).ids, progress=bar_progress(bar))
-        results.append({"checkpoint": model.name, "weights_sha256": model.weights_sha256, **_plain(found)})
+        results.append({"checkpoint": model.name, "weights_sha256": model.weights_sha256, **found.to_dict()})
         write(out, {**asked, "results": results}, _table(results))
         click.echo("\n".join(_lines(model.name, found)))
-
-
-def _plain(found: Retention) -> dict[str, Any]:
-    """For JSON: axes, and shares of all layers together and of each, NaN as None."""
-    layers = [None, *range(len(found.gain))]
-    return {
-        "rows": found.rows.tolist(),
-        "times": found.times.tolist(),
-        "lags": found.lags.tolist(),
-        "layers": [
-            {
-                "layer": layer,
-                "half_life": _number(found.half_life(layer)),
-                "half_life_by_gates": _number(found.half_life(layer, gates=True)),
-                "left": _finite(found.curve(layer)),
-                "left_by_gates": _finite(found.curve(layer, gates=True)),
-                "map": _finite(found.map(layer)),
-                "map_by_gates": _finite(found.map(layer, gates=True)),
-            }
-            for layer in layers
-        ],
-    }
-
-
-def _number(value: float) -> float | None:
-    return value if np.isfinite(value) else None
-
-
-def _finite(values: np.ndarray) -> Any:
-    told = values.round(6).astype(object)
-    told[~np.isfinite(values)] = None
-    return told.tolist()
 
 
 def _table(results: list[dict[str, Any]]) -> list[list[Any]]:

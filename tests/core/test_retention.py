@@ -11,7 +11,8 @@ from titans_core.layers.listen import Listener, listening
 from titans_core.lineage import fate
 from titans_core.probes.gates import Left
 from titans_core.probes.reading_on import memories
-from titans_core.probes.retention import Asking, Axes, Retention, retention
+from titans_core.probes.following import Asking, Axes, one_of
+from titans_core.probes.retention import Retention, retention
 from titans_core.tracing import trace
 
 TEXT = "The keeper walked along the shore, and it rained. She found 37 stones there.\nThe piano stood still. " * 6
@@ -135,7 +136,7 @@ def test_what_the_gates_leave_is_the_fate_of_a_token(tiny_model) -> None:
 
 def test_of_a_long_document_tokens_are_taken_evenly() -> None:
     axes = Axes.of(100_001, 128, 128)
-    assert set(np.diff(axes.followed)) == {6}
+    assert set(np.diff(axes.followed)) == {one_of(100_001)} == {6}
     assert not (axes.times % 32).any()
     assert (axes.rows[0], axes.rows[-1], len(axes.rows)) == (0, 100_001, 129)
     assert axes.lags[-1] >= 100_000

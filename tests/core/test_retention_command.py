@@ -32,6 +32,7 @@ def test_it_writes_what_it_found_and_goes_on(tiny_model, tmp_path: Path) -> None
 
     model = checkpoint.load(tmp_path / "lmm", "cpu")
     found = retention(model, model.tokenizer.encode(TEXT).ids)
+    assert results[1]["every"] == found.every == 1
     for of in results[1]["layers"]:
         expected = found.map(of["layer"])
         np.testing.assert_allclose(np.array(of["map"], np.float64), expected, atol=1e-4, equal_nan=True)
