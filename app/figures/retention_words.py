@@ -1,0 +1,87 @@
+"""The answer of a retention probe in words and as tables."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from app.figures.retention import Answer, Where, curve, layers, of, reach, shares
+from app.theme import count, label, number
+
+LAGS = (1, 10, 100, 1_000, 10_000)  # tokens, of which the alternative text tells what is left
+
+
+def layer_name(layer: int | None) -> str:
+    return "All layers" if layer is None else f"Layer {layer + 1}"
+
+
+def sentence(answer: Answer, layer: int | None) -> str:
+    """The half-life, and what it would be if only the gates mattered."""
+    found = of(answer, layer)
+    name = f"{label(answer['checkpoint'])}, {layer_name(layer).lower()}"
+    half, gates = found["half_life"], found["half_life_by_gates"]
+    if half is None:
+        said = f"{name}: more than half of every write is left at every lag in this document"
+    else:
+        said = f"{name}: {count(round(half))} later at most half of a write is left"
+    if gates is None:
+        return f"{said}; the gates alone would keep more than half throughout."
+    return f"{said}; the gates alone would keep half for {count(round(gates))}."
+
+
+def clipped(answer: Answer, layer: int | None) -> str:
+    """How much of map and curve lies beyond the ends of the colours and of the axis."""
+    values = shares(answer, layer)
+    known = values[np.isfinite(values)]
+    below, above = (float(np.mean(part)) if len(known) else 0.0 for part in (known < 0, known > 1))
+    said = f"Of the cells, {_percent(below)} are below 0 and {_percent(above)} above 1; the colours end there."
+    line = curve(answer, layer)
+    line = line[np.isfinite(line)]
+    low, high = reach(answer, layer)
+    beyond = [number(float(end)) for end, out in ((line.min(), line.min() < low), (line.max(), line.max() > high)) if out]
+    return said + (f" The curve goes on to {' and '.join(beyond)}, outside the picture." if beyond else "")
+
+
+def read(answer: Answer) -> str:
+    """What was read and what was asked for."""
+    every, times = answer["every"], len(answer["times"])
+    asked = "every token" if every == 1 else f"one of {every} tokens"
+    return f"Read: all {count(answer['rows'][-1])}. Asked for: {asked}, at {times} later moments."
+
+
+def summary(answer: Answer, layer: int | None) -> str:
+    """Both figures in words, for people who cannot see them."""
+    lags = np.array(answer["lags"][:-1])
+    rows = []
+    for lag in LAGS:
+        k = int(np.searchsorted(lags, lag))
+        known = [j for j in (k, k + 1) if j < len(lags) and np.isfinite(curve(answer, layer)[j])]
+        if known:
+            left, gates = (curve(answer, layer, gates=gates)[known[0]] for gates in (False, True))
+            rows.append(f"{count(int(lags[known[0]]))} later {left:.2f} ({gates:.2f})".replace("-", "−"))
+    return f"{sentence(answer, layer)} Share left, and in brackets what the gates alone would leave: {', '.join(rows)}."
+
+
+def curve_table(answer: Answer) -> tuple[str, pd.DataFrame]:
+    """A row a lag: what is left, and what the gates alone would leave, of all layers and of each."""
+    lags = np.array(answer["lags"])
+    columns = {"from tokens later": lags[:-1], "to": lags[1:] - 1}
+    for layer in layers(answer):
+        for gates in (False, True):
+            name = layer_name(layer) + (", gates alone" if gates else "")
+            columns[name] = curve(answer, layer, gates=gates).round(4)
+    return "Share left by lag; empty where no token was asked for after such a lag.", pd.DataFrame(columns)
+
+
+def map_table(answer: Answer, layer: int | None, where: Where) -> tuple[str, pd.DataFrame]:
+    """A row a span of tokens, a column a moment."""
+    columns = {"written": pd.Series([words.replace("\n", ", ") for words in where.rows], dtype=str)}
+    for moment, column in zip(answer["times"], shares(answer, layer).T, strict=True):
+        columns[f"after {moment:,}"] = pd.Series(column)
+    return f"Share left of each span, {layer_name(layer).lower()}, after so many tokens of the document.", pd.DataFrame(
+        columns
+    )
+
+
+def _percent(share: float) -> str:
+    return "none" if share == 0 else "under 1\u00a0%" if share < 0.01 else f"{100 * share:.0f}\u00a0%"

@@ -1,0 +1,77 @@
+"""The places of a document as a retention map names them: pages, sections, and what stands in each row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from app.exports.svg import ticks
+from app.figures.retention import Answer, Where
+from app.jobs.subjects import Subject
+
+SNIPPET = 44  # characters of a row's beginning that are told
+PAGES = 5  # named along an axis at most
+APART = 0.08  # of the document, between two sections that are named
+
+
+def where(answer: Answer, subject: Subject) -> Where:
+    """Words for rows and columns of the map of this subject's document."""
+    fact = answer["fact"]
+    return Where(
+        rows=tuple(_row(answer, subject, row) for row in range(len(answer["rows"]) - 1)),
+        times=tuple(_time(answer, subject, column) for column in range(len(answer["times"]))),
+        ticks=tuple(_ticks(answer, subject)),
+        sections=tuple(_sections(answer, subject)),
+        fact=None if fact is None else (fact[0], fact[1]),
+    )
+
+
+def _row(answer: Answer, subject: Subject, row: int) -> str:
+    """tokens 1,201 to 1,366 / page 12, Methods, paragraph 3 / “The keeper walked along …”"""
+    first, last = answer["rows"][row] + 1, answer["rows"][row + 1]
+    start = answer["row_characters"][row]
+    span = f"token {first:,}" if first == last else f"tokens {first:,} to {last:,}"
+    beginning = _one_line(subject.text[start : start + SNIPPET])
+    return "\n".join(filter(None, (f"written: {span}", _place(subject, start), f"“{beginning}…”")))
+
+
+def _time(answer: Answer, subject: Subject, column: int) -> str:
+    place = _place(subject, max(0, answer["time_characters"][column] - 1))
+    return "\n".join(filter(None, (f"after token {answer['times'][column]:,}", place)))
+
+
+def _place(subject: Subject, character: int) -> str:
+    words = _one_line(subject.place(character))
+    return words if len(words) <= SNIPPET else "… " + words[-SNIPPET:].lstrip(" ,")  # its end is the most exact
+
+
+def _ticks(answer: Answer, subject: Subject) -> Iterator[tuple[float, str]]:
+    """Pages, where the document has them; else tokens."""
+    total = answer["rows"][-1]
+    if len(subject.pages) > 1:
+        step = next(n for n in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 10**9) if len(subject.pages) <= n * PAGES)
+        for page in range(step, len(subject.pages) + 1, step):
+            yield _token(answer, subject.pages[page - 1]), f"p. {page:,}"
+    else:
+        yield from ((token, f"{token:,.0f}") for token in ticks(0, total) if token)
+
+
+def _sections(answer: Answer, subject: Subject) -> Iterator[tuple[float, str]]:
+    """The highest headings first, as many as find room; in the order of the document."""
+    apart = APART * answer["rows"][-1]
+    kept: dict[float, str] = {}
+    for start, _, title in sorted(subject.sections, key=lambda section: section[1]):
+        token = _token(answer, start)
+        if title.strip() and all(abs(token - other) >= apart for other in kept):
+            kept[token] = _one_line(title)
+    yield from sorted(kept.items())
+
+
+def _token(answer: Answer, character: int) -> float:
+    """The token that a character falls into, as near as the rows tell."""
+    return float(np.interp(character, answer["row_characters"], answer["rows"]))
+
+
+def _one_line(text: str) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
