@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from app.figures.retention import Answer, Where, curve, layers, of, reach, shares
-from app.theme import count, label, number
+from app.figures.forgetting import reach
+from app.figures.retention import Answer, Where, curve, layers, of, shares
+from app.theme import count, label, number, signed
 
 LAGS = (1, 10, 100, 1_000, 10_000)  # tokens, of which the alternative text tells what is left
 
@@ -38,7 +39,9 @@ def clipped(answer: Answer, layer: int | None) -> str:
     line = curve(answer, layer)
     line = line[np.isfinite(line)]
     low, high = reach(answer, layer)
-    beyond = [number(float(end)) for end, out in ((line.min(), line.min() < low), (line.max(), line.max() > high)) if out]
+    beyond = [
+        number(float(end)) for end, out in ((line.min(), line.min() < low), (line.max(), line.max() > high)) if out
+    ]
     return said + (f" The curve goes on to {' and '.join(beyond)}, outside the picture." if beyond else "")
 
 
@@ -49,16 +52,24 @@ def read(answer: Answer) -> str:
     return f"Read: all {count(answer['rows'][-1])}. Asked for: {asked}, at {times} later moments."
 
 
-def summary(answer: Answer, layer: int | None) -> str:
-    """Both figures in words, for people who cannot see them."""
-    lags = np.array(answer["lags"][:-1])
-    rows = []
-    for lag in LAGS:
-        k = int(np.searchsorted(lags, lag))
-        known = [j for j in (k, k + 1) if j < len(lags) and np.isfinite(curve(answer, layer)[j])]
-        if known:
-            left, gates = (curve(answer, layer, gates=gates)[known[0]] for gates in (False, True))
-            rows.append(f"{count(int(lags[known[0]]))} later {left:.2f} ({gates:.2f})".replace("-", "−"))
+def map_summary(answer: Answer, layer: int | None) -> str:
+    """The map in words, for people who cannot see it: the means of what is left of each tenth of the document."""
+    values = shares(answer, layer)[:, -1]
+    parts = [part[np.isfinite(part)] for part in np.array_split(values, 10)]
+    means = ", ".join(signed(float(part.mean())) if len(part) else "–" for part in parts)
+    name = f"{label(answer['checkpoint'])}, {layer_name(layer).lower()}"
+    return (
+        f"Retention map of {name}: written down, asked later to the right. "
+        f"After the last token asked for, the mean share left of each tenth of the document: {means}."
+    )
+
+
+def curve_summary(answer: Answer, layer: int | None) -> str:
+    """The curve in words: what is left after about 1, 10, 100 ... tokens."""
+    lags, left, gates = np.array(answer["lags"][:-1]), curve(answer, layer), curve(answer, layer, gates=True)
+    known = np.flatnonzero(np.isfinite(left))
+    picked = dict.fromkeys(known[np.argmin(np.abs(lags[known] - lag))] for lag in LAGS if lag <= lags[-1])
+    rows = [f"{count(int(lags[k]))} later {signed(left[k])} ({signed(gates[k])})" for k in picked]
     return f"{sentence(answer, layer)} Share left, and in brackets what the gates alone would leave: {', '.join(rows)}."
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,7 +11,7 @@ from app.exports.svg import ticks
 from app.figures.retention import Answer, Where
 from app.jobs.subjects import Subject
 
-SNIPPET = 44  # characters of a row's beginning that are told
+SNIPPET = 44  # characters of a row's beginning that are told, and of a line
 PAGES = 5  # named along an axis at most
 APART = 0.08  # of the document, between two sections that are named
 
@@ -42,8 +43,8 @@ def _time(answer: Answer, subject: Subject, column: int) -> str:
 
 
 def _place(subject: Subject, character: int) -> str:
-    words = _one_line(subject.place(character))
-    return words if len(words) <= SNIPPET else "… " + words[-SNIPPET:].lstrip(" ,")  # its end is the most exact
+    """In two lines at most."""
+    return "\n".join(textwrap.wrap(_one_line(subject.place(character)), SNIPPET, max_lines=2, placeholder="…"))
 
 
 def _ticks(answer: Answer, subject: Subject) -> Iterator[tuple[float, str]]:

@@ -125,6 +125,6 @@ def _share(part: np.ndarray, gain: np.ndarray, layer: int | None) -> np.ndarray:
 
 
 def _plain(values: np.ndarray) -> Any:
-    told = values.round(6).astype(object)
+    told = values.round(4).astype(object)
     told[~np.isfinite(values)] = None
     return told.tolist()

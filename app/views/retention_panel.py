@@ -1,0 +1,94 @@
+"""The retention map: what is left of every write at later moments, and the forgetting curve below it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import runs, state, theme
+from app.figures import forgetting, frame, retention, retention_words
+from app.figures.retention import Answer
+from app.jobs import Probe, Subject
+from app.probing import KINDS
+from app.views import parts, probing
+from app.views.retention_places import where
+from app.words import words
+
+KIND = "retention"
+
+
+def probe(subject_id: str, subject: Subject, checkpoint: str, device: str) -> Probe:
+    return Probe(KIND, subject_id, checkpoint, subject.title, device=device)
+
+
+def panel(subject_id: str, subject: Subject, checkpoints: tuple[str, ...], device: str) -> None:
+    with st.container(border=True, key="panel_retention"):
+        _panel(subject_id, subject, checkpoints, device)
+
+
+@st.fragment
+def _panel(subject_id: str, subject: Subject, checkpoints: tuple[str, ...], device: str) -> None:
+    parts.title("Retention map", "written → asked later")
+    refused = {name: KINDS[KIND].refusal(subject, name, {}) for name in checkpoints}
+    asked = [probe(subject_id, subject, name, device) for name in checkpoints if not refused[name]]
+    for reason in dict.fromkeys(filter(None, refused.values())):
+        st.caption(state.plain(reason))
+    at = probing.standing(asked)
+    st.caption(words("retention"))
+    answers = [at.done[one.id] for one in asked if one.id in at.done]
+    if answers:
+        _answer(subject, answers)
+    probing.going(KIND, asked)
+    if at.open:
+        tokens = KINDS[KIND].tokens(runs.count_tokens(subject.text) or 0, {})
+        probing.start(KIND, at.open, tokens, "Map")
+
+
+def _answer(subject: Subject, answers: list[Answer]) -> None:
+    answer = _memory(answers)
+    layer = _layer(answer)
+    palette, places = state.palette(), where(answer, subject)
+    st.plotly_chart(
+        retention.retention_map(answer, layer, places, palette),
+        config=frame.CHART,
+        theme=None,
+        key="retention_map",
+        alt=retention_words.map_summary(answer, layer),
+    )
+    parts.table("retention_map", lambda: retention_words.map_table(answer, layer, places))
+    parts.title("Forgetting curve", "share left, by tokens since the write")
+    st.plotly_chart(
+        forgetting.forgetting(answer, layer, palette),
+        config=frame.CHART,
+        theme=None,
+        key="retention_curve",
+        alt=retention_words.curve_summary(answer, layer),
+    )
+    st.html(forgetting.legend(answer, palette))
+    st.markdown(retention_words.sentence(answer, layer))
+    st.caption(f"{retention_words.clipped(answer, layer)} {retention_words.read(answer)}")
+    parts.table("retention_curve", lambda: retention_words.curve_table(answer))
+    with st.expander("How to read this"):
+        st.caption(words("retention_note"))
+
+
+def _memory(answers: list[Answer]) -> Answer:
+    """The one that was chosen, at first the first."""
+    named = {theme.label(answer["checkpoint"]): answer for answer in answers}
+    return named[_chosen("Memory", list(named), f"retention of {' '.join(named)}")]
+
+
+def _layer(answer: Answer) -> int | None:
+    """One of several layers, or None for all together, as at first."""
+    named = {retention_words.layer_name(layer): layer for layer in retention.layers(answer)}
+    if len(named) == 2:  # all, which are one
+        return None
+    return named[_chosen("Layer", list(named), f"retention of {len(named)} layers")]
+
+
+def _chosen(name: str, options: list[str], key: str) -> str:
+    if len(options) == 1:
+        return options[0]
+    chosen: str = st.segmented_control(
+        name, options, default=options[0], format_func=state.plain, required=True, key=key, label_visibility="collapsed"
+    )
+    return chosen
