@@ -58,22 +58,27 @@ def style(runs: Sequence[Name]) -> str:
 
 def _theme(palette: Palette, runs: Sequence[Name]) -> str:
     names = ("ground", "panel", "text", "muted", "line", "selected")
-    rules = [":root{" + ";".join(f"--{name}:{getattr(palette, name)}" for name in names) + "}"]
+    variables = ":root{" + ";".join(f"--{name}:{getattr(palette, name)}" for name in names) + "}"
+    return variables + "".join(colours(palette, runs))
+
+
+def colours(palette: Palette, runs: Sequence[Name]) -> list[str]:
+    """Rules for the steps of the scales (c, d, m), the k-th of `runs` (rk) and the signals (s-NAME)."""
+    rules = []
     for css, stops in (("c", palette.ramp), ("d", palette.diverging)):
-        for k, colour in enumerate(_steps(stops)):
+        for k, colour in enumerate(steps(stops)):
             rules.append(
-                f".{css}{k}{{background:rgb{_packed(colour)};color:rgb{_packed(_ink(colour))};fill:rgb{_packed(colour)}}}"
+                f".{css}{k}{{background:rgb{_packed(colour)};color:rgb{_packed(ink(colour))};fill:rgb{_packed(colour)}}}"
             )
-    rules += [f".m{k}{{fill:rgb{_packed(colour)}}}" for k, colour in enumerate(_steps(CIVIDIS))]
+    rules += [f".m{k}{{fill:rgb{_packed(colour)}}}" for k, colour in enumerate(steps(CIVIDIS))]
     for k, run in enumerate(runs):
         tint = palette.run(run.checkpoint, run.order)
         dash = " ".join(map(str, DASHES[run.order % len(DASHES)])) or "none"
         rules.append(f".r{k}{{stroke:{tint};fill:{tint}}}.line.r{k}{{stroke-dasharray:{dash}}}")
-    rules += [f".s-{name}{{fill:{colour}}}" for name, colour in palette.signals.items()]
-    return "".join(rules)
+    return rules + [f".s-{name}{{fill:{colour}}}" for name, colour in palette.signals.items()]
 
 
-def _steps(stops: Sequence[str]) -> list[tuple[int, ...]]:
+def steps(stops: Sequence[str]) -> list[tuple[int, ...]]:
     """LEVELS colours along the stops, as the text heatmap mixes them."""
     points = [tuple(int(stop[k : k + 2], 16) for k in (1, 3, 5)) for stop in stops]
     mixed = []
@@ -84,7 +89,8 @@ def _steps(stops: Sequence[str]) -> list[tuple[int, ...]]:
     return mixed
 
 
-def _ink(ground: tuple[int, ...]) -> tuple[int, ...]:
+def ink(ground: tuple[int, ...]) -> tuple[int, ...]:
+    """The better legible colour of text on a ground, both as red, green and blue."""
     return max(_INKS, key=lambda ink: _contrast(ink, ground))
 
 

@@ -99,6 +99,8 @@ def scale_bar(x: float, y: float, low: str, high: str, css: str, wide: float = 1
     )
 
 
-def chart(parts: Sequence[str], height: float, title: str) -> str:
+def chart(parts: Sequence[str], height: float, title: str, width: float = WIDTH) -> str:
     """The whole figure; `title` says in a sentence what it shows."""
-    return f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img"><title>{escape(title)}</title>{"".join(parts)}</svg>'
+    return (
+        f'<svg viewBox="0 0 {width:.0f} {height:.0f}" role="img"><title>{escape(title)}</title>{"".join(parts)}</svg>'
+    )

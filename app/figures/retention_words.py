@@ -32,17 +32,32 @@ def sentence(answer: Answer, layer: int | None) -> str:
 
 def clipped(answer: Answer, layer: int | None) -> str:
     """How much of map and curve lies beyond the ends of the colours and of the axis."""
+    further = beyond(answer, layer)
+    return cells(answer, layer) + (f" The curve goes on to {further}, outside the picture." if further else "")
+
+
+def cells(answer: Answer, layer: int | None) -> str:
+    """How much of the map lies beyond the ends of the colours, and why rows of it are empty."""
     values = shares(answer, layer)
     known = values[np.isfinite(values)]
     below, above = (float(np.mean(part)) if len(known) else 0.0 for part in (known < 0, known > 1))
     said = f"Of the cells, {_percent(below)} are below 0 and {_percent(above)} above 1; the colours end there."
+    empty = int((~np.isfinite(values)).all(1).sum())
+    if not empty:
+        return said
+    return f"{said} {empty} row{'s are' if empty > 1 else ' is'} empty: those writes did not improve the answers."
+
+
+def beyond(answer: Answer, layer: int | None) -> str:
+    """What the curve goes on to where it leaves its axis; "" where it does not."""
     line = curve(answer, layer)
     line = line[np.isfinite(line)]
     low, high = reach(answer, layer)
-    beyond = [
-        number(float(end)) for end, out in ((line.min(), line.min() < low), (line.max(), line.max() > high)) if out
-    ]
-    return said + (f" The curve goes on to {' and '.join(beyond)}, outside the picture." if beyond else "")
+    ends = (
+        (line.min(initial=low), line.min(initial=low) < low),
+        (line.max(initial=high), line.max(initial=high) > high),
+    )
+    return " and ".join(number(float(end)) for end, out in ends if out)
 
 
 def read(answer: Answer) -> str:

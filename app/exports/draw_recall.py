@@ -1,0 +1,116 @@
+"""What `titans recall` wrote, as charts: what the models say, and how well a memory still answers to the fact."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from app.exports import svg
+from app.exports.plot import Plot, legend
+from app.theme import label, signed
+
+Result = dict[str, Any]
+
+CONTROLS = {"zeroed": ("dashed", "reads zeroed"), "removed": ("dotted", "fact removed")}
+ROW, BETWEEN = 150, 70
+
+
+def said(results: Sequence[Result]) -> str:
+    """The probability of the answer after the cue, a line a memory; where the model says it, its point is filled."""
+    lags = [_lags(one, [asked["tokens"] for asked in one["asked"]]) for one in results]
+    plot = Plot(86, 260, 0, 1, max(1, min(x[0] for x in lags)), max(x[-1] for x in lags))
+    head = f"Probability of {_quoted(results[0]['answer'])} after {_quoted(results[0]['cue'], 80)}"
+    names = [(f"r{k}", label(one["checkpoint"])) for k, one in enumerate(results)]
+    controls = [(f"r0 {css}", f"the same, {words}") for css, words in CONTROLS.values()]
+    parts = [svg.text(svg.LEFT, 20, head), *legend(44, [*names, *controls]), *plot.frame("p(answer)")]
+    for k, (one, x) in enumerate(zip(results, lags, strict=True)):
+        for control, (css, _) in CONTROLS.items():
+            parts.append(plot.line(x, _p(one, control), f"r{k} {css} thin"))
+        parts.append(plot.line(x, _p(one, "memory"), f"r{k}"))
+        parts += _points(plot, one, x, k)
+    bottom = plot.bottom + 56
+    told = [_told(one, x) for one, x in zip(results, lags, strict=True)]
+    parts += [
+        *plot.axis("tokens read since the fact"),
+        svg.text(svg.LEFT, bottom - 22, "● says it  ○ does not", "tick"),
+    ]
+    parts += [svg.text(svg.LEFT, bottom + 17 * k, words, "tick") for k, words in enumerate(told)]
+    return svg.chart(parts, bottom + 17 * len(told), f"{head}. {' '.join(told)}")
+
+
+def _points(plot: Plot, one: Result, x: np.ndarray, run: int) -> list[str]:
+    y = plot.y(_p(one, "memory"))
+    exact = [bool(asked["memory"]["exact"]) for asked in one["asked"]]
+    return [
+        f'<circle class="r{run}{"" if right else " hollow"}" cx="{a:.1f}" cy="{b:.1f}" r="3.2"/>'
+        for a, b, right in zip(plot.x(x), y, exact, strict=True)
+    ]
+
+
+def _told(one: Result, x: np.ndarray) -> str:
+    right = [asked["memory"]["exact"] for asked in one["asked"]]
+    last = max((int(lag) for lag, exact in zip(x, right, strict=True) if exact), default=None)
+    found = "never says it" if last is None else f"says it for the last time {last:,} tokens after the fact"
+    ends = ", ".join(f"{words} {_small(_p(one, name)[-1])}" for name, (_, words) in CONTROLS.items())
+    p = _small(_p(one, "memory")[-1])
+    return (
+        f"{label(one['checkpoint'])} {found}; it does at {sum(map(bool, right))} of {len(right)} points. "
+        f"At the end, {int(x[-1]):,} tokens later: p {p}; {ends}."
+    )
+
+
+def held(one: Result) -> str:
+    """A row a layer: the cosine of what the memory says to the fact's keys with the fact's values, and its controls."""
+    kept = {name: np.array(values, float) for name, values in one["held"].items()}
+    x = _lags(one, kept["tokens"])
+    lines = {"cosine": "r0", "cosine_removed": "r0 dotted", "cosine_shuffled": "r0 dashed thin"}
+    words = ("the memory", "fact removed", "keys exchanged")
+    head = f"{label(one['checkpoint'])}: cosine of what the memory says to the keys of the fact with its values"
+    parts = [svg.text(svg.LEFT, 20, head)]
+    parts += legend(44, [*zip(lines.values(), words, strict=True), ("mark", "before the fact was read")])
+    told, top = [], 86.0
+    for layer in range(kept["cosine"].shape[1]):
+        shown = [kept[name][:, layer] for name in lines]
+        before = float(kept["cosine_before"][layer])
+        every = np.concatenate([*shown, [before]])
+        low, high = _ends(every[np.isfinite(every)])
+        plot = Plot(top, ROW, low, high, max(1, x[0]), x[-1])
+        parts += plot.frame(f"Layer {layer + 1}", ".2f")
+        y = float(plot.y(before))
+        parts += [svg.rule(svg.LEFT, y, svg.WIDTH - svg.RIGHT, y, "mark")] if np.isfinite(y) else []
+        parts += [plot.line(x, values, css) for values, css in zip(shown, lines.values(), strict=True)]
+        parts += plot.axis("tokens read since the fact")
+        told.append(f"layer {layer + 1} {signed(before, '.3f')}, {', '.join(signed(v[-1], '.3f') for v in shown)}")
+        top += ROW + BETWEEN
+    summary = f"{head}. Before the fact, and at the end with it, without it and with keys exchanged: {'; '.join(told)}."
+    return svg.chart(parts, top - 30, summary)
+
+
+def _ends(values: np.ndarray) -> tuple[float, float]:
+    low, high = float(values.min(initial=1)), float(values.max(initial=-1))
+    room = 0.05 * (high - low) or 0.1
+    return (low - room, high + room) if high >= low else (-1.0, 1.0)
+
+
+def _lags(one: Result, tokens: Any) -> np.ndarray:
+    """Tokens read since the end of the fact, in the order they were read."""
+    found = np.array(tokens, float) - one["end"]
+    if not len(found) or (np.diff(found) <= 0).any():
+        raise ValueError("its points are not in order")
+    return found
+
+
+def _p(one: Result, name: str) -> np.ndarray:
+    return np.array([asked[name]["p"] for asked in one["asked"]], float)
+
+
+def _small(p: float) -> str:
+    return f"{p:.2f}" if p >= 0.005 else "under 0.005"
+
+
+def _quoted(text: str, most: int = 40) -> str:
+    """On one line; of a long text its end, which stands right before the answer."""
+    words = " ".join(str(text).split())
+    return f"“{words}”" if len(words) <= most else f"“…{words[1 - most :]}”"
