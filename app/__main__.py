@@ -1,6 +1,7 @@
 """`python -m app`: serve the dashboard with the settings of streamlit_config.toml.
 
 `python -m app RUN.zarr` opens runs of `titans trace` in it, `python -m app FOLDER` offers a checkpoint of one's own.
+`python -m app figures RUN` serves nothing and draws what a headless run wrote.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import logging
 import os
 import secrets
 import socket
+import sys
 import tomllib
 import urllib.error
 import urllib.request
@@ -25,7 +27,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 from streamlit import config as streamlit_config
 
-from app import memories, runs
+from app import figures_command, memories, runs
 from app.jobs import imports
 from app.routes import ROUTES, Ahead
 from titans_core.errors import StoreError, TitansError
@@ -87,7 +89,18 @@ app = st.App(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m app", description="Serve the Titanscope dashboard.")
+    if sys.argv[1:2] == ["figures"]:  # a run of that name is opened as ./figures
+        figures_command.main(sys.argv[2:])
+    else:
+        _serve()
+
+
+def _serve() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m app",
+        description="Serve the Titanscope dashboard.",
+        epilog="python -m app figures RUN draws what a headless run wrote, and serves nothing",
+    )
     parser.add_argument("--port", type=_port, help="port to listen on (default: the one in streamlit_config.toml)")
     parser.add_argument(
         "runs",

@@ -15,6 +15,7 @@ import xarray as xr
 import titans_core as tc
 from app import naming, places, samples
 from app.components import blob
+from app.exports.passages import highest
 from app.figures import aggregate, layers, scale, timelines
 from app.jobs import Engine, Job, Progress, Subject
 from app.jobs.local import LocalEngine
@@ -162,12 +163,9 @@ LASTING = "lasting"  # what is left of a token's write at the end of the text: n
 
 @functools.lru_cache(maxsize=96)
 def found(run: str, signal: str, layer: int | None) -> list[passages.Passage]:
-    """The passages where the signal (or LASTING) is highest, for what they say rather than where a segment begins."""
+    """The passages where the signal (or LASTING) is highest."""
     ds = _open(run).ds
-    values = lasting(ds, layer) if signal == LASTING else column(run, signal, layer)
-    values = passages.inside_segments(values, aggregate.segment(ds))
-    spans = ds["start"].values, ds["end"].values
-    return passages.passages(values, *spans, str(ds.attrs["text"]), skip=aggregate.settling(ds))
+    return highest(ds, lasting(ds, layer) if signal == LASTING else column(run, signal, layer))
 
 
 @functools.lru_cache(maxsize=32)

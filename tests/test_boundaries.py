@@ -61,7 +61,7 @@ APP_LEVELS = [
     {"app.runs", "app.state", "app.choices", "app.recalling", "app.facts"},
     {"app.exports.recall", "app.exports.routes", "app.comparisons", "app.held"},
     {"app.routes"},
-    {"app.views"},
+    {"app.views", "app.figures_command"},
     {"app.main", "app.__main__"},
 ]
 WORKER = "app.jobs.worker"  # the process that runs models

@@ -46,6 +46,12 @@ def test_every_option_in_it_is_one() -> None:
         assert all(f"{word} " in known for word in words if word.startswith("--")), line
 
 
+def test_what_it_draws_is_what_the_commands_above_it_wrote() -> None:
+    (line,) = re.findall(r"^python -m app figures (.*?)  +#", README, re.MULTILINE)
+    written = re.findall(r"--out (\S+)", README[: README.index("python -m app figures")])
+    assert set(line.split()) <= set(written)
+
+
 def test_a_table_is_read_as_its_own_notes_say() -> None:
     call = TABLE.partition("pandas.")[2].strip()
     assert any(call in note for note in signals._NOTES)

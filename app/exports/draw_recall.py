@@ -52,13 +52,13 @@ def _points(plot: Plot, one: Result, x: np.ndarray, run: int) -> list[str]:
 def _told(one: Result, x: np.ndarray) -> str:
     right = [asked["memory"]["exact"] for asked in one["asked"]]
     last = max((int(lag) for lag, exact in zip(x, right, strict=True) if exact), default=None)
-    found = "never says it" if last is None else f"says it for the last time {last:,} tokens after the fact"
+    if last is None:
+        found = f"says it at none of {len(right)} points"
+    else:
+        found = f"says it at {sum(map(bool, right))} of {len(right)} points, last {last:,} tokens after the fact"
     ends = ", ".join(f"{words} {_small(_p(one, name)[-1])}" for name, (_, words) in CONTROLS.items())
     p = _small(_p(one, "memory")[-1])
-    return (
-        f"{label(one['checkpoint'])} {found}; it does at {sum(map(bool, right))} of {len(right)} points. "
-        f"At the end, {int(x[-1]):,} tokens later: p {p}; {ends}."
-    )
+    return f"{label(one['checkpoint'])} {found}. At the end, {int(x[-1]):,} tokens later: p {p}; {ends}."
 
 
 def held(one: Result) -> str:
@@ -70,7 +70,10 @@ def held(one: Result) -> str:
     head = f"{label(one['checkpoint'])}: cosine of what the memory says to the keys of the fact with its values"
     parts = [svg.text(svg.LEFT, 20, head)]
     parts += legend(44, [*zip(lines.values(), words, strict=True), ("mark", "before the fact was read")])
-    told, top = [], 86.0
+    parts.append(
+        svg.text(svg.LEFT, 62, "Lines are means of close points; the area is from the lowest to the highest.", "tick")
+    )
+    told, top = [], 104.0
     for layer in range(kept["cosine"].shape[1]):
         shown = [kept[name][:, layer] for name in lines]
         before = float(kept["cosine_before"][layer])
@@ -80,7 +83,8 @@ def held(one: Result) -> str:
         parts += plot.frame(f"Layer {layer + 1}", ".2f")
         y = float(plot.y(before))
         parts += [svg.rule(svg.LEFT, y, svg.WIDTH - svg.RIGHT, y, "mark")] if np.isfinite(y) else []
-        parts += [plot.line(x, values, css) for values, css in zip(shown, lines.values(), strict=True)]
+        for name, css, values in zip(lines, lines.values(), shown, strict=True):
+            parts.append(plot.means(x, values, css, band=name == "cosine"))
         parts += plot.axis("tokens read since the fact")
         told.append(f"layer {layer + 1} {signed(before, '.3f')}, {', '.join(signed(v[-1], '.3f') for v in shown)}")
         top += ROW + BETWEEN
@@ -97,13 +101,16 @@ def _ends(values: np.ndarray) -> tuple[float, float]:
 def _lags(one: Result, tokens: Any) -> np.ndarray:
     """Tokens read since the end of the fact, in the order they were read."""
     found = np.array(tokens, float) - one["end"]
-    if not len(found) or (np.diff(found) <= 0).any():
+    if not len(found) or not np.isfinite(found).all() or (np.diff(found) <= 0).any():
         raise ValueError("its points are not in order")
     return found
 
 
 def _p(one: Result, name: str) -> np.ndarray:
-    return np.array([asked[name]["p"] for asked in one["asked"]], float)
+    found = np.array([asked[name]["p"] for asked in one["asked"]], float)
+    if not ((found >= 0) & (found <= 1)).all():
+        raise ValueError("a probability is not from 0 to 1")
+    return found
 
 
 def _small(p: float) -> str:

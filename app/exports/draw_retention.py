@@ -19,7 +19,8 @@ ROW, BETWEEN = 150, 78
 
 
 def maps(answer: Answer) -> str:
-    """The map of all layers together and of each, two side by side."""
+    """The map of all layers together and of each, two side by side. Raises ValueError for what is no answer."""
+    _check(answer)
     parts = [svg.scale_bar(svg.WIDTH - 90, 12, "0 or less", "1 or more", "m")]
     layers = retention.layers(answer)
     layers = layers[:1] if len(layers) == 2 else layers
@@ -38,8 +39,6 @@ def _map(answer: Answer, layer: int | None, left: float, top: float) -> list[str
     steps = svg.level(values, 0, 1)
     columns = np.rint(np.array([0, *answer["times"]]) / total * SIDE) + left  # whole pixels: no gaps between cells
     rows = np.rint(np.array(answer["rows"]) / total * SIDE) + top
-    if steps.shape != (len(rows) - 1, len(columns) - 1):
-        raise ValueError(f"a map of {steps.shape} cells for {len(rows) - 1} rows and {len(columns) - 1} times")
     parts = [svg.text(left, top - 8, f"{retention_words.layer_name(layer)}: written ↓, asked later →", "name")]
     for k, row in enumerate(steps):
         parts.append(svg.cells(row, columns, rows[k], rows[k + 1] - rows[k], "m"))
@@ -49,6 +48,17 @@ def _map(answer: Answer, layer: int | None, left: float, top: float) -> list[str
             parts.append(svg.text(left - 6, top + at + 4, f"{tick:,.0f}", "tick", "end"))
             parts.append(svg.text(left + at, top + SIDE + 16, f"{tick:,.0f}", "tick", "middle"))
     return parts
+
+
+def _check(answer: Answer) -> None:
+    for name in ("rows", "times", "lags"):
+        values = np.array(answer[name], float)
+        if values.ndim != 1 or not np.isfinite(values).all() or not (np.diff(values, prepend=-1) > 0).all():
+            raise ValueError(f"its {name} are not in order")
+    cells = len(answer["rows"]) - 1, len(answer["times"])
+    for layer in retention.layers(answer):
+        if retention.shares(answer, layer).shape != cells:
+            raise ValueError(f"a map has not {cells[0]} rows of {cells[1]} cells")
 
 
 def curves(answers: Sequence[Answer]) -> str:

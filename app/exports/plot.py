@@ -10,6 +10,8 @@ import numpy as np
 from app.exports import svg
 from app.theme import signed
 
+CLOSE = 6  # of the 960 of a chart's width
+
 
 @dataclass(frozen=True)
 class Plot:
@@ -50,12 +52,29 @@ class Plot:
     def axis(self, words: str) -> list[str]:
         """Numbers of tokens below, and what they count."""
         decades = [n for k in range(12) for n in (10**k, 3 * 10**k) if self.first <= n <= self.last]
-        places = [svg.text(float(self.x(n)), self.bottom + 16, f"{n:,}", "tick", "middle") for n in decades]
+        end = svg.WIDTH - svg.RIGHT
+        at = [(n, float(self.x(n))) for n in decades]
+        places = [
+            svg.text(min(x, end), self.bottom + 16, f"{n:,}", "tick", "middle" if x < end - 24 else "end")
+            for n, x in at
+        ]
         return [*places, svg.text(svg.WIDTH - svg.RIGHT, self.bottom + 34, words, "tick", "end")]
 
     def line(self, tokens: np.ndarray, values: np.ndarray, css: str) -> str:
         """As far as it is within the frame."""
         return f'<g clip-path="url(#{self._clip})">{svg.line(self.x(tokens), self.y(values), css)}</g>'
+
+    def means(self, tokens: np.ndarray, values: np.ndarray, css: str, *, band: bool = False) -> str:
+        """A line of the means of what lies close together. band: with the area from the lowest to the highest."""
+        place = np.floor((self.x(tokens) - svg.LEFT) / CLOSE)
+        starts = np.flatnonzero(np.diff(place, prepend=-1))
+        sizes = np.diff(np.append(starts, len(tokens)))
+        middle, mean = (np.add.reduceat(one, starts) / sizes for one in (self.x(tokens), values))
+        drawn = svg.line(middle, self.y(mean), css)
+        if band:
+            low, high = (self.y(part.reduceat(values, starts)) for part in (np.minimum, np.maximum))
+            drawn = svg.band(middle, low, high, css) + drawn
+        return f'<g clip-path="url(#{self._clip})">{drawn}</g>'
 
     @property
     def _clip(self) -> str:

@@ -81,9 +81,10 @@ def cells(steps: np.ndarray, x: np.ndarray, top: float, height: float, css: str)
         if k < len(steps) and steps[k] == steps[begin]:
             continue
         if steps[begin] >= 0:
-            wide = x[k] - x[begin]
+            left, right = round(float(x[begin]), 1), round(float(x[k]), 1)  # so that neighbours share their edge
+            wide = right - left
             by_step.setdefault(int(steps[begin]), []).append(
-                f"M{x[begin]:.1f} {top:.1f}h{wide:.1f}v{height:.1f}h-{wide:.1f}z"
+                f"M{left:.1f} {top:.1f}h{wide:.1f}v{height:.1f}h-{wide:.1f}z"
             )
         begin = k
     return "".join(f'<path class="{css}{step}" d="{"".join(d)}"/>' for step, d in sorted(by_step.items()))

@@ -42,10 +42,12 @@ def cells(answer: Answer, layer: int | None) -> str:
     known = values[np.isfinite(values)]
     below, above = (float(np.mean(part)) if len(known) else 0.0 for part in (known < 0, known > 1))
     said = f"Of the cells, {_percent(below)} are below 0 and {_percent(above)} above 1; the colours end there."
-    empty = int((~np.isfinite(values)).all(1).sum())
+    asked = np.array(answer["rows"][:-1]) < answer["times"][-1]
+    empty = int((~np.isfinite(values[asked])).all(1).sum())
     if not empty:
         return said
-    return f"{said} {empty} row{'s are' if empty > 1 else ' is'} empty: those writes did not improve the answers."
+    rows = "1 row is empty: its" if empty == 1 else f"{empty} rows are empty: their"
+    return f"{said} {rows} writes did not improve the answers."
 
 
 def beyond(answer: Answer, layer: int | None) -> str:

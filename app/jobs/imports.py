@@ -52,7 +52,7 @@ def add(path: Path) -> str:
             return known
         facts = {
             "checkpoint": ds.attrs["checkpoint"],
-            "title": _title(ds, path, told),
+            "title": title(ds, path, told),
             "device": ds.attrs["device"],
             "tokens": int(ds.sizes["token"]),
             "seconds": float(ds.attrs["seconds"]),
@@ -121,11 +121,11 @@ def _json(data: bytes) -> Any:
         return None
 
 
-def _title(ds: xr.Dataset, path: Path, told: Any) -> str:
+def title(ds: xr.Dataset, path: Path, told: Any = None) -> str:
     """What the page calls the text: as told, as the sample is called, or as the files are."""
-    title = told.get("title") if isinstance(told, dict) else None
-    if isinstance(title, str) and title.strip():
-        return title[:LONGEST_TITLE]
+    said = told.get("title") if isinstance(told, dict) else None
+    if isinstance(said, str) and said.strip():
+        return said[:LONGEST_TITLE]
     for sample in samples():
         if sample.text == ds.attrs["text"]:
             return sample.title
@@ -135,16 +135,26 @@ def _title(ds: xr.Dataset, path: Path, told: Any) -> str:
 
 def _settle(ds: xr.Dataset, source: Path, target: Path) -> None:
     """Make `target` what the page reads: the store itself, or one with heads put together."""
-    if not any("head" in ds[name].dims for name in ds.data_vars if name not in BY_HEAD):
+    if not apart(ds):
         source.rename(target)
         return
+    put_together(ds, source, target)
+    shutil.rmtree(source)
+
+
+def apart(ds: xr.Dataset) -> bool:
+    """Whether the trace keeps heads apart that the page shows together."""
+    return any("head" in ds[name].dims for name in ds.data_vars if name not in BY_HEAD)
+
+
+def put_together(ds: xr.Dataset, source: Path, target: Path) -> None:
+    """Write the trace of the store `source` to `target` as it would be without `titans trace --heads`."""
     pieces = json.loads(zarr.open_array(source / "vocabulary_json", mode="r")[:].tobytes())  # type: ignore[union-attr]
     ids, start, end = (ds[name].values for name in ("id", "start", "end"))
     recording = Recording(ids, start, end, pieces, str(ds.attrs["text"]), target)
     for arrays in _without_heads(ds):
         recording.add(arrays)
     recording.finish({name: value for name, value in ds.attrs.items() if name != "text"}, moments(ds))
-    shutil.rmtree(source)
 
 
 def _without_heads(ds: xr.Dataset) -> Iterator[Arrays]:
