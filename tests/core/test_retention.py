@@ -9,9 +9,9 @@ import torch
 from titans_core.errors import ConfigError
 from titans_core.layers.listen import Listener, listening
 from titans_core.lineage import fate
+from titans_core.probes.following import Asking, Axes, one_of
 from titans_core.probes.gates import Left
 from titans_core.probes.reading_on import memories
-from titans_core.probes.following import Asking, Axes, one_of
 from titans_core.probes.retention import Retention, retention
 from titans_core.tracing import trace
 
