@@ -33,8 +33,9 @@ def _row(answer: Answer, subject: Subject, row: int) -> str:
     first, last = answer["rows"][row] + 1, answer["rows"][row + 1]
     start = answer["row_characters"][row]
     span = f"token {first:,}" if first == last else f"tokens {first:,} to {last:,}"
-    beginning = _one_line(subject.text[start : start + SNIPPET])
-    return "\n".join(filter(None, (f"written: {span}", _place(subject, start), f"“{beginning}…”")))
+    text = subject.text[start : answer["row_characters"][row + 1]]
+    place = _place(subject, start + len(text) - len(text.lstrip()))  # a token may hold the blank line before its words
+    return "\n".join(filter(None, (f"written: {span}", place, f"“{_one_line(text)[:SNIPPET]}…”")))
 
 
 def _time(answer: Answer, subject: Subject, column: int) -> str:
@@ -48,9 +49,9 @@ def _place(subject: Subject, character: int) -> str:
 
 
 def _ticks(answer: Answer, subject: Subject) -> Iterator[tuple[float, str]]:
-    """Pages, where the document has them; else tokens."""
+    """Pages, where the document is one file that has them; else tokens."""
     total = answer["rows"][-1]
-    if len(subject.pages) > 1:
+    if len(subject.pages) > 1 and not subject.files:
         step = next(n for n in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 10**9) if len(subject.pages) <= n * PAGES)
         for page in range(step, len(subject.pages) + 1, step):
             yield _token(answer, subject.pages[page - 1]), f"p. {page:,}"
@@ -59,10 +60,11 @@ def _ticks(answer: Answer, subject: Subject) -> Iterator[tuple[float, str]]:
 
 
 def _sections(answer: Answer, subject: Subject) -> Iterator[tuple[float, str]]:
-    """The highest headings first, as many as find room; in the order of the document."""
+    """Files and the highest headings first, as many as find room; in the order of the document."""
     apart = APART * answer["rows"][-1]
     kept: dict[float, str] = {}
-    for start, _, title in sorted(subject.sections, key=lambda section: section[1]):
+    files = [(start, 0, name) for start, name in subject.files]
+    for start, _, title in sorted([*files, *subject.sections], key=lambda section: section[1]):
         token = _token(answer, start)
         if title.strip() and all(abs(token - other) >= apart for other in kept):
             kept[token] = _one_line(title)

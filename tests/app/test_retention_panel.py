@@ -158,6 +158,9 @@ def test_places_of_the_document(answer: Answer) -> None:
     plain = where(answer, replace(SUBJECT, pages=(), sections=()))
     assert all(words.replace(",", "").isdigit() for _, words in plain.ticks)
     assert plain.sections == ()
+    joined = where(answer, replace(SUBJECT, files=((0, "log.pdf"), (700, "minutes.pdf"))))
+    assert [name for _, name in joined.sections][-1] == "minutes.pdf"
+    assert all(words.replace(",", "").isdigit() for _, words in joined.ticks), "pages of several files count anew"
 
 
 @pytest.mark.parametrize("palette", [LIGHT, DARK])
