@@ -74,7 +74,7 @@ def _answer(subject: Subject, answers: list[Answer]) -> None:
 def _memory(answers: list[Answer]) -> Answer:
     """The one that was chosen, at first the first."""
     named = {theme.label(answer["checkpoint"]): answer for answer in answers}
-    return named[_chosen("Memory", list(named), f"retention of {' '.join(named)}")]
+    return named[_chosen("Memory", list(named))]
 
 
 def _layer(answer: Answer) -> int | None:
@@ -82,13 +82,19 @@ def _layer(answer: Answer) -> int | None:
     named = {retention_words.layer_name(layer): layer for layer in retention.layers(answer)}
     if len(named) == 2:  # all, which are one
         return None
-    return named[_chosen("Layer", list(named), f"retention of {len(named)} layers")]
+    return named[_chosen("Layer", list(named))]
 
 
-def _chosen(name: str, options: list[str], key: str) -> str:
+def _chosen(name: str, options: list[str]) -> str:
+    """What was chosen last, also where there are other options now, as when another memory was mapped."""
     if len(options) == 1:
         return options[0]
+    kept, key = f"retention {name}", f"retention {name} of {' '.join(options)}"
+    if key not in st.session_state:
+        before = st.session_state.get(kept)
+        st.session_state[key] = before if before in options else options[0]
     chosen: str = st.segmented_control(
-        name, options, default=options[0], format_func=state.plain, required=True, key=key, label_visibility="collapsed"
+        name, options, format_func=state.plain, required=True, key=key, label_visibility="collapsed"
     )
+    st.session_state[kept] = chosen
     return chosen

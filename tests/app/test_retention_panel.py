@@ -136,6 +136,27 @@ def test_a_layer_can_be_chosen(answer: Answer, subject: str) -> None:
     assert np.nanmax(np.abs(drawn - retention.shares(answer, None))) > 0.01
 
 
+def test_what_is_looked_at_stays_when_another_memory_is_mapped(
+    answer: Answer, subject: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = ["mag", "mac"]
+    found = runs.engine().answer(Probe("retention", subject, "mag", "").id)
+    asked = {Probe("retention", subject, name, "").id: name for name in ("mag", "mac", "mal")}
+    monkeypatch.setattr(
+        type(runs.engine()),
+        "answer",
+        lambda self, name: found | {"checkpoint": asked[name]} if asked[name] in there else None,
+    )
+    page = panel(subject, "mag", "mac", "mal")
+    page.get("button_group")[0].set_value("MAC").run()
+    page.get("button_group")[1].set_value("Layer 3").run()
+    assert "MAC, layer 3: " in said(page)
+    there.append("mal")
+    page.run()
+    assert page.get("button_group")[0].options == ["MAG", "MAC", "MAL"]
+    assert "MAC, layer 3: " in said(page)
+
+
 def test_nothing_is_drawn_where_nothing_was_written_yet(answer: Answer) -> None:
     drawn = retention.shares(answer, None)
     rows, times = np.array(answer["rows"][:-1]), np.array(answer["times"])
