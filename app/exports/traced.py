@@ -20,6 +20,7 @@ from app.exports.written import Drawing
 from app.figures import aggregate
 from app.jobs import imports
 from app.jobs.checks import open_checked
+from titans_core.documents import Document, of_trace
 from titans_core.errors import StoreError
 
 
@@ -30,6 +31,7 @@ class Stored:
     id: str
     title: str
     ds: xr.Dataset
+    document: Document | None
 
 
 def drawn(stores: Sequence[Path]) -> list[Drawing]:
@@ -49,7 +51,7 @@ def _opened(path: Path, room: Path) -> Stored:
     if imports.apart(ds):
         imports.put_together(ds, path, room)
         ds = open_checked(room, path.name)
-    return Stored(hashlib.sha256((path / "zarr.json").read_bytes()).hexdigest()[:32], title, ds)
+    return Stored(hashlib.sha256((path / "zarr.json").read_bytes()).hexdigest()[:32], title, ds, of_trace(ds.attrs))
 
 
 def _drawings(found: Sequence[Stored]) -> list[Drawing]:

@@ -93,8 +93,8 @@ def _chosen(name: str, options: list[str]) -> str:
     if key not in st.session_state:
         before = st.session_state.get(kept)
         st.session_state[key] = before if before in options else options[0]
-    chosen: str = st.segmented_control(
+    chosen = st.segmented_control(
         name, options, format_func=state.plain, required=True, key=key, label_visibility="collapsed"
     )
     st.session_state[kept] = chosen
-    return chosen
+    return str(chosen)
