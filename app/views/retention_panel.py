@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import runs, state, theme
+from app import choices, runs, state, theme
 from app.figures import forgetting, frame, retention, retention_words
 from app.figures.retention import Answer
 from app.jobs import Probe, Subject
@@ -90,11 +90,15 @@ def _chosen(name: str, options: list[str]) -> str:
     if len(options) == 1:
         return options[0]
     kept, key = f"retention {name}", f"retention {name} of {' '.join(options)}"
-    if key not in st.session_state:
-        before = st.session_state.get(kept)
-        st.session_state[key] = before if before in options else options[0]
+    before = st.session_state.get(kept)
     chosen = st.segmented_control(
-        name, options, format_func=state.plain, required=True, key=key, label_visibility="collapsed"
+        name,
+        options,
+        default=choices.begin(key, before if before in options else options[0]),
+        format_func=state.plain,
+        required=True,
+        key=key,
+        label_visibility="collapsed",
     )
     st.session_state[kept] = chosen
     return str(chosen)
