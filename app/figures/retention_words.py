@@ -102,13 +102,14 @@ def curve_table(answer: Answer) -> tuple[str, pd.DataFrame]:
 
 
 def map_table(answer: Answer, layer: int | None, where: Where) -> tuple[str, pd.DataFrame]:
-    """A row a span of tokens, a column a moment."""
-    columns = {"written": pd.Series([words.replace("\n", ", ") for words in where.rows], dtype=str)}
+    """A row a span of tokens, a column a moment; at the end where the span stands."""
+    edges = np.array(answer["rows"])
+    columns = {"from token": pd.Series(edges[:-1] + 1), "to": pd.Series(edges[1:])}
     for moment, column in zip(answer["times"], shares(answer, layer).T, strict=True):
         columns[f"after {moment:,}"] = pd.Series(column)
-    return f"Share left of each span, {layer_name(layer).lower()}, after so many tokens of the document.", pd.DataFrame(
-        columns
-    )
+    columns["place"] = pd.Series([" ".join(words.split("\n")[1:]) for words in where.rows], dtype=str)
+    note = f"Share left of each span, {layer_name(layer).lower()}, after so many tokens of the document."
+    return note, pd.DataFrame(columns)
 
 
 def _percent(share: float) -> str:

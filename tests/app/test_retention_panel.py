@@ -233,7 +233,8 @@ def test_the_tables_hold_the_numbers(answer: Answer) -> None:
     np.testing.assert_array_equal(table["Layer 1, gates alone"], retention.curve(answer, 0, gates=True))
     _, cells = retention_words.map_table(answer, 0, where(answer, SUBJECT))
     np.testing.assert_array_equal(cells[f"after {answer['times'][-1]:,}"], retention.shares(answer, 0)[:, -1])
-    assert cells.shape == (len(answer["rows"]) - 1, len(answer["times"]) + 1)
+    assert cells.shape == (len(answer["rows"]) - 1, len(answer["times"]) + 3)
+    assert cells["place"][0].startswith("page 1, paragraph 1 “The")
 
 
 def test_a_long_document_says_how_many_tokens_were_followed(answer: Answer) -> None:
