@@ -1,6 +1,6 @@
 """Recall by length on the tuning split, so that nothing is chosen by looking at the test split.
 
-Words and numbers of the split "validation" (see titans_core/tasks/vocabulary.py) in training prose. Prints one line
+Words and numbers of the split "validation" (see titans_core/tasks/vocabulary.py) in the prose of --data. Prints one line
 per task and length. To repeat: python benchmarks/tuning_recall.py FOLDER --data STREAM
 """
 
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="as of titans train")
     parser.add_argument("--tasks", default="passkey,number,word")
     parser.add_argument("--max-length", type=int, default=65_536)
-    parser.add_argument("--texts", type=int, default=64, help="at most so many a cell")
+    parser.add_argument("--texts", type=int, help="so many a cell")
     args = parser.parse_args()
     model = tc.load(args.checkpoint)
     stream = training_stream([args.data], model.tokenizer, 1)
@@ -39,7 +39,7 @@ def main() -> None:
         for length, most in TEXTS.items():
             if length > args.max_length or (length > 65_536 and task != "passkey"):
                 continue
-            count = min(most, args.texts)
+            count = args.texts or most
             episodes = [source.test(task, np.random.default_rng((9, length, i)), length) for i in range(count)]
             answers = score(model, episodes, Settings())
             right = sum(a.exact for a in answers)

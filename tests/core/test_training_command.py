@@ -170,6 +170,7 @@ def test_what_cannot_be_trained_is_refused_in_one_line(tmp_path: Path, data: Pat
         (arguments(tmp_path, data, out, "--set", "heads=7"), "must split into 7 heads"),
         (arguments(tmp_path, data, out, "--set", "dim=1048576"), "too little memory for this model and batch: "),
         (arguments(tmp_path, wordless, out), f"--data {wordless}: the 3 tokens of prose hold no full sentence"),
+        (arguments(tmp_path, data, out, "--set", "seed=2", "--seed", 3), "--set seed and --seed are given; give one"),
         (arguments(tmp_path, data, out, "--set", "momentun=false"), "unknown model settings: momentun"),
         (arguments(tmp_path, data, tmp_path / "recall.toml"), "is a file"),
         (arguments(tmp_path, tmp_path / "nowhere", out), "nowhere does not exist; give a JSONL file"),
@@ -184,10 +185,11 @@ def test_what_cannot_be_trained_is_refused_in_one_line(tmp_path: Path, data: Pat
     assert not out.exists()
 
 
-def test_another_time_limit_is_refused_by_its_name(tmp_path: Path, data: Path, monkeypatch) -> None:
+def test_a_setting_counts_and_another_time_limit_is_refused_by_its_name(tmp_path: Path, data: Path, monkeypatch) -> None:
     monkeypatch.setattr(torch, "set_float32_matmul_precision", lambda _: None)
-    given = arguments(tmp_path, data, tmp_path / "out", steps=1)
+    given = arguments(tmp_path, data, tmp_path / "out", "--set", "seed=7", steps=1)
     assert run(*given, "--max-minutes", "5").exit_code == 0
+    assert json.loads((tmp_path / "out/config.json").read_text())["training"]["recipe"]["seed"] == 7
     result = run(*given, "--max-minutes", "2.5", "--resume")
     assert result.exit_code == 2
     assert "another recipe: max_minutes was 5.0 and is now 2.5; resume with what it was started with" in result.output

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -78,8 +79,8 @@ def train_command(
 
     SIGTERM and Ctrl-C save and end; --resume goes on from there to the same result as without a stop.
     """
-    named = {"variant": variant, "steps": steps, "seed": seed, "max_minutes": max_minutes}
-    shape, recipe = read_recipe(config, **{**parse_settings(settings), **named})
+    options = {"variant": variant, "steps": steps, "seed": seed, "max_minutes": max_minutes}
+    shape, recipe = read_recipe(config, **_changes(parse_settings(settings), options))
     if os.environ.get("RANK", "0") == "0":  # of torchrun's processes, the one that writes
         click.get_current_context().with_resource(output_folder(out))
     if (out / NAME).exists() and not resume:
@@ -116,6 +117,15 @@ def train_command(
     if part.rank == 0:
         why = f" ({training.stopped})" if training.stopped else ""
         click.echo(f"{out}: step {record['step']:,} of {recipe.steps:,} in {record['seconds']:.0f} s{why}")
+
+
+def _changes(settings: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """What --set and the options of the same names change. Raises ConfigError where both change one thing."""
+    given = {name: value for name, value in options.items() if value is not None}
+    if twice := sorted(set(settings) & set(given)):
+        both = ", ".join(f"--set {name} and --{name.replace('_', '-')}" for name in twice)
+        raise ConfigError(f"{both} are given; give one of them")
+    return settings | given
 
 
 @contextmanager
