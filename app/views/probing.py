@@ -55,7 +55,7 @@ def begin(probes: Sequence[Probe]) -> None:
 def going(key: str, probes: Sequence[Probe]) -> None:
     """Bars of those of the probes that are going, with Cancel; why others came to nothing, in words."""
     for probe in probes:
-        _problem(probe, _at(probe))
+        problem(probe)
     live = [probe for probe in probes if (at := _at(probe)) is not None and at.live]
     if live:
         _progress(key, live)
@@ -65,7 +65,9 @@ def _at(probe: Probe) -> Progress | None:
     return runs.progress(probe.id)
 
 
-def _problem(probe: Probe, at: Progress | None) -> None:
+def problem(probe: Probe) -> None:
+    """Why this came to nothing, in words."""
+    at = _at(probe)
     name = state.plain(theme.label(probe.checkpoint))
     if at is not None and at.state == "failed":
         st.error(f"{name}: {state.plain(controls.sentence(Exception(at.message)))}")
