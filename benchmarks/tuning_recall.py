@@ -1,6 +1,6 @@
 """Recall by length on the tuning split, so that nothing is chosen by looking at the test split.
 
-Words and numbers of the split "validation" (see titans_core/tasks/vocabulary.py) in the prose of --data. Prints one line
+Words and numbers of the split "validation" (titans_core/tasks/vocabulary.py) in the prose of --data. Prints one line
 per task and length. To repeat: python benchmarks/tuning_recall.py FOLDER --data STREAM
 """
 

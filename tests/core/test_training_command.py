@@ -185,9 +185,7 @@ def test_what_cannot_be_trained_is_refused_in_one_line(tmp_path: Path, data: Pat
     assert not out.exists()
 
 
-def test_a_setting_counts_and_another_time_limit_is_refused_by_its_name(
-    tmp_path: Path, data: Path, monkeypatch
-) -> None:
+def test_settings_count_and_another_time_limit_is_refused_by_its_name(tmp_path: Path, data: Path, monkeypatch) -> None:
     monkeypatch.setattr(torch, "set_float32_matmul_precision", lambda _: None)
     given = arguments(tmp_path, data, tmp_path / "out", "--set", "seed=7", steps=1)
     assert run(*given, "--max-minutes", "5").exit_code == 0
