@@ -52,6 +52,7 @@ class Building:
             raise DocumentError("no text was found in it" + (f" ({' '.join(self.left_out)})" * bool(self.left_out)))
         sections = sorted(self.sections, key=lambda s: s[0])
         if len(sections) > MOST_SECTIONS:
-            self.left_out.append(f"Places are kept for the first {MOST_SECTIONS:,} of {len(sections):,} headings.")
-            sections[MOST_SECTIONS:] = [(sections[MOST_SECTIONS][0], 1, "")]  # from there on it is not known
+            kept = MOST_SECTIONS - 1
+            self.left_out.append(f"Places are kept for the first {kept:,} of {len(sections):,} headings.")
+            sections[kept:] = [(sections[kept][0], 1, "")]  # from there on it is not known
         return {"text": text, "pages": self.pages, "sections": sections, "left_out": self.left_out}

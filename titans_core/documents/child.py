@@ -2,14 +2,21 @@
 
 REQUEST: one line of JSON {kind, encoding}, then the bytes of the file. REPLY: JSON, the fields of a
 Document or {error}.
+
+Windows has no such limits of a process: there the 30 s of the reader hold, and the most bytes of a file, of a part of
+a docx and of a reply. On macOS the limit of memory is not enforced.
 """
 
 from __future__ import annotations
 
 import json
-import resource
 import sys
 from typing import Any
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
 
 MEMORY = 1 << 30  # bytes of address space
 CPU = 10  # seconds
@@ -17,7 +24,9 @@ REPLY = 200_000_000  # bytes
 
 
 def limit() -> None:
-    """Take away what a parser does not need. A limit that is lower already stays."""
+    """Take away what a parser does not need, where the system can. A limit that is lower already stays."""
+    if resource is None:
+        return
     for what, most in (
         (resource.RLIMIT_AS, MEMORY),
         (resource.RLIMIT_CPU, CPU),
@@ -50,11 +59,17 @@ def answer(kind: str, encoding: str | None, data: bytes) -> dict[str, Any]:
         }
 
 
+def encoded(reply: dict[str, Any]) -> bytes:
+    return json.dumps(reply, ensure_ascii=False).encode("utf-8", "replace")
+
+
 def main() -> None:
     limit()
     request = json.loads(sys.stdin.buffer.readline())
-    reply = answer(request["kind"], request["encoding"], sys.stdin.buffer.read())
-    sys.stdout.buffer.write(json.dumps(reply, ensure_ascii=False).encode("utf-8", "replace"))
+    reply = encoded(answer(request["kind"], request["encoding"], sys.stdin.buffer.read()))
+    if len(reply) > REPLY:
+        reply = encoded({"error": f"its text has more than {REPLY / 1e6:.0f} MB. Split it"})
+    sys.stdout.buffer.write(reply)
     sys.stdout.buffer.flush()
 
 

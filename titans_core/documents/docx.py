@@ -19,6 +19,7 @@ _STRICT = "{http://purl.oclc.org/ooxml/wordprocessingml/main}"  # of files saved
 _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 _HEADING = re.compile(r"heading ([1-9])", re.I)
 _BREAKS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "\u2011"}
+_ADVICE = re.compile(r",? *(?:(?:use|try) XML_PARSE_HUGE(?: option)?|see xml\w+\.)")  # to the parser's caller
 _MOST_ENTRIES = 2_000
 _OTHERS = {"xl/": "a spreadsheet", "ppt/": "a presentation", "content.xml": "an OpenDocument file"}
 _UNREAD = {
@@ -43,8 +44,9 @@ def take(data: bytes) -> dict[str, Any]:
             _say_unread(archive, built)
             return built.done()
     except etree.XMLSyntaxError as error:
+        said = " ".join(_ADVICE.sub("", str(error.msg)).split())
         raise DocumentError(
-            f"its text is no valid XML ({error.msg}); open it in a word processor and save it again"
+            f"its text is no valid XML ({said}); open it in a word processor and save it again"
         ) from error
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError, KeyError, ValueError) as error:
         if isinstance(error, DocumentError):
@@ -86,8 +88,9 @@ def _events(archive: zipfile.ZipFile, part: str) -> Iterator[tuple[str, Any]]:
             yield event, element
             if event == "end":
                 element.clear()
-                while element.getprevious() is not None:
-                    del element.getparent()[0]
+                parent = element.getparent()
+                while parent is not None and element.getprevious() is not None:  # before a root there may be comments
+                    del parent[0]
 
 
 def _heading_levels(archive: zipfile.ZipFile, part: str) -> dict[str, int]:

@@ -36,10 +36,7 @@ def decode(data: bytes, encoding: str | None = None, *, html: bool = False) -> t
         pass
     else:
         if looks_binary(data):
-            raise DocumentError(
-                f"{data.count(0):,} of its {len(data):,} bytes are zero: this looks like a binary file, not text (or "
-                "like UTF-16 without a byte order mark: choose utf-16-le as its encoding)"
-            )
+            raise DocumentError(f"{data.count(0):,} of its {len(data):,} bytes are zero: {_binary(data)}")
         return text, "utf-8", []
     if html and (said := _META.search(data[:4096])):
         name = said[1].decode().lower()
@@ -68,7 +65,7 @@ def _strict(data: bytes, encoding: str) -> tuple[str, str, list[str]]:
 
 def _guessed(data: bytes) -> tuple[str, str, list[str]]:
     if looks_binary(data) or data.count(0):
-        raise DocumentError("it holds zero bytes and is no valid UTF-8: this looks like a binary file, not text")
+        raise DocumentError(f"it holds zero bytes and is no valid UTF-8: {_binary(data)}")
     try:
         import chardet  # noqa: PLC0415 (an extra)
     except ImportError as error:
@@ -78,6 +75,15 @@ def _guessed(data: bytes) -> tuple[str, str, list[str]]:
     text = str(data, name, "replace")
     notes = [f"The encoding was guessed: {name}. Choose another if letters look wrong."]
     return text, name, [*notes, *_replaced(text, name)]
+
+
+def _binary(data: bytes) -> str:
+    """What bytes with zeros among them are. In UTF-16 the zeros of Latin letters stand first, or second."""
+    order = "be" if data[::2].count(0) > data[1::2].count(0) else "le"
+    return (
+        "this looks like a binary file, not text (or like UTF-16 without a byte order mark: "
+        f"choose utf-16-{order} as its encoding)"
+    )
 
 
 def _telling(data: bytes) -> bytes:

@@ -22,7 +22,7 @@ def take(data: bytes) -> dict[str, Any]:
         count = len(document)
     except pdfium.PdfiumError as error:
         if getattr(error, "err_code", 0) in (_PASSWORD, _SECURITY):
-            raise DocumentError("the PDF has a password; save a copy without one") from error
+            raise DocumentError("the PDF has a password or other encryption; save a copy without") from error
         raise DocumentError("the PDF is damaged or cut short; save or copy it again") from error
     if not count:
         raise DocumentError("the PDF has no pages, or is damaged; save or copy it again")

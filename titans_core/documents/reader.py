@@ -23,6 +23,7 @@ from titans_core.errors import DocumentError
 MOST_BYTES = 50_000_000
 WALL = 30.0  # seconds for one file; the child's limit of CPU time is lower
 _ROOT = str(Path(__file__).parents[2])
+_NEEDED = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}  # by Python, on Windows alone
 _turns = threading.BoundedSemaphore(2)  # children at once: each may take its whole limit of memory
 
 
@@ -74,7 +75,7 @@ def _parsed(data: bytes, kind: str, encoding: str | None) -> dict[str, Any]:
             stdin=request,
             stdout=reply,
             stderr=subprocess.DEVNULL,
-            env={"PYTHONPATH": _ROOT, "PYTHONDONTWRITEBYTECODE": "1"},
+            env={"PYTHONPATH": _ROOT, "PYTHONDONTWRITEBYTECODE": "1"} | _NEEDED,
             cwd=os.sep,
             start_new_session=True,
         )
@@ -98,6 +99,6 @@ def _parsed(data: bytes, kind: str, encoding: str | None) -> dict[str, Any]:
 
 def _ended(code: int) -> str:
     """Why a child that gave no reply ended."""
-    if code in (-signal.SIGXCPU, -signal.SIGKILL):
+    if -code in {getattr(signal, name, None) for name in ("SIGXCPU", "SIGKILL")}:  # Windows has neither
         return "reading it took too much processor time. Split it, or save its text as txt"
     return "it could not be read within the limits of memory, or made its reader crash. Save its text as txt"
