@@ -201,7 +201,7 @@ def test_while_a_file_takes_long_another_is_read(monkeypatch: pytest.MonkeyPatch
         assert outcome(GOOD["good.html"], "good.html") == "good"
         times.append(time.monotonic() - begun)
     assert "longer than 2 s" in said[0]
-    assert len(times) > 2
+    assert len(times) > 1
     assert sorted(times)[len(times) // 2] < 1
 
 

@@ -21,18 +21,28 @@ def test_every_kind_is_read_while_a_bomb_goes_off(server: str, browser: Browser,
     page.goto(server)
     page.get_by_text("Upload", exact=True).click()
     chooser, sidebar = page.locator("input[type=file]"), page.get_by_test_id("stSidebar")
+    expect(sidebar.get_by_text("No file is chosen yet.")).to_be_visible()
+    other = browser.new_page()
+    other.goto(server)
+    expect(other.get_by_text("Paste", exact=True)).to_be_visible()
+    slow = making.pdf([b"0 0 1 1 re f " * 1_200_000], packed=True)
     slowest, over = [0.0], threading.Event()
 
     def ask() -> None:
         while not over.wait(0.05):
-            begun = time.monotonic()
-            urllib.request.urlopen(f"{server}/_stcore/health", timeout=20).read()  # noqa: S310 (our own address)
-            slowest.append(time.monotonic() - begun)
+            for path in ("/_stcore/health", "/"):
+                begun = time.monotonic()
+                urllib.request.urlopen(server + path, timeout=20).read()  # noqa: S310 (our own address)
+                slowest.append(time.monotonic() - begun)
 
-    asking = threading.Thread(target=ask)
+    asking = threading.Thread(target=ask, daemon=True)
     asking.start()
-    chooser.set_input_files([payload("flate.pdf", making.pdf([b" " * 100_000_000], packed=True))])
-    expect(sidebar.get_by_text("flate.pdf: ")).to_be_visible(timeout=40_000)
+    chooser.set_input_files([payload("slow.pdf", slow)])
+    expect(sidebar.get_by_text("Reading slow.pdf")).to_be_visible()
+    other.get_by_text("Paste", exact=True).click()
+    expect(other.get_by_label("Text to run")).to_be_visible()
+    expect(sidebar.get_by_text("Reading slow.pdf")).to_be_visible(timeout=1)  # it is read all the while
+    expect(sidebar.get_by_text("slow.pdf: ")).to_be_visible(timeout=40_000)
     over.set()
     asking.join()
     assert len(slowest) > 5
@@ -46,6 +56,7 @@ def test_every_kind_is_read_while_a_bomb_goes_off(server: str, browser: Browser,
     }
     chooser.set_input_files([payload(f"good.{kind}", data) for kind, data in good.items()])
     for first in ("Plain words.", "# Marked", "Words of a page", "Words on paper", "Words for an office"):
-        expect(sidebar.get_by_text(first)).to_be_visible(timeout=20_000)
+        expect(sidebar.get_by_text(first)).to_be_visible(timeout=40_000)
     expect(sidebar.get_by_text("1 of 6 files could not be read and will not run.")).to_be_visible()
     page.context.close()
+    other.context.close()
