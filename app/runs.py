@@ -121,7 +121,7 @@ def _from_disk(run: str) -> Run:
 
 
 # Of an open run its text and its places are in memory: about 40 bytes a token.
-_open = Kept(160_000_000, _from_disk, lambda run: 100_000 + 40 * run.ds.sizes["token"])
+_open = Kept(160_000_000, _from_disk, lambda run: 100_000 + 40 * run.ds.sizes["token"] + 4 * len(run.places))
 
 
 def opened(run: str) -> Run | None:
