@@ -173,6 +173,8 @@ def docxs() -> Attacks:
         "a size that lies, too small": (lying(zipped(docx_of(10_000_000)), 10), DAMAGED),
         "a size that lies, too large": (lying(good, 0xFFFFFFF0), "would unpack to 4,295 MB"),
         "a packed size that lies": (lying(good, 10_000, 0), DAMAGED),
+        "packed data that is none": (good[:60] + b"\xff" * 40 + good[100:], DAMAGED),
+        "another packing": (archived(good, 1, "word/document.xml", zipfile.ZIP_LZMA), DAMAGED),
         "a wrong end": (good[:-12] + b"\xff" * 12, DAMAGED),
         "a wrong end for large files": (
             good[:-22] + b"PK\x06\x06" + b"\xff" * 52 + b"PK\x06\x07" + bytes(16) + good[-22:],
@@ -204,11 +206,11 @@ def docx_of(characters: int) -> str:
     return f"<w:document {W}><w:body>{paragraph('a' * characters)}</w:body></w:document>"
 
 
-def archived(data: bytes, times: int) -> bytes:
+def archived(data: bytes, times: int, name: str = "word.docx", packing: int = zipfile.ZIP_DEFLATED) -> bytes:
     for _ in range(times):
         packed = io.BytesIO()
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("word.docx", data)
+        with zipfile.ZipFile(packed, "w", packing) as archive:
+            archive.writestr(name, data)
         data = packed.getvalue()
     return data
 

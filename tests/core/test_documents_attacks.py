@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import random
 import socket
 import subprocess
 import sys
@@ -96,6 +97,35 @@ def test_a_file_cut_anywhere_is_a_text_or_a_message(kind: str) -> None:
     assert "Line 0 of 0 words" in found[-1]
     told = [any(word in said for word in ("damaged", "cut", "no text", "ends early")) for said in found[:-2]]
     assert all(told), "each says that it is not whole"
+
+
+def test_files_with_wrong_bytes_are_a_text_or_a_message() -> None:
+    paragraphs = "".join(making.paragraph(f"Line {k}", "berschrift1") for k in range(30))
+    wholes = {
+        "pdf": making.pdf(["\n".join(f"Line {k}" for k in range(30))] * 3, outline="X"),
+        "docx": making.docx(paragraphs),
+        "html": b"<html><h2>One<p>two<br>three<pre>x\ny</pre><table><td>1<td>2</table><script>z</script>" * 10,
+    }
+    chance = random.Random(7)  # noqa: S311 (not for secrets)
+    cases = [(kind, spoiled(whole, chance)) for kind, whole in wholes.items() for _ in range(150)]
+    part = f"<w:document {making.W}>{paragraphs}</w:document>".encode()
+    cases += [("docx", attacks.zipped(spoiled(part, chance))) for _ in range(150)]
+    assert len(in_one_child(cases)) == 600
+
+
+def spoiled(data: bytes, chance: random.Random) -> bytes:
+    """With some bytes changed, lost or said again."""
+    changed = bytearray(data)
+    for _ in range(chance.randint(1, 8)):
+        at, other = chance.randrange(len(changed)), chance.randrange(len(changed))
+        match chance.randrange(3):
+            case 0:
+                changed[at] = chance.randrange(256)
+            case 1:
+                del changed[at : at + chance.randint(1, 20)]
+            case _:
+                changed[at:at] = changed[other : other + chance.randint(1, 100)]
+    return bytes(changed)
 
 
 def test_nothing_is_fetched_and_no_file_of_this_machine_is_read(tmp_path: Path) -> None:

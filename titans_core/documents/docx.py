@@ -6,6 +6,7 @@ import io
 import posixpath
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -48,7 +49,7 @@ def take(data: bytes) -> dict[str, Any]:
         raise DocumentError(
             f"its text is no valid XML ({said}); open it in a word processor and save it again"
         ) from error
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError, KeyError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError, KeyError, ValueError) as error:
         if isinstance(error, DocumentError):
             raise
         raise DocumentError(
@@ -73,7 +74,10 @@ def _events(archive: zipfile.ZipFile, part: str) -> Iterator[tuple[str, Any]]:
     """Start and end of every element; what ended is dropped. Entities are never expanded, and a DTD is refused."""
     from lxml import etree  # noqa: PLC0415
 
-    size = archive.getinfo(part).file_size
+    entry = archive.getinfo(part)
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise zipfile.BadZipFile("no docx is packed so")
+    size = entry.file_size
     if size > _MOST_PART:
         raise DocumentError(
             f"{part} would unpack to {size / 1e6:,.0f} MB; up to {_MOST_PART / 1e6:.0f} MB are read. Split the document"
