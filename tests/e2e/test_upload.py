@@ -25,7 +25,7 @@ def test_every_kind_is_read_while_a_bomb_goes_off(server: str, browser: Browser,
     other = browser.new_page()
     other.goto(server)
     expect(other.get_by_text("Paste", exact=True)).to_be_visible()
-    slow = making.pdf([b"0 0 1 1 re f " * 1_200_000], packed=True)
+    slow = making.pdf([b"0 0 1 1 re f " * 800_000], packed=True)
     slowest, over = [0.0], threading.Event()
 
     def ask() -> None:
