@@ -13,7 +13,7 @@ from titans_core.memory.types import Weights
 
 
 class Listener:
-    """Hears one memory layer, in the order of the stream; `passes` and `writes` are for subclasses to fill."""
+    """Hears one memory layer, in the order of the stream; `passes`, `writes` and `reads` are for subclasses to fill."""
 
     def __init__(self) -> None:
         self._call = self._at = 0
@@ -35,6 +35,9 @@ class Listener:
 
     def writes(self, at: int, k: Tensor, v: Tensor, theta: Tensor, eta: Tensor, alpha: Tensor) -> None:
         """The tokens from `at` on are about to be written; k, v (B, H, T, D), gates (B, H, T)."""
+
+    def reads(self, q: Tensor, y: Tensor) -> None:
+        """The tokens just written asked q and were given y = M_t(q_t), each after its own write: (B, H, T, D) both."""
 
     def passes(self, at: int, weights: Weights) -> None:
         """The weights, (B, H, D_in, D_out) each, after `at` tokens of the stream: now and then, at least every 32."""

@@ -112,6 +112,8 @@ class MemoryLayer(nn.Module):
             else:
                 scan = scan_wiped(wiped, self.start(x.shape[0]).weights, inputs, (state.weights, momentum), **how)
                 gates = Gates(*emptied(gates, wiped))
+            if listener is not None:
+                listener.reads(inputs[0], scan.reads)
             after = state if step.settings.freeze_writes and wiped is None else scan
         named: dict[str, Tensor] = gates._asdict() if step.signals else {}
         if scan.signals is not None:

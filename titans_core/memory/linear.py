@@ -107,8 +107,7 @@ def _blocks(
     for b in map(Prepared._make, zip(*(x.unbind(2) for x in p), strict=True)):
         if states:
             starts.append((weights, momentum))
-        right = b.keep_before[..., None] * (b.k @ weights) + b.carried_before[..., None] * (b.k @ momentum) - b.v
-        z = b.solve @ right
+        z = b.solve @ _right(b, weights, momentum)
         old = b.keep[..., None] * (b.q @ weights) + b.carried[..., None] * (b.q @ momentum)
         reads.append(old - b.attend @ z)
         keep, carried, carry = (x[..., None, None] for x in (b.keep[..., -1], b.carried[..., -1], b.carry))
@@ -120,13 +119,35 @@ def _blocks(
     return torch.stack(reads, 2), weights, momentum, found  # type: ignore[return-value]
 
 
+def errors(
+    k: Tensor, v: Tensor, theta: Tensor, eta: Tensor, alpha: Tensor, weights: Tensor, momentum: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """e_t = k_t M_{t-1} - v_t of T tokens, (B, H, T, D), and W and S after the last. Arguments as in `memory_scan`."""
+    length = k.shape[2]
+    found = []
+    for start, stop, size in ((0, length - length % BLOCK, BLOCK), (length - length % BLOCK, length, length % BLOCK)):
+        if start == stop:
+            continue
+        parts = [x[:, :, start:stop].unflatten(2, (-1, size)) for x in (k, v, theta, eta, alpha)]
+        _, prepared, inverse = _prepare(parts[0], *parts)
+        _, weights, momentum, starts = _blocks(prepared, weights, momentum, states=True)
+        assert starts is not None  # noqa: S101 (asked for)
+        found.append((inverse @ _right(prepared, *starts)).flatten(2, 3))
+    return torch.cat(found, 2), weights, momentum
+
+
+def _right(p: Prepared, weights: Tensor, momentum: Tensor) -> Tensor:
+    """r_t, what the errors would be if their block had not written: (..., C, D)."""
+    return p.keep_before[..., None] * (p.k @ weights) + p.carried_before[..., None] * (p.k @ momentum) - p.v
+
+
 def _signals(
     parts: list[Tensor], decays: Decays, p: Prepared, inverse: Tensor, weights: Tensor, momentum: Tensor
 ) -> dict[str, Tensor]:
     """All blocks at once, from what each started with; nothing of the run itself depends on it."""
     theta, eta, alpha = parts[3:]
-    right = p.keep_before[..., None] * (p.k @ weights) + p.carried_before[..., None] * (p.k @ momentum) - p.v
-    record = ChunkRecord.of((weights,), (momentum,), [p.k], [2 * (inverse @ right)], theta)
+    error = inverse @ _right(p, weights, momentum)
+    record = ChunkRecord.of((weights,), (momentum,), [p.k], [2 * error], theta)
     named = closed_form(record, eta, alpha)
     del named["theta"]
     return named
