@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from app.jobs.probe import Kind
-from app.probing import grid, recall, retention
+from app.probing import ask, grid, recall, retention
 
-KINDS: dict[str, Kind] = {"grid": grid, "recall": recall, "retention": retention}
+KINDS: dict[str, Kind] = {"ask": ask, "grid": grid, "recall": recall, "retention": retention}

@@ -12,8 +12,8 @@ import titans_core as tc
 from titans_core.errors import ConfigError
 from titans_core.layers.memory import MemoryState
 from titans_core.memory.equations import gradient, memory_steps
-from titans_core.probes.drawn import Drawing, asked, drawn, standing
-from titans_core.probes.gates import Left
+from titans_core.probes.drawn import Drawing, asked, drawn
+from titans_core.probes.gates import Left, standing
 from titans_core.probes.places import plant
 from titans_core.probes.reading_on import memories, read_on
 

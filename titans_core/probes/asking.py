@@ -68,9 +68,14 @@ def without_reads(model: Model, ids: np.ndarray, question: Question, progress: P
 
     Only the tokens that are `near` are read. Raises ConfigError for a model without memory.
     """
+    return ask(model, blind(model, ids, progress), question, ZEROED)
+
+
+def blind(model: Model, ids: np.ndarray, progress: Progress = lambda tokens: None) -> ModelState:
+    """The state after `ids` with all reads zeroed. Reads and raises as `without_reads`."""
     if not model.config.has_memory:
         raise ConfigError(f"{model.name} is a {model.config.variant}, which has no memory to be zeroed")
     cut = len(ids) - near(model, len(ids))
     state: ModelState | None = replace(model.start(1), position=cut) if cut else None
-    (_, after), *_ = read_on(model, ids[cut:], state=state, settings=ZEROED, progress=progress)
-    return ask(model, after, question, ZEROED)
+    ((_, after),) = read_on(model, ids[cut:], state=state, settings=ZEROED, progress=progress)
+    return after

@@ -33,6 +33,7 @@ from titans_core.memory.linear import errors
 from titans_core.memory.scan import memory_scan
 from titans_core.memory.types import Weights
 from titans_core.model import Model, ModelState
+from titans_core.probes.gates import standing
 from titans_core.probes.reading_on import memories, read_on
 
 
@@ -125,23 +126,6 @@ class Drawing(Listener):
             return np.empty((self._wanted.shape[1], 0))
         pushed, gates = (np.concatenate(parts, -1) for parts in zip(*self._parts, strict=True))
         return np.einsum("pkht,pht->kt", pushed, standing(*gates))
-
-
-def standing(eta: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """A[s,t] and E[s,t] of docs/math.md for all t, where s is the last token: eta, alpha (H, T) to (2, H, T), float64.
-
-    From the end: E[s,t] = eta_{t+1} E[s,t+1], A[s,t] = prod (1 - alpha_j) over j > t, plus eta_{t+1} A[s,t+1].
-    """
-    heads, count = eta.shape
-    found = np.empty((count, 2, heads))
-    stay, carry = 1 - alpha.T.astype(np.float64), eta.T.astype(np.float64)
-    kept, now = np.ones(heads), np.stack((np.zeros(heads), np.ones(heads)))
-    for t in range(count - 1, -1, -1):
-        now[0] += kept
-        found[t] = now
-        now *= carry[t]  # of the token before, that much comes to stand as this one does
-        kept *= stay[t]
-    return np.moveaxis(found, 0, 2)
 
 
 def check(model: Model) -> None:

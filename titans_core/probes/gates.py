@@ -1,4 +1,4 @@
-"""How much of every token's write stands in the weights now, by the gates alone, kept up as a text is read."""
+"""How much of every token's write stands in the weights by the gates alone: as a text is read, or at its end."""
 
 from __future__ import annotations
 
@@ -37,3 +37,20 @@ class Left:
     def now(self) -> np.ndarray:
         """(H, tokens)"""
         return np.concatenate(self._parts, 2)[0]
+
+
+def standing(eta: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """A[s,t] and E[s,t] of docs/math.md for all t, where s is the last token: eta, alpha (H, T) to (2, H, T), float64.
+
+    From the end: E[s,t] = eta_{t+1} E[s,t+1], A[s,t] = prod (1 - alpha_j) over j > t, plus eta_{t+1} A[s,t+1].
+    """
+    heads, count = eta.shape
+    found = np.empty((count, 2, heads))
+    stay, carry = 1 - alpha.T.astype(np.float64), eta.T.astype(np.float64)
+    kept, now = np.ones(heads), np.stack((np.zeros(heads), np.ones(heads)))
+    for t in range(count - 1, -1, -1):
+        now[0] += kept
+        found[t] = now
+        now *= carry[t]  # of the token before, that much comes to stand as this one does
+        kept *= stay[t]
+    return np.moveaxis(found, 0, 2)

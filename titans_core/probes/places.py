@@ -10,6 +10,7 @@ import numpy as np
 from titans_core.errors import ConfigError, TextError
 from titans_core.tokenizer import Encoding
 
+LEAST, MOST = 16, 64  # tokens of a passage
 # Where a sentence may be put in: after a sentence's end and the space behind it, or at the beginning of a line.
 _GAP = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|\n+|(?<=[。！？])")
 
@@ -54,3 +55,19 @@ def tokens_of(encoding: Encoding, place: Place) -> tuple[int, int]:
     """The first token that holds a character of the fact, and the one after the last."""
     start = int(np.searchsorted(encoding.end, place.start, side="right"))
     return start, int(np.searchsorted(encoding.start, place.end, side="left"))
+
+
+def passages(encoding: Encoding, text: str) -> np.ndarray:
+    """Borders (N + 1,), in tokens, of the passages that all of the text is cut into.
+
+    A passage is a sentence, or as many short ones as make LEAST tokens; one of over MOST is cut.
+    """
+    count = len(encoding.ids)
+    begins = np.searchsorted(encoding.end, [gap.end() for gap in _GAP.finditer(text)], side="right")
+    borders = [0]
+    for border in (*begins.tolist(), count):
+        if border - borders[-1] < LEAST and border < count:
+            continue
+        pieces = -(-(border - borders[-1]) // MOST)
+        borders += np.linspace(borders[-1], border, pieces + 1).round().astype(int)[1:].tolist()
+    return np.array(borders)
