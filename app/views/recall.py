@@ -11,14 +11,23 @@ from app import memories, recalling, runs
 from app.components.copy_link import copy_link
 from app.jobs import Subject
 from app.state import plain
-from app.views import controls, grid_panel, probing, recall_controls, recall_curve, recall_export, retention_panel
+from app.views import (
+    ask_panel,
+    controls,
+    grid_panel,
+    probing,
+    recall_controls,
+    recall_curve,
+    recall_export,
+    retention_panel,
+)
 from app.words import words
 
 Panel = Callable[[str, Subject, tuple[str, ...], str], None]
 # Row by row, each panel with its share of the width.
 ROWS: tuple[tuple[tuple[int, Panel], ...], ...] = (
-    ((68, recall_curve.panel),),
-    ((39, retention_panel.panel), (60, grid_panel.panel)),
+    ((68, recall_curve.panel), (32, ask_panel.panel)),
+    ((39, retention_panel.panel), (61, grid_panel.panel)),
 )
 
 

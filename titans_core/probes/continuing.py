@@ -23,7 +23,7 @@ class Continued(NamedTuple):
     entropy: float
 
 
-def cue_of(tokenizer: Tokenizer, cue: str) -> np.ndarray:
+def cue_ids(tokenizer: Tokenizer, cue: str) -> np.ndarray:
     """The tokens of a cue, on a line of its own. Raises TextError for one that is empty."""
     if not cue.strip():
         raise TextError("the cue is empty; give the words that lead up to the answer")
