@@ -21,7 +21,7 @@ def stands(answer: Answer) -> str:
         return ""
     times = "once" if found["count"] == 1 else f"{found['count']:,} times"
     at = f", {'first at' if found['count'] > 1 else 'at'} {found['place']}" if found["place"] else ""
-    return f"“{row['value']}” stands in the document {times}{at}. {_expected(answer)}".strip()
+    return f"“{row['value']}” is in the document {times}{at}. {_expected(answer)}".strip()
 
 
 def _expected(answer: Answer) -> str:
@@ -38,7 +38,7 @@ def warning(answer: Answer, name: str) -> str:
     if answer["stands"] is not None:
         return ""
     row = answer["rows"][0]
-    said = f"“{row['value']}” does not stand in this document." if row["value"] else "It names no number and no word."
+    said = f"“{row['value']}” is not in this document." if row["value"] else "It names no number and no word."
     return f"{said} {_expected(answer)} {invents(answer, name)}".replace("  ", " ")
 
 
@@ -49,10 +49,14 @@ def invents(answer: Answer, name: str) -> str:
     if row is None:
         return f"How often {name} invents a value was not measured."
     return (
-        f"Asked for a {TASKS[task]} that texts of {_length(row['length'])} tokens do not contain, {name} named one that "
-        f"stands nowhere in them in {row['named']} of {row['n']} ({row['rate']:.0%}, 95 % interval "
-        f"{100 * row['low']:.0f}–{row['high']:.0%}), and was sure of one (p over 0.5) in {row['confident']}."
+        f"Asked for a {TASKS[task]} that texts of {_length(row['length'])} tokens do not contain, {name} named one "
+        f"that is nowhere in them in {row['named']} of {row['n']} ({_percent(row['rate'])}, 95 % interval "
+        f"{_percent(row['low'])} to {_percent(row['high'])}); in {row['confident']} it was sure of it (p over 0.5)."
     )
+
+
+def _percent(rate: float) -> str:
+    return f"{100 * rate:.0f} %"
 
 
 def _length(tokens: int) -> str:
@@ -87,7 +91,8 @@ def drew(answer: Answer) -> str:
         return "All of the document stands in one segment with the cue: nothing of it was read from memory."
     strongest = max((passage["share"] for passage in answer["passages"]), default=0.0)
     if strongest < STANDS_OUT:
-        return f"What it said hangs on no passage in particular: of {answer['count']:,}, the strongest has {strongest:.2f}."
+        count = f"{answer['count']:,}"
+        return f"What it said hangs on no passage in particular: of {count}, the strongest has {strongest:.2f}."
     return "What it said drew on:"
 
 
@@ -96,8 +101,8 @@ def table(answer: Answer) -> tuple[str, pd.DataFrame]:
     layers = range(len(answer["layers"]))
     own = ", ".join(_own(k, answer["layers"][k]["own"]) for k in layers)
     note = (
-        f"{answer['count']:,} passages; those that speak for the answer hold {answer['toward']:.1f} bits of its log-odds. "
-        f"Of what each layer read at the cue's last token, the share written after them: {own}."
+        f"{answer['count']:,} passages; those that speak for the answer hold {answer['toward']:.1f} bits of its "
+        f"log-odds. Of what each layer read at the cue's last token, the share written after them: {own}."
     )
     if answer["seen"]:
         note += (

@@ -16,7 +16,7 @@ SPACES = 2  # tokens of mere space that may follow a cue
 
 
 class Continued(NamedTuple):
-    """ids (n,): the likeliest token each time; p (n,): its probability, 0..1; entropy: of the first prediction, bits."""
+    """ids (n,): the likeliest token each time; p (n,): its probability, 0..1; entropy: of the first, in bits."""
 
     ids: np.ndarray
     p: np.ndarray
@@ -34,7 +34,9 @@ def continued(
     model: Model, state: ModelState, cue: np.ndarray, count: int, settings: Settings | None = None
 ) -> Continued:
     """`count` tokens after those of `cue`, at least one of each. Raises ConfigError where the memory is not finite."""
-    given, tokens, sure, entropy = cue, [], [], 0.0
+    given, entropy = cue, 0.0
+    tokens: list[int] = []
+    sure: list[float] = []
     with torch.inference_mode():
         for _ in range(count):
             ids = torch.from_numpy(np.asarray(given, np.int64)).to(model.device)[None]

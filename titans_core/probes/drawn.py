@@ -84,8 +84,8 @@ def asked(model: Model, state: ModelState, cue: np.ndarray, answer: np.ndarray) 
         odds = (said - torch.log1p(-said.exp().clamp(max=1 - 1e-12))).sum() / log(2)
         slopes = torch.autograd.grad(odds, [x for leaf in leaves for x in (leaf.weights[0], leaf.momentum[0])])
     at = known + len(cue) - 1
-    pairs = zip(heard, leaves, slopes[::2], slopes[1::2], strict=True)
-    return Readings(state.position, tuple(_reading(one.until(at), *rest) for one, *rest in pairs))
+    of_layers = zip(heard, leaves, slopes[::2], slopes[1::2], strict=True)
+    return Readings(state.position, tuple(_reading(one.until(at), m, (a, b)) for one, m, a, b in of_layers))
 
 
 def drawn(
@@ -158,8 +158,8 @@ class _Heard(Listener):
         return eta[:, : at + 1], alpha[:, : at + 1], q[:, at], y[:, at]
 
 
-def _reading(heard: tuple[Tensor, ...], before: MemoryState, *slopes: Tensor) -> Reading:
-    """y = q M_s, where M_s = beta M + c S and what was written since."""
+def _reading(heard: tuple[Tensor, ...], before: MemoryState, slopes: tuple[Tensor, Tensor]) -> Reading:
+    """y = q M_s, where M_s = beta M + c S and what was written since; slopes: of the odds, in M and in S."""
     eta, alpha, q, y = (x.double() for x in heard)
     decays = Decays.of(eta, alpha)
     outer = q[:, :, None] * (y / y.square().sum())[:, None]
