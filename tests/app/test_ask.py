@@ -1,0 +1,205 @@
+"""Ask: what the worker answers to a cue, what the panel says of it, and the figures it quotes for what is not there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app import facts, memories, runs
+from app.figures import ask as figures
+from app.figures import ask_words
+from app.jobs import Progress, Subject
+from app.jobs import store as files
+from app.probing import KINDS
+from app.probing.absent import absent
+from app.probing.said import said, stands
+from app.theme import DARK
+from app.views import ask_panel
+from titans_core.probes.places import plant
+
+Finish = Callable[..., Progress]
+Answer = dict[str, Any]
+
+FILLER = "The rain had stopped before noon. Nobody in the village spoke of the boat again, nor of the storm. " * 30
+FACT = "One of the special magic numbers for lantern is: 5093862."
+CUE = facts.cue(FACT, "5093862")
+
+
+def planted(**changes: Any) -> Subject:
+    place = plant(FILLER, FACT, 0.4)
+    return Subject("A log", *place, CUE, "5093862", True, depth=0.4, pages=(0, place.start - 5, place.end + 5))
+
+
+@pytest.fixture(scope="module")
+def subject(store: Path) -> str:
+    return runs.engine().keep_subject(planted())
+
+
+def panel(subject: str, *checkpoints: str) -> AppTest:
+    """The panel alone on a page."""
+
+    def script(subject: str, checkpoints: tuple[str, ...]) -> None:
+        from app import runs
+        from app.views import ask_panel
+
+        found = runs.subject(subject)
+        assert found is not None
+        ask_panel.panel(subject, found, checkpoints, "cpu")
+
+    kwargs = {"subject": subject, "checkpoints": checkpoints}
+    page = AppTest.from_function(script, kwargs=kwargs, default_timeout=60).run()
+    assert not page.exception
+    return page
+
+
+@pytest.fixture(scope="module")
+def answer(subject: str, finish: Finish) -> Answer:
+    """What the worker finds of the fact, begun as the panel begins it."""
+    page = panel(subject, "mac")
+    assert page.text_area[0].value == CUE
+    (button,) = page.button
+    assert button.label.startswith("Ask: takes")
+    button.click().run()
+    assert not page.exception
+    return answered(subject, CUE, finish)
+
+
+def answered(subject: str, cue: str, finish: Finish) -> Answer:
+    probe = ask_panel.probe(subject, planted(), "mac", "cpu", cue)
+    runs.engine().submit(probe)
+    assert finish(probe.id).state == "done"
+    found = runs.engine().answer(probe.id)
+    assert found is not None
+    assert "partial" not in found
+    return found
+
+
+def test_the_answer_is_said_with_memory_only_and_draws_on_the_fact(answer: Answer) -> None:
+    memory, zeroed, removed = answer["rows"]
+    assert [row["name"] for row in answer["rows"]] == list(figures.WAYS)
+    assert memory["value"] == answer["expected"] == "5093862"
+    assert memory["p"] > 0.5
+    assert {zeroed["value"], removed["value"]}.isdisjoint({"5093862"})
+    assert memory["entropy"] < removed["entropy"]
+    assert answer["stands"] == {"count": 1, "place": "page 2, paragraph 1"}
+    first, *others = answer["passages"]
+    assert FACT in first["text"]
+    assert first["share"] > 0.5
+    assert all(first["share"] > other["share"] for other in others)
+    assert sum(first["bits"]) == pytest.approx(first["share"] * answer["toward"])
+    text = planted().text
+    assert all(text[p["start"] : p["end"]].strip() == p["text"] for p in answer["passages"])
+
+
+def test_the_panel_names_the_passages_and_shows_the_chosen_one(answer: Answer, subject: str) -> None:
+    page = panel(subject, "mac")
+    assert not page.button
+    captions = " ".join(caption.value for caption in page.caption).replace("\\", "")
+    assert "is in the document once, at page 2, paragraph 1." in captions
+    assert "What it said drew on:" in captions
+    (pills,) = page.pills
+    share = answer["passages"][0]["share"]
+    assert pills.options[0].replace("\\", "") == f"the fact ({share:.2f})"
+    assert FACT not in html(page)
+    pills.set_value(0).run()
+    assert FACT in html(page)
+    assert "Layer 3" in html(page)
+
+
+def html(page: AppTest) -> str:
+    return " ".join(element.proto.body for element in page.get("html"))
+
+
+def test_of_what_is_not_there_it_warns_with_what_was_measured(answer: Answer, subject: str, finish: Finish) -> None:
+    cue = "What is the special magic number for anchor mentioned in the provided text? "
+    cue += "The special magic number for anchor mentioned in the provided text is"
+    before = files.facts(ask_panel.probe(subject, planted(), "mac", "cpu", CUE).id)
+    found = answered(subject, cue, finish)
+    after = files.facts(ask_panel.probe(subject, planted(), "mac", "cpu", cue).id)
+    assert before is not None
+    assert after is not None
+    assert after["tokens"] < before["tokens"] / 2, "the state after the document was kept"
+    found["stands"] = None  # whatever it says
+    found["rows"][0]["value"] = "8001234"
+    words = ask_words.warning(found, "MAC")
+    assert words.startswith("“8001234” is not in this document.")
+    cell = next(row for row in absent("mac", 1_000) if row["task"] == "number")
+    assert f"in {cell['named']} of {cell['n']} (" in words
+    assert "texts of 2K tokens" in words
+
+
+def test_the_measured_figures_are_those_of_the_checkpoint() -> None:
+    recorded = json.loads((memories.folder("mag") / "evaluation.json").read_text("utf-8"))
+    cells = {(c["task"], c["length"]): c for c in recorded["cells"] if c["control"] == "absent"}
+    for tokens, length in ((10, 2048), (7_000, 8192), (10**6, 16384)):
+        for row in absent("mag", tokens):
+            cell = cells[row["task"], length]
+            assert (row["length"], row["n"], row["confident"]) == (length, cell["n"], cell["invented"])
+            assert row["named"] == cell["kinds"].get("invented", 0)
+            assert row["low"] <= row["rate"] <= row["high"]
+    assert absent("no such memory", 1_000) == []
+
+
+def test_a_memory_that_was_not_measured_is_said_to_be_so(answer: Answer) -> None:
+    assert "was not measured" in ask_words.invents({**answer, "absent": []}, "Mine")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "value"),
+    [
+        (" 7304416-call", "", "7304416"),
+        (" yellow-harbourn of", "yellow-harbour", "yellow-harbour"),
+        (" “Tannahill” came", "", "Tannahill"),
+        (": 1,000 boats", "", "1,000"),
+        (" ...", "", ""),
+    ],
+)
+def test_the_value_is_the_number_or_word_that_is_said_first(text: str, expected: str, value: str) -> None:
+    letters = SimpleNamespace(decode=lambda ids: "".join(map(chr, ids)))
+    continued = SimpleNamespace(ids=np.array([*map(ord, text)]), p=np.full(len(text), 0.5), entropy=1.0)
+    row = said("memory", letters, continued, expected)
+    assert row["value"] == value
+    assert row["tokens"] == (text.index(value) + len(value) if value else len(text))
+    assert row["p"] == 0.5 ** row["tokens"]
+
+
+def test_a_value_stands_in_a_document_as_a_word_of_its_own_only() -> None:
+    asked = Subject("t", "The caterpillar sat. A Cat sat, and a cat ran.", 0, 0, "", "", False)
+    found = stands("cat", asked)
+    assert found is not None
+    assert found["count"] == 2
+    assert stands("pillar", asked) is None
+    assert stands("", asked) is None
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "options", "words"),
+    [
+        ("mac", {"cue": "  "}, "The cue is empty"),
+        ("mac", {"cue": "It is", "length": 0}, "1 to 64 tokens"),
+        ("transformer", {"cue": "It is"}, "no memory to be probed"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(checkpoint: str, options: dict[str, Any], words: str) -> None:
+    assert words in KINDS["ask"].refusal(planted(), checkpoint, options)
+
+
+def test_a_deep_memory_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    shape = memories.recorded("mac")
+    deep = {**shape, "model": {**shape["model"], "memory_depth": 2}}
+    monkeypatch.setattr(memories, "recorded", lambda name: deep)
+    assert "no sum of writes" in KINDS["ask"].refusal(planted(), "mac", {"cue": "It is"})
+
+
+def test_what_a_text_holds_is_never_read_as_html(answer: Answer) -> None:
+    row = {**answer["rows"][0], "value": "<b>x", "text": '"><script>'}
+    drawn = figures.rows({**answer, "rows": [row]}, DARK)
+    assert "<script>" not in drawn
+    assert "&lt;b&gt;x" in drawn
