@@ -8,7 +8,7 @@ import pandas as pd
 
 from app import theme
 from app.figures.ask import WAYS, Answer, Passage
-from app.probing.absent import TASKS
+from app.measured import NEEDLES
 
 LEAST, MOST = 0.02, 4  # of the pull: passages with less are not named; as many are, at most
 STANDS_OUT = 0.1
@@ -49,7 +49,7 @@ def invents(answer: Answer, name: str) -> str:
     if row is None:
         return f"How often {name} invents a value was not measured."
     return (
-        f"Asked for a {TASKS[task]} that texts of {_length(row['length'])} tokens do not contain, {name} named one "
+        f"Asked for a {NEEDLES[task]} that texts of {_length(row['length'])} tokens do not contain, {name} named one "
         f"that is nowhere in them in {row['named']} of {row['n']} ({_percent(row['rate'])}, 95 % interval "
         f"{_percent(row['low'])} to {_percent(row['high'])}); in {row['confident']} it was sure of it (p over 0.5)."
     )

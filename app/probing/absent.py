@@ -7,9 +7,8 @@ import math
 from typing import Any
 
 from app import memories
+from app.measured import NEEDLES
 from titans_core.evaluation.cells import wilson
-
-TASKS = {"passkey": "pass-key", "number": "number", "word": "word"}
 
 
 def absent(checkpoint: str, tokens: int) -> list[dict[str, Any]]:
@@ -22,14 +21,14 @@ def absent(checkpoint: str, tokens: int) -> list[dict[str, Any]]:
         found = json.loads((memories.folder(checkpoint) / "evaluation.json").read_text("utf-8"))
         if found["weights_sha256"] != memories.weights(checkpoint):
             return []
-        cells = [cell for cell in found["cells"] if cell["control"] == "absent" and cell["task"] in TASKS]
+        cells = [cell for cell in found["cells"] if cell["control"] == "absent" and cell["task"] in NEEDLES]
         return [_row(_nearest([cell for cell in cells if cell["task"] == task], tokens)) for task in _tasks(cells)]
     except (OSError, ValueError, KeyError, TypeError):
         return []
 
 
 def _tasks(cells: list[dict[str, Any]]) -> list[str]:
-    return [task for task in TASKS if any(cell["task"] == task for cell in cells)]
+    return [task for task in NEEDLES if any(cell["task"] == task for cell in cells)]
 
 
 def _nearest(cells: list[dict[str, Any]], tokens: int) -> dict[str, Any]:
