@@ -51,7 +51,7 @@ def invents(answer: Answer, name: str) -> str:
     return (
         f"Asked for a {NEEDLES[task]} that texts of {_length(row['length'])} tokens do not contain, {name} named one "
         f"that is nowhere in them in {row['named']} of {row['n']} ({_percent(row['rate'])}, 95 % interval "
-        f"{_percent(row['low'])} to {_percent(row['high'])}); in {row['confident']} it was sure of it (p over 0.5)."
+        f"{_percent(row['low'])} to {_percent(row['high'])}), and in {row['confident']} it was sure of what it named."
     )
 
 

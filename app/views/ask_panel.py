@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import runs, state, theme
+from app.components.typing import typing
 from app.figures import ask as figures
 from app.figures import ask_words, frame, recall
 from app.figures.ask import Answer
@@ -37,6 +38,7 @@ def _panel(subject_id: str, subject: Subject, checkpoints: tuple[str, ...], devi
         label_visibility="collapsed",
         placeholder="The words that lead up to the answer",
     )
+    typing("ask_cue")
     refused = {name: KINDS["ask"].refusal(subject, name, {"cue": cue}) for name in checkpoints}
     for reason in dict.fromkeys(filter(None, refused.values())):
         st.caption(state.plain(reason))
