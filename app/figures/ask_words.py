@@ -105,13 +105,11 @@ def table(answer: Answer) -> tuple[str, pd.DataFrame]:
         f"log-odds. Of what each layer read at the cue's last token, the share written after them: {own}."
     )
     if answer["seen"]:
-        note += (
-            f" The last {theme.count(answer['seen'])} of the document stand in one segment with the cue: no passages."
-        )
+        note += f" The last {theme.count(answer['seen'])} of the document stand in one segment with the cue and are no passages."
     listed = [
-        {"place": p["place"], "share": p["share"]}
-        | {f"L{k + 1} bits": p["bits"][k] for k in layers}
-        | {f"L{k + 1} of the read": p["read"][k] for k in layers}
+        {"place": p["place"], "share": round(p["share"], 3)}
+        | {f"L{k + 1} bits": round(p["bits"][k], 2) for k in layers}
+        | {f"L{k + 1} of the read": None if p["read"][k] is None else round(p["read"][k], 3) for k in layers}
         | {"passage": p["text"]}
         for p in answer["passages"]
     ]
