@@ -105,7 +105,8 @@ def table(answer: Answer) -> tuple[str, pd.DataFrame]:
         f"log-odds. Of what each layer read at the cue's last token, the share written after them: {own}."
     )
     if answer["seen"]:
-        note += f" The last {theme.count(answer['seen'])} of the document stand in one segment with the cue and are no passages."
+        last = theme.count(answer["seen"])
+        note += f" The last {last} of the document stand in one segment with the cue and are no passages."
     listed = [
         {"place": p["place"], "share": round(p["share"], 3)}
         | {f"L{k + 1} bits": round(p["bits"][k], 2) for k in layers}
