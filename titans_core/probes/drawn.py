@@ -79,9 +79,9 @@ def asked(model: Model, state: ModelState, cue: np.ndarray, answer: np.ndarray) 
     with torch.inference_mode(False), torch.enable_grad(), listening(layers, heard, state.position):
         leaves: list[MemoryState] = []
         fork = replace(state, layers=_copied(state.layers, leaves), pending=state.pending.clone())
-        logits = model(ids, fork).logits[0, len(cue) - 1 : -1].double().log_softmax(-1)
-        said = logits.gather(1, ids[0, len(cue) :, None])[:, 0]
-        odds = (said - torch.log1p(-said.exp().clamp(max=1 - 1e-12))).sum() / log(2)
+        logits, said = model(ids, fork).logits[0, len(cue) - 1 : -1].double(), ids[0, len(cue) :, None]
+        others = logits.scatter(1, said, -torch.inf).logsumexp(-1)
+        odds = (logits.gather(1, said)[:, 0] - others).sum() / log(2)
         slopes = torch.autograd.grad(odds, [x for leaf in leaves for x in (leaf.weights[0], leaf.momentum[0])])
     at = known + len(cue) - 1
     of_layers = zip(heard, leaves, slopes[::2], slopes[1::2], strict=True)
