@@ -15,6 +15,8 @@ from titans_core.documents import Document
 
 _FIRST = ("mac", "mag", "mal")  # of the memories that are offered, those that are chosen at first
 
+HERE, THERE = "On this page", "In Explore"  # where a document is shown
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -84,17 +86,31 @@ def _asking_for(shown: Subject, begun: tuple[str, ...]) -> dict[str, object]:
 
 
 def _again(shown: Subject | None) -> controls.Text:
-    """The document that this page is about, else the text that Explore shows."""
-    if shown is not None:
+    """The document that this page is about, or the text that Explore shows; where there are both, it is chosen."""
+    run = next((run for run in map(going.opened, state.remembered()[0]) if run is not None), None)
+    if shown is not None and (run is None or _which() == HERE):
         document = facts.document(shown) or Document(shown.title, "text", shown.text)
         st.caption(f"The document on this page again: {plain(document.name)}.")
         return document, document.name, document.text, ""
-    run = next((run for run in map(going.opened, state.remembered()[0]) if run is not None), None)
     if run is None:
         return None, "", "", controls.NOTHING_SHOWN
-    text = str(run.ds.attrs["text"])
-    st.caption(f"The text that Explore shows: {plain(run.title or 'Untitled text')}.")
-    return run.document or Document(run.title, "text", text), run.title or "Untitled text", text, ""
+    title, text = run.title or "Untitled text", str(run.ds.attrs["text"])
+    st.caption(f"The text that Explore shows: {plain(title)}.")
+    return run.document or Document(title, "text", text), title, text, ""
+
+
+def _which() -> str:
+    return st.segmented_control(
+        "Shown where",
+        [HERE, THERE],
+        default=choices.begin("shown_where", HERE),
+        required=True,
+        key="shown_where",
+        on_change=choices.chose,
+        args=("shown_where",),
+        label_visibility="collapsed",
+        width="stretch",
+    )
 
 
 def _read(document: Document | None, tokens: int) -> None:

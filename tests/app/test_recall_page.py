@@ -112,6 +112,16 @@ def test_a_document_from_elsewhere_is_shown_again(store: Path) -> None:
     assert [button.label.partition(":")[0] for button in page.main.button] == ["Probe"]
 
 
+def test_the_text_of_explore_can_be_asked_about_too(asked: str, finished: dict[str, str]) -> None:
+    page = open_page(asked)
+    page.session_state["shown"] = (finished["mac"],), None  # as Explore remembers it
+    page.segmented_control(key="source").set_value("Shown").run()
+    assert "The document on this page again" in captions(page)
+    page.segmented_control(key="shown_where").set_value("In Explore").run()
+    assert "The text that Explore shows: A test text" in captions(page)
+    assert "is about another document or fact" in captions(page)
+
+
 def test_a_run_is_no_document(finished: dict[str, str]) -> None:
     assert "not stored here any more" in open_page(finished["mac"]).warning[0].value
 
