@@ -54,18 +54,25 @@ def begin(probes: Sequence[Probe]) -> None:
 
 def going(key: str, probes: Sequence[Probe]) -> None:
     """Bars of those of the probes that are going, with Cancel; why others came to nothing, in words."""
-    for probe in probes:
-        _problem(probe, _at(probe))
+    problems(probes)
     live = [probe for probe in probes if (at := _at(probe)) is not None and at.live]
     if live:
         _progress(key, live)
+
+
+def problems(probes: Sequence[Probe]) -> None:
+    """Why those that failed or were cancelled came to nothing, in words."""
+    for probe in probes:
+        problem(probe)
 
 
 def _at(probe: Probe) -> Progress | None:
     return runs.progress(probe.id)
 
 
-def _problem(probe: Probe, at: Progress | None) -> None:
+def problem(probe: Probe) -> None:
+    """Why this came to nothing, in words."""
+    at = _at(probe)
     name = state.plain(theme.label(probe.checkpoint))
     if at is not None and at.state == "failed":
         st.error(f"{name}: {state.plain(controls.sentence(Exception(at.message)))}")
@@ -77,11 +84,16 @@ def _problem(probe: Probe, at: Progress | None) -> None:
 @st.fragment(run_every=0.3)
 def _progress(key: str, live: list[Probe]) -> None:
     """The page is drawn anew whenever one of them ends."""
-    where = [(probe, at) for probe in live if (at := _at(probe)) is not None and at.live]
-    if len(where) != len(live):
+    if bars(key, live) != len(live):
         st.rerun()
+
+
+def bars(key: str, probes: Sequence[Probe]) -> int:
+    """Bars of those of the probes that are going, with Cancel; how many there are."""
+    where = [(probe, at) for probe in probes if (at := _at(probe)) is not None and at.live]
     for _, at in where:
         st.progress(at.done / at.total if at.total else 0.0, text=parts.progress_words(at))
-    if st.button("Cancel", key=f"{key}_cancel"):
+    if where and st.button("Cancel", key=f"{key}_cancel"):
         for probe, _ in where:
             runs.engine().cancel(probe.id)
+    return len(where)
