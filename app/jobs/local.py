@@ -59,6 +59,8 @@ class LocalEngine:
             if (at := self.progress(name)) is not None and (at.live or at.state == "done"):
                 return name
             self._forget()
+            if isinstance(job, Probe):
+                store.touch(job.of)
             if name != run:
                 self._attempts[name] = run
             at = Progress("queued", job.checkpoint, job.title)

@@ -13,6 +13,7 @@ RUNS/tmp-<id>/         a job that is being written
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -158,6 +159,13 @@ def keep_subject(subject: Subject) -> str:
     (folder / "subject.json").write_text(json.dumps(subject.to_dict()), encoding="utf-8")
     _settle(folder, root() / name)
     return name
+
+
+def touch(name: str) -> None:
+    """A stored subject was asked about just now: its age counts from here."""
+    if is_id(name):
+        with contextlib.suppress(OSError):
+            os.utime(root() / name)
 
 
 def subject(name: str) -> Subject | None:

@@ -109,6 +109,14 @@ def test_old_subjects_are_swept_and_those_in_use_stay(subject: str, store: Path)
     assert runs.engine().subject(subject) is None
 
 
+def test_a_subject_that_is_asked_about_grows_young_again(subject: str, finish: Finish, store: Path) -> None:
+    os.utime(store / subject, (1_000_000.0, 1_000_000.0))
+    runs.engine().submit(Probe("no such kind", subject, "mac", "A log"))
+    files.sweep()
+    assert runs.engine().subject(subject) is not None
+    runs.engine().submit(Probe("recall", "../outside", "mac", "A log"))
+
+
 def test_the_id_follows_from_all_that_is_asked(subject: str, monkeypatch: pytest.MonkeyPatch) -> None:
     one = Probe("recall", subject, "mac", "A log")
     assert one.id == replace(one, title="Another title", device="cuda").id
