@@ -58,27 +58,27 @@ def niah_command(
     import torch  # noqa: PLC0415 (takes seconds to load: only once the input is known to be good)
 
     from titans_core.checkpoint import load  # noqa: PLC0415
-    from titans_core.probes import grid  # noqa: PLC0415
+    from titans_core.probes import grid, spots  # noqa: PLC0415
 
     torch.set_num_threads(1)
     of = "samples" if text is None else hashlib.sha256(text.encode()).hexdigest()
     asked = {"format": FORMAT, "haystack": of, "task": task, "control": control, "n": count, "seed": seed}
     results = begun(out, asked, "niah")
     models = [load(name, device) for name in chosen]
-    sources = [grid.haystack(model.tokenizer, text) for model in models]
-    spots = [grid.Spot(task, length, depth, control) for length in columns for depth in rows]
-    for spot in spots:  # what cannot be laid out is refused before anything is read
-        grid.texts(sources[0], spot, 1, seed)
+    sources = [spots.haystack(model.tokenizer, text) for model in models]
+    asking = [spots.Spot(task, length, depth, control) for length in columns for depth in rows]
+    for spot in asking:  # what cannot be laid out is refused before anything is read
+        spots.texts(sources[0], spot, 1, seed)
     for model, source in zip(models, sources, strict=True):
-        with tqdm(unit=" cells", desc=model.name, file=sys.stderr, total=len(spots)) as bar:
-            for spot in spots:
+        with tqdm(unit=" cells", desc=model.name, file=sys.stderr, total=len(asking)) as bar:
+            for spot in asking:
                 if _filled(results, model.weights_sha256, spot) is None:
                     cell = grid.fill(model, source, spot, count, seed=seed).to_dict()
                     own = {"checkpoint": model.name, "weights_sha256": model.weights_sha256, "depth": spot.depth}
                     results.append(own | cell)
                     write(out, {**asked, "results": results}, grid.table(results))
                 bar.update()
-        found = [_filled(results, model.weights_sha256, spot) for spot in spots]
+        found = [_filled(results, model.weights_sha256, spot) for spot in asking]
         cells = [one for one in found if one is not None]
         click.echo("\n".join(_lines(model.name, cells, columns, rows)))
         if control == "live":
@@ -114,16 +114,8 @@ def _lines(name: str, cells: list[dict[str, Any]], lengths: list[int], depths: l
 
 
 def _effective(cells: list[dict[str, Any]], threshold: float) -> str:
-    from titans_core.evaluation.cells import Cell  # noqa: PLC0415
-    from titans_core.probes.grid import Spot, effective_length  # noqa: PLC0415
+    from titans_core.probes.spots import Found, effective_length  # noqa: PLC0415
 
-    pairs = [
-        (Spot(one["task"], one["length"], one["depth"], one["control"]), Cell.from_dict(_plain(one))) for one in cells
-    ]
-    length = effective_length(pairs, threshold)
+    length = effective_length([Found(one["length"], one["n"], one["right"]) for one in cells], threshold)
     said = f"from {length:,} tokens on" if length else "at none of these lengths"
     return f"  less than {threshold:.0%} right {said}"
-
-
-def _plain(one: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in one.items() if name not in ("checkpoint", "weights_sha256", "depth")}

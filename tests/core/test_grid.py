@@ -13,9 +13,8 @@ from click.testing import CliRunner, Result
 from titans_core import checkpoint
 from titans_core.cli import main
 from titans_core.errors import ConfigError, TextError
-from titans_core.evaluation.cells import Cell, wilson
 from titans_core.probes import grid
-from titans_core.probes.grid import Spot, effective_length, haystack, texts
+from titans_core.probes.spots import Found, Spot, effective_length, haystack, texts
 from titans_core.tasks import Role
 from titans_core.tokenizer import Tokenizer
 
@@ -54,17 +53,9 @@ def test_without_the_fact_it_stands_nowhere(source, tokenizer) -> None:
     assert episode.answers[0] not in tokenizer.decode(episode.ids[:asked])
 
 
-def test_the_effective_length_is_the_first_one_below(source) -> None:
-    def cell(length: int, right: int) -> tuple[Spot, Cell]:
-        low, high = wilson(right, 10)
-        rest = {"bits": 1.0, "token_rate": 1.0, "outcomes": "", "sample": "", "seconds": 1.0, "device": "cpu"}
-        found = Cell(
-            **{"task": "number", "length": length, "control": "live", "n": 10, "right": right, "rate": right / 10},
-            **{"low": low, "high": high, **rest},
-        )
-        return Spot("number", length, 0.5), found
-
-    cells = [cell(1024, 10), cell(1024, 8), cell(2048, 9), cell(2048, 8), cell(4096, 2), cell(4096, 9)]
+def test_the_effective_length_is_the_first_one_below() -> None:
+    rights = [(1024, 10), (1024, 8), (2048, 9), (2048, 8), (4096, 2), (4096, 9)]
+    cells = [Found(length, 10, right) for length, right in rights]
     assert effective_length(cells, 0.9) == 2048
     assert effective_length(cells, 0.85) == 4096
     assert effective_length(cells, 0.5) is None

@@ -38,6 +38,7 @@ class Answer(NamedTuple):
     value: str | None = None
     confidence: float = 0.0
     kind: str = ""
+    said: str = ""
 
 
 class Batching(NamedTuple):
@@ -139,14 +140,14 @@ def _explained(
 ) -> Answer:
     """With what was decoded instead, where it is wrong; p: the probabilities of the decoded tokens."""
     if answer.exact:
-        return answer._replace(value=episode.answers[0], kind="right")
+        return answer._replace(value=episode.answers[0], kind="right", said=episode.answers[0])
     tokens = decoded.tolist()
     value = find_value(model.tokenizer, tokens, form)
     first_right = len(episode.answers) > 1 and value is not None and value.text == episode.answers[0]
     kind = error_kind(episode.ids[:start], tokens, value, first_right)
     if value is None:
-        return answer._replace(value=None, confidence=0.0, kind=kind)
-    return answer._replace(value=value.text, confidence=float(p[: value.tokens].mean()), kind=kind)
+        return answer._replace(value=None, confidence=0.0, kind=kind, said=model.tokenizer.decode(tokens))
+    return answer._replace(value=value.text, confidence=float(p[: value.tokens].mean()), kind=kind, said=value.text)
 
 
 def unseen(config: ModelConfig, settings: Settings, start: int) -> int:

@@ -3,67 +3,24 @@
 from __future__ import annotations
 
 import time
-import zlib
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
-import numpy as np
-
-from titans_core.assets import ROOT
-from titans_core.errors import ConfigError, TextError
-from titans_core.evaluation.answering import Batching, device_name, score
+from titans_core.evaluation.answering import Answer, Batching, device_name, score
 from titans_core.evaluation.cells import CONTROLS, Cell, Key
 from titans_core.evaluation.forms import form_of
 from titans_core.evaluation.needles import summary
 from titans_core.model import Model
+from titans_core.probes.spots import Spot, texts
 from titans_core.tasks import Episode, TaskSource
-from titans_core.tasks.background import Prose
-from titans_core.tokenizer import Tokenizer
-
-TASKS = ("number", "word", "passkey")  # passkey hides in one line that is repeated, the others in the document
 
 
-MOST = 1 << 24  # tokens of a text, which is laid out as a whole
-
-
-class Spot(NamedTuple):
-    """A cell of the grid of one model. length: tokens of a text; depth: 0 (its beginning) to 1 (its end)."""
-
-    task: str
-    length: int
-    depth: float
-    control: str = "live"
-
-
-def haystack(tokenizer: Tokenizer, document: str | None = None) -> TaskSource:
-    """Needles with words and numbers never drawn in training, in `document`, or in the sample texts.
-
-    A text longer than the document is made of several stretches of it. Raises TextError for a document without a full
-    sentence.
-    """
-    texts = [document] if document is not None else [p.read_text("utf-8") for p in sorted(ROOT.glob("samples/*.txt"))]
-    stream = np.concatenate([np.append(ids, tokenizer.separator) for ids in tokenizer.encode_ids(texts)])
-    try:
-        return TaskSource(tokenizer, "test", Prose(stream, tokenizer), pairs=1.0)
-    except ConfigError as error:
-        raise TextError(f"the document cannot hide a fact: {error}") from None
-
-
-def texts(source: TaskSource, spot: Spot, n: int, seed: int) -> list[Episode]:
-    """n texts, the same for every model of one tokenizer.
-
-    Raises ConfigError for a length that holds none or is over MOST, and for another depth or task.
-    """
-    if spot.task not in TASKS:
-        raise ConfigError(f"there is no needle {spot.task!r}; there are {', '.join(TASKS)}")
-    if spot.control not in CONTROLS:
-        raise ConfigError(f"there is no control {spot.control!r}; there are {', '.join(CONTROLS)}")
-    if spot.length > MOST:
-        raise ConfigError(f"length is {spot.length:,}; a text can have up to {MOST:,} tokens")
-    places = [seed, zlib.crc32(spot.task.encode()), spot.length, round(spot.depth * 1_000_000)]
-    rngs = (np.random.default_rng(np.random.SeedSequence([*places, i])) for i in range(n))
-    absent = spot.control == "absent"
-    return [source.test(spot.task, rng, spot.length, depth=spot.depth, absent=absent) for rng in rngs]
+def answers(
+    model: Model, spot: Spot, asked: Sequence[Episode], *, progress: Callable[[int], None] = lambda tokens: None
+) -> list[Answer]:
+    """What the model makes of texts of this cell. progress: told the tokens just read; may raise to cancel."""
+    batching = Batching.of(model.device)
+    return score(model, asked, CONTROLS[spot.control], form_of(spot.task), batching=batching, progress=progress)
 
 
 def fill(
@@ -75,25 +32,11 @@ def fill(
     seed: int = 0,
     progress: Callable[[int], None] = lambda tokens: None,
 ) -> Cell:
-    """Ask the model in n texts of this cell. progress: told the tokens just read; may raise to cancel."""
+    """Ask the model in n texts of this cell: see `answers`."""
     begun = time.monotonic()
-    asked = texts(source, spot, n, seed)
-    batching = Batching.of(model.device)
-    answers = score(model, asked, CONTROLS[spot.control], form_of(spot.task), batching=batching, progress=progress)
+    found = answers(model, spot, texts(source, spot, n, seed), progress=progress)
     key = Key(spot.task, spot.length, spot.control)
-    return summary(key, answers, "", time.monotonic() - begun, device_name(model.device))
-
-
-def effective_length(cells: Iterable[tuple[Spot, Cell]], threshold: float) -> int | None:
-    """The first length at which less than `threshold` of all texts, of all depths, were answered; None: at none."""
-    right: dict[int, list[int]] = {}
-    for spot, cell in cells:
-        if spot.control == "live":
-            totals = right.setdefault(spot.length, [0, 0])
-            totals[0] += cell.right
-            totals[1] += cell.n
-    below = [length for length, (good, n) in sorted(right.items()) if good < threshold * n]
-    return below[0] if below else None
+    return summary(key, found, "", time.monotonic() - begun, device_name(model.device))
 
 
 def table(found: Sequence[dict[str, Any]]) -> list[list[Any]]:
