@@ -1,0 +1,55 @@
+"""The cells of a needle grid as plain values: made by app.probing.grid, drawn by app.figures.needle_grid.
+
+A cell: length (tokens of a text), depth (0 to 1), n, right, rate, low, high (Wilson's 95 % interval), kinds (how many
+of each of KINDS), seconds (that reading took), texts (of each text the `kind` of its answer, the `needle`, its `value`,
+and what was `said`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from titans_core.evaluation.cells import wilson
+
+Cell = dict[str, Any]
+
+RIGHT, WRONG, MISSING, INVENTED = KINDS = ("right", "wrong value", "missing", "invented")
+
+
+def cell(length: int, depth: float, texts: Sequence[dict[str, str]], seconds: float) -> Cell:
+    """A filled cell, from what was said in each of its texts. Raises ConfigError for none."""
+    counts = Counter(text["kind"] for text in texts)
+    n, right = len(texts), counts[RIGHT]
+    low, high = wilson(right, n)
+    return {
+        "length": length,
+        "depth": depth,
+        "n": n,
+        "right": right,
+        "rate": right / n,
+        "low": low,
+        "high": high,
+        "kinds": {kind: counts[kind] for kind in KINDS},
+        "seconds": seconds,
+        "texts": list(texts),
+    }
+
+
+def adds_up(found: Any, length: int, depth: float, n: int) -> bool:
+    """Whether this is a cell of n texts of this length and depth, whose numbers are those of its texts."""
+    try:
+        texts = found["texts"]
+        known = all(text["kind"] in KINDS for text in texts)
+        whole = all(isinstance(text[name], str) for text in texts for name in ("needle", "value", "said"))
+        return (
+            known
+            and whole
+            and len(texts) == n
+            and math.isfinite(found["seconds"])
+            and found == cell(length, depth, texts, found["seconds"])
+        )
+    except (KeyError, TypeError):
+        return False
