@@ -22,6 +22,11 @@ def begin(name: str, value: Any) -> Any:
 def chose(name: str) -> None:
     """Somebody chose in the control `name`: from now on the sidebar is theirs."""
     st.session_state["chosen"] = True
+    keep(name)
+
+
+def keep(name: str) -> None:
+    """Somebody chose in the control `name`, which is not in the sidebar."""
     _kept()[name] = st.session_state[name]
 
 

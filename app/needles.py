@@ -8,6 +8,7 @@ and what was `said`).
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +16,9 @@ from typing import Any
 from titans_core.evaluation.cells import wilson
 
 Cell = dict[str, Any]
+_ADDRESS = re.compile(
+    r"(?P<task>[a-z]+)\.(?P<haystack>[a-z]+)\.(?P<lengths>\d{1,8}(-\d{1,8}){0,15})\.(?P<depths>\d{1,3}(-\d{1,3}){0,15})\.(?P<n>\d{1,3})"
+)
 
 RIGHT, WRONG, MISSING, INVENTED = KINDS = ("right", "wrong value", "missing", "invented")
 
@@ -53,3 +57,20 @@ def adds_up(found: Any, length: int, depth: float, n: int) -> bool:
         )
     except (KeyError, TypeError):
         return False
+
+
+def address(options: dict[str, Any]) -> str:
+    """The options of a grid in the address of a page: number.document.2048-4096.0-50-100.5"""
+    lengths = "-".join(map(str, options["lengths"]))
+    percent = "-".join(f"{100 * depth:.0f}" for depth in options["depths"])
+    return ".".join([options["task"], options["haystack"], lengths, percent, str(options["n"])])
+
+
+def from_address(text: str) -> dict[str, Any]:
+    """What `address` wrote; {} for anything else. The seed is not in it. What it names may be no grid all the same."""
+    found = _ADDRESS.fullmatch(text)
+    if found is None:
+        return {}
+    lengths, percent = ([int(part) for part in found[name].split("-")] for name in ("lengths", "depths"))
+    depths = [value / 100 for value in percent]
+    return {**found.groupdict(), "lengths": lengths, "depths": depths, "n": int(found["n"])}

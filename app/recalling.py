@@ -7,6 +7,7 @@ import streamlit as st
 from app.jobs import store
 
 _SUBJECT = "subject"
+_GRID = "grid"
 
 
 def subject_id() -> str | None:
@@ -33,3 +34,13 @@ def query() -> dict[str, str] | None:
     """What a link to the page says: what it was about last in this session; None where it was about nothing."""
     name: str | None = st.session_state.get("asked about")
     return {_SUBJECT: name} if name else None
+
+
+def grid() -> str:
+    """Which needle grid the address names, as app.needles.address writes it; "" for none."""
+    return st.query_params.get(_GRID, "")
+
+
+def show_grid(address: str) -> None:
+    """Let the address name this needle grid, so that whoever has the link sees its cells."""
+    st.query_params[_GRID] = address

@@ -54,7 +54,7 @@ CORE_LEVELS = [
 APP_LEVELS = [
     {"app", "app.words", "app.samples", "app.opening", "app.memories"},
     {"app.theme"},
-    {"app.naming", "app.measured", "app.places"},
+    {"app.naming", "app.measured", "app.places", "app.needles"},
     {"app.figures", "app.jobs"},
     {"app.probing"},
     {"app.jobs.worker", "app.components", "app.exports"},
@@ -193,8 +193,10 @@ def test_figures_are_drawn_without_a_server_and_without_models(module) -> None:
         "titans_core.lineage",
         "titans_core.moments",
         "titans_core.memory_file",
+        "titans_core.evaluation.cells",
+        "titans_core.probes.spots",
     }
-    assert core <= known, "how signals add up, bins of them, and what was found of a token"
+    assert core <= known, "how signals add up, bins of them, what was found of a token, and cells of a grid"
 
 
 @pytest.mark.parametrize("module", [m for m in modules("app") if m != WORKER])

@@ -89,6 +89,27 @@ def result(found: Cell) -> str:
     return said + (f"; {wrong}" if wrong else "")
 
 
+def text_line(i: int, text: dict[str, str]) -> str:
+    """Text 3: invented, “7304410” instead of “7304416”."""
+    if text["kind"] == RIGHT:
+        return f"Text {i + 1}: right, “{text['value']}”"
+    return f"Text {i + 1}: {text['kind']}, “{text['said']}” instead of “{text['value']}”"
+
+
+def legend() -> str:
+    """What colours and marks mean, as HTML (no user text in it)."""
+    ramp = f"linear-gradient(90deg, {', '.join(CIVIDIS)})"
+    box = "display:inline-block;height:10px;border-radius:2px;vertical-align:-1px"
+    parts = [
+        f'0 <span style="{box};width:56px;background:{ramp}"></span> 100 % right',
+        f'<span style="{box};width:14px;background:color-mix(in srgb, currentColor 22%, transparent)"></span> not run',
+        *(f"{glyph} {kind}" for kind, glyph in GLYPHS.items()),
+        "┊ effective length",
+    ]
+    spans = "".join(f'<span style="white-space:nowrap">{part}</span>' for part in parts)
+    return f'<div style="font-size:0.8rem;opacity:.8;display:flex;flex-wrap:wrap;gap:0 14px">{spans}</div>'
+
+
 def _by_count(found: Cell) -> list[str]:
     """The kinds of answers that there were, the most frequent first."""
     return sorted((kind for kind in KINDS if found["kinds"][kind]), key=lambda kind: -int(found["kinds"][kind]))

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from app.jobs.probe import Kind
-from app.probing import recall
+from app.probing import grid, recall
 
-KINDS: dict[str, Kind] = {"recall": recall}
+KINDS: dict[str, Kind] = {"grid": grid, "recall": recall}

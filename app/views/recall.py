@@ -11,13 +11,14 @@ from app import memories, recalling, runs
 from app.components.copy_link import copy_link
 from app.jobs import Subject
 from app.state import plain
-from app.views import controls, probing, recall_controls, recall_curve, recall_export
+from app.views import controls, grid_panel, probing, recall_controls, recall_curve, recall_export
 from app.words import words
 
 Panel = Callable[[str, Subject, tuple[str, ...], str], None]
 # Row by row, each panel with its share of the width.
 ROWS: tuple[tuple[tuple[int, Panel], ...], ...] = (
     ((68, recall_curve.panel),),
+    ((60, grid_panel.panel),),
 )  # fmt: skip
 
 

@@ -1,0 +1,73 @@
+"""A cell of the needle grid: what was found there, its texts, and one of them as a run in Explore."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from app import needles, runs, state, theme
+from app.figures import needle_grid as figures
+from app.figures.needle_grid import Grid
+from app.jobs import Job, Subject
+from app.probing.needle_text import needle_text
+from app.views import controls
+from titans_core.errors import TitansError
+
+Picked = list[Any]  # checkpoint, length, depth
+
+
+def picked(key: str, grids: Sequence[Grid]) -> Picked | None:
+    """The cell that was picked in the grid, where it is one of these."""
+    report = st.session_state.get(key, {}).get("cell")
+    if not isinstance(report, list) or len(report) != 4:
+        return None
+    checkpoint, length, depth, _ = report
+    known = any(grid.checkpoint == checkpoint for grid in grids)
+    return [checkpoint, length, depth] if known else None
+
+
+def details(
+    subject_id: str, subject: Subject, options: dict[str, Any], of: Picked, grids: Sequence[Grid], device: str
+) -> None:
+    """What was found in the cell; any of its texts can be opened, a right or a wrong one."""
+    checkpoint, length, depth = of
+    grid = next(grid for grid in grids if grid.checkpoint == checkpoint)
+    found = grid.at(length, depth)
+    place = figures.place(length, depth)
+    if found is None:
+        st.caption(state.plain(f"{grid.name} at {place} is not run."))
+        return
+    st.markdown(f"**{state.plain(f'{grid.name} at {place}')}** {state.plain(figures.result(found))}")
+    texts = found["texts"]
+    first_wrong = next((i for i, text in enumerate(texts) if text["kind"] != needles.RIGHT), 0)
+    i = st.selectbox(
+        "Text",
+        range(len(texts)),
+        index=first_wrong,
+        format_func=lambda i: figures.text_line(i, texts[i]),
+        key=f"grid_text_{checkpoint}_{length}_{depth}",
+    )
+    st.caption(state.plain(f"Hidden: “{texts[i]['needle']}”"))
+    _open(subject_id, subject, options, of, i, device)
+
+
+def _open(subject_id: str, subject: Subject, options: dict[str, Any], of: Picked, i: int, device: str) -> None:
+    """A button that reads the text for Explore, then a link there: at its answer, with the needle marked."""
+    checkpoint, length, depth = of
+    key = f"needle {subject_id} {needles.address(options)} {of} {i}"
+    cost = runs.cost(length, (checkpoint,), device)
+    label = f"Open in Explore: takes {theme.about(cost.seconds)} and {theme.size(cost.bytes)}"
+    if not st.button(label, key="grid_open"):
+        return
+    try:
+        laid = needle_text(runs.tokenizer(), subject, options, length, depth, i)
+    except TitansError as error:
+        st.error(state.plain(controls.sentence(error)))
+        return
+    title = f"Needle: {options['task']} at {figures.place(length, depth)}, text {i + 1}"
+    run = runs.shared_run(key, Job(checkpoint, laid.text, title, device))
+    first, last = laid.needle
+    look = {"run": run, "token": str(laid.answer + 1), "range": f"{first + 1}-{last}"}
+    st.switch_page(st.Page(lambda: None, title="Explore", url_path="explore", default=True), query_params=look)
