@@ -29,6 +29,7 @@ from titans_core.tokenizer import Tokenizer
 
 # Used by the cost line until this server has measured a run itself.
 TYPICAL_SPEED = {"cpu": 2_500.0, "cuda": 20_000.0}  # tokens a second
+TYPICAL_READING = {("grid", "cpu"): 7_000.0}  # of a kind of probe that records nothing
 TYPICAL_WEIGHT = 220.0  # stored bytes a token
 
 
@@ -286,7 +287,8 @@ def cost(tokens: int, checkpoints: tuple[str, ...], device: str) -> Cost:
 
 def seconds(kind: str, tokens: int, checkpoint: str, device: str) -> float:
     """Estimate for one probe of this kind (app.probing) that reads so many tokens."""
-    return tokens / (_local().speed(checkpoint, device, kind) or TYPICAL_SPEED[device])
+    typical = TYPICAL_READING.get((kind, device), TYPICAL_SPEED[device])
+    return tokens / (_local().speed(checkpoint, device, kind) or typical)
 
 
 def _subject(name: str) -> Subject:

@@ -182,12 +182,14 @@ def count(tokens: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """0.19 s, 1.2 s, 45 s, 3 min."""
+    """0.19 s, 1.2 s, 45 s, 3 min, 4.5 h."""
     if seconds < 1:
         return f"{seconds:.2f} s"
     if seconds < 10:
         return f"{seconds:.1f} s"
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def about(seconds: float) -> str:

@@ -16,7 +16,7 @@ from app.theme import CIVIDIS, Palette
 from titans_core.evaluation.cells import length_name
 from titans_core.probes.spots import Found, effective_length
 
-GLYPHS = {WRONG: "▨", MISSING: "·", INVENTED: "?"}  # in a cell, of the errors made there
+GLYPHS = {WRONG: "▨", MISSING: "·", INVENTED: "?"}  # in a cell, of the error made most there
 MEANING = {
     RIGHT: "The value that was hidden, whole.",
     WRONG: "A value of the asked form that stands elsewhere in the text.",
@@ -66,15 +66,21 @@ def _drawn(grid: Grid, length: int, depth: float) -> dict[str, Any]:
     if found is None:
         return {"at": at, "words": f"{grid.name}, {place(length, depth)}: not run"}
     fill = colour(found["rate"])
-    marks = "".join(GLYPHS[kind] for kind in _by_count(found) if kind in GLYPHS)
     return {
         "at": at,
         "share": f"{100 * found['rate']:.0f}",
-        "marks": marks,
+        "marks": _marks(found),
         "fill": fill,
         "ink": ink(fill),
         "words": f"{grid.name}, {place(length, depth)}: {result(found)}",
     }
+
+
+def _marks(found: Cell) -> str:
+    """Of the most frequent error, or of those that are equally frequent."""
+    counts = {kind: found["kinds"][kind] for kind in GLYPHS}
+    most = max(counts.values())
+    return "".join(GLYPHS[kind] for kind, count in counts.items() if most and count == most)
 
 
 def place(length: int, depth: float) -> str:
@@ -140,7 +146,7 @@ def sentence(grids: Sequence[Grid], depths: Sequence[float], threshold: float) -
             said.append(f"{grid.name} over {length_name(longest)}")
         else:
             said.append(f"{grid.name} not known yet")
-    return f"Effective length at {share(threshold)}: {', '.join(said)}."
+    return f"Effective length at {share(threshold)}, the first with less right: {', '.join(said)}."
 
 
 def colour(value: float) -> str:

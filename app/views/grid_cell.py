@@ -13,19 +13,23 @@ from app.figures.needle_grid import Grid
 from app.jobs import Job, Subject
 from app.probing.needle_text import needle_text
 from app.views import controls
+from app.words import words
 from titans_core.errors import TitansError
 
 Picked = list[Any]  # checkpoint, length, depth
 
 
-def picked(key: str, grids: Sequence[Grid]) -> Picked | None:
-    """The cell that was picked in the grid, where it is one of these."""
-    report = st.session_state.get(key, {}).get("cell")
-    if not isinstance(report, list) or len(report) != 4:
-        return None
-    checkpoint, length, depth, _ = report
-    known = any(grid.checkpoint == checkpoint for grid in grids)
-    return [checkpoint, length, depth] if known else None
+def pick(key: str, subject_id: str) -> None:
+    """Take over which cell was picked in the component `key`."""
+    report = st.session_state[key]["cell"]
+    if isinstance(report, list) and len(report) == 4:
+        st.session_state[f"grid_cell_{subject_id}"] = report[:3]
+
+
+def picked(subject_id: str, grids: Sequence[Grid]) -> Picked | None:
+    """The cell whose details are shown, where it is of one of these."""
+    of: Picked | None = st.session_state.get(f"grid_cell_{subject_id}")
+    return of if of is not None and any(grid.checkpoint == of[0] for grid in grids) else None
 
 
 def details(
@@ -59,7 +63,7 @@ def _open(subject_id: str, subject: Subject, options: dict[str, Any], of: Picked
     key = f"needle {subject_id} {needles.address(options)} {of} {i}"
     cost = runs.cost(length, (checkpoint,), device)
     label = f"Open in Explore: takes {theme.about(cost.seconds)} and {theme.size(cost.bytes)}"
-    if not st.button(label, key="grid_open"):
+    if not st.button(label, key="grid_open", help=words("needle_open")):
         return
     try:
         laid = needle_text(runs.tokenizer(), subject, options, length, depth, i)

@@ -7,7 +7,8 @@ from typing import Any
 
 import streamlit as st
 
-from app import choices, needles, recalling, runs, samples, theme
+from app import choices, needles, recalling, runs, samples, state, theme
+from app.figures.needle_grid import share
 from app.jobs import Subject
 from app.probing import grid
 from titans_core.evaluation.cells import length_name
@@ -21,54 +22,44 @@ DEFAULT = {"task": "number", "haystack": "document", "lengths": [2048, 4096], "d
 SEED = 0
 
 
-def options(subject_id: str, subject: Subject) -> dict[str, Any]:
-    """The controls, as the address says at first; what is chosen is kept while another page is shown."""
+def options(subject_id: str) -> dict[str, Any]:
+    """What is chosen: as the address says at first, then as the controls do, also after another page was shown."""
     given = needles.from_address(recalling.grid())
-    begin = DEFAULT | {name: value for name, value in given.items() if _offered(name, value)}
-    task = _one("Hide", "task", TASKS, subject_id, begin)
-    haystack = "samples"
-    if task != "passkey":
-        haystack = _one("In", "haystack", HAYSTACKS, subject_id, begin)
-    lengths = _some(
-        "Tokens of a text", "lengths", {length: length_name(length) for length in LENGTHS}, subject_id, begin
-    )
-    depths = _some("Depth of the needle", "depths", {depth: f"{depth:.0%}" for depth in DEPTHS}, subject_id, begin)
-    key = _begin("n", subject_id, begin)
-    n = st.number_input("Texts a cell", 1, grid.MOST_TEXTS, key=key, on_change=partial(choices.keep, key), width=140)
-    asked = {"task": task, "haystack": haystack, "lengths": lengths, "depths": depths, "n": int(n), "seed": SEED}
-    st.caption(meaning(asked, subject))
-    return asked
+    for name, value in DEFAULT.items():
+        own = given.get(name)
+        choices.begin(_key(name, subject_id), own if own is not None and _offered(name, own) else value)
+    chosen = {name: st.session_state[_key(name, subject_id)] for name in DEFAULT}
+    haystack = "samples" if chosen["task"] == "passkey" else chosen["haystack"]  # it reads neither
+    lists = {name: sorted(chosen[name]) for name in ("lengths", "depths")}
+    return {"task": chosen["task"], "haystack": haystack, **lists, "n": int(chosen["n"]), "seed": SEED}
 
 
 def _offered(name: str, value: Any) -> bool:
-    listed = {"task": TASKS, "haystack": HAYSTACKS, "lengths": LENGTHS, "depths": DEPTHS}
     if name == "n":
         return 1 <= value <= grid.MOST_TEXTS
-    return set(value) <= set(listed[name]) if isinstance(value, list) else value in listed[name]
+    listed = {"task": TASKS, "haystack": HAYSTACKS, "lengths": LENGTHS, "depths": DEPTHS}[name]
+    return set(value) <= set(listed) if isinstance(value, list) else value in listed
 
 
-def _begin(name: str, subject_id: str, begin: dict[str, Any]) -> str:
-    key = f"grid_{name}_{subject_id}"
-    choices.begin(key, begin[name])
-    return key
+def _key(name: str, subject_id: str) -> str:
+    return f"grid_{name}_{subject_id}"
 
 
-def _one(label: str, name: str, listed: dict[str, str], subject_id: str, begin: dict[str, Any]) -> str:
-    key = _begin(name, subject_id, begin)
-    keep = partial(choices.keep, key)
-    chosen = st.segmented_control(
-        label, list(listed), required=True, format_func=listed.__getitem__, key=key, on_change=keep
-    )
-    return str(chosen)
+def controls(subject_id: str, subject: Subject, asked: dict[str, Any], *, disabled: bool) -> None:
+    """The controls of `asked`, and what it means."""
 
+    def how(name: str) -> dict[str, Any]:
+        key = _key(name, subject_id)
+        return {"key": key, "on_change": partial(choices.keep, key), "disabled": disabled}
 
-def _some(label: str, name: str, listed: dict[Any, str], subject_id: str, begin: dict[str, Any]) -> list[Any]:
-    key = _begin(name, subject_id, begin)
-    keep = partial(choices.keep, key)
-    chosen = st.pills(
-        label, list(listed), selection_mode="multi", format_func=listed.__getitem__, key=key, on_change=keep
-    )
-    return sorted(chosen)
+    st.segmented_control("Hide", list(TASKS), required=True, format_func=TASKS.__getitem__, **how("task"))
+    if asked["task"] != "passkey":
+        names = HAYSTACKS.__getitem__
+        st.segmented_control("In", list(HAYSTACKS), required=True, format_func=names, **how("haystack"))
+    st.pills("Tokens of a text", LENGTHS, selection_mode="multi", format_func=length_name, **how("lengths"))
+    st.pills("Depth of the needle", DEPTHS, selection_mode="multi", format_func=share, **how("depths"))
+    st.number_input("Texts a cell", 1, grid.MOST_TEXTS, width=140, **how("n"))
+    st.caption(state.plain(meaning(asked, subject)))
 
 
 def meaning(asked: dict[str, Any], subject: Subject) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -18,7 +19,7 @@ from app.views import grid_cell, grid_choices, parts, probing
 from app.words import words
 from titans_core.errors import StoreError
 
-KEY = "needle_grid"
+KEY, PANEL = "needle_grid", "grid"
 THRESHOLDS = (0.5, 0.75, 0.85, 0.95)
 
 
@@ -41,27 +42,23 @@ def panel(subject_id: str, subject: Subject, checkpoints: tuple[str, ...], devic
         _panel(subject_id, subject, checkpoints, device)
 
 
-@st.fragment
+@st.fragment(key=PANEL)
 def _panel(subject_id: str, subject: Subject, checkpoints: tuple[str, ...], device: str) -> None:
-    head, box = st.container(), st.expander("Needle, lengths, depths, n", key="grid_choices")
-    with box:
-        options = grid_choices.options(subject_id, subject)
-    with head:
-        parts.title("Needle grid", f"length × depth, n = {options['n']} a cell, grey = not run", words("needle_grid"))
+    options = grid_choices.options(subject_id)
+    parts.title("Needle grid", f"length × depth, n = {options['n']} a cell, grey = not run", words("needle_grid"))
     refused = grid.refusal(subject, "", options)
-    if refused or not checkpoints:
+    given = tuple(sorted((name, tuple(v) if isinstance(v, list) else v) for name, v in options.items()))
+    probes = [Probe("grid", subject_id, name, subject.title, given, device) for name in checkpoints if not refused]
+    live = bool(probing.standing(probes).live)
+    with st.expander("Needle, lengths, depths, n", key="grid_choices"):
+        grid_choices.controls(subject_id, subject, options, disabled=live)
+    if not probes:
         st.caption(state.plain(refused or "Choose one or more memories."))
         return
-    given = tuple(sorted((name, tuple(v) if isinstance(v, list) else v) for name, v in options.items()))
-    probes = [Probe("grid", subject_id, name, subject.title, given, device) for name in checkpoints]
-    asked = Asked(subject_id, subject, options, probes)
-    live = probing.standing(probes).live
-    st.fragment(_grid, run_every=1.0 if live else None)(asked, bool(live))
+    st.fragment(_grid, run_every=1.0 if live else None)(Asked(subject_id, subject, options, probes), live)
     with st.expander("How to read this"):
         st.caption(words("needle_grid"))
-        st.markdown(
-            "\n".join(f"- {figures.GLYPHS.get(kind, '■')} {kind}: {said}" for kind, said in figures.MEANING.items())
-        )
+        st.caption("  \n".join(f"**{kind}**: {said}" for kind, said in figures.MEANING.items()))
 
 
 def _grid(asked: Asked, ticking: bool) -> None:
@@ -72,24 +69,25 @@ def _grid(asked: Asked, ticking: bool) -> None:
     lengths, depths = asked.options["lengths"], asked.options["depths"]
     grids, damaged = _read(asked, at)
     threshold = st.session_state.get(f"{KEY}_threshold", 0.85)
-    picked = grid_cell.picked(KEY, grids)
+    picked = grid_cell.picked(asked.subject_id, grids)
     alt = figures.alt(grids, lengths, depths)
     drawn = figures.drawing(grids, lengths, depths, threshold, state.palette())
-    needle_grid(KEY, drawn, alt, picked, lambda: None)
+    needle_grid(KEY, drawn, alt, picked, partial(grid_cell.pick, KEY, asked.subject_id))
     st.html(figures.legend())
     line, choice = st.columns([0.68, 0.32], vertical_alignment="center")
-    line.caption(state.plain(figures.sentence(grids, depths, threshold)))
+    line.caption(state.plain(figures.sentence(grids, depths, threshold)) if any(one.cells for one in grids) else "")
     choice.selectbox(
         "Effective length at",
         THRESHOLDS,
         index=THRESHOLDS.index(0.85),
-        format_func=lambda share: f"line at {share:.0%}",
+        format_func=lambda share: f"line at {figures.share(share)}",
         key=f"{KEY}_threshold",
         label_visibility="collapsed",
     )
     _standing(asked, at, grids)
-    for probe in asked.probes:
-        probing.problem(probe)
+    for probe in at.open:
+        if (where := runs.progress(probe.id)) is not None and where.state == "failed":
+            probing.problem(probe)
     for name, problem in damaged.items():
         st.warning(state.plain(f"{theme.label(name)}: {problem}."))
     if picked is not None:
@@ -113,34 +111,35 @@ def _read(asked: Asked, at: probing.Standing) -> tuple[list[Grid], dict[str, str
 def _standing(asked: Asked, at: probing.Standing, grids: Sequence[Grid]) -> None:
     """Cells done and time left, with Cancel; or a button that begins what is open, with what it costs."""
     total, done = asked.cells * len(grids), sum(len(one.cells) for one in grids)
-    left = {one.checkpoint: _seconds_left(asked, probe, one) for one, probe in zip(grids, asked.probes, strict=True)}
+    left = {probe.id: _left(asked, probe, one) for one, probe in zip(grids, asked.probes, strict=True)}
     if at.live:
-        seconds = sum(left[probe.checkpoint] for probe in at.live)
+        whole = len(grids) * grid.tokens(0, asked.options)
         words, button = st.columns([0.75, 0.25], vertical_alignment="center")
-        words.progress(done / total, text=f"{done} of {total} cells · {theme.about(seconds)} left")
+        words.progress(
+            1 - sum(tokens for tokens, _ in left.values()) / whole,
+            text=f"{done} of {total} cells · {theme.about(sum(left[probe.id][1] for probe in at.live))} left",
+        )
         if button.button("Cancel", key=f"{KEY}_cancel", width="stretch"):
             for probe in at.live:
                 runs.engine().cancel(probe.id)
-            st.rerun(scope="fragment")
     elif at.open:
-        seconds = sum(left[probe.checkpoint] for probe in at.open)
+        takes = theme.about(sum(left[probe.id][1] for probe in at.open))
         verb = f"Resume, {done} of {total} cells done" if done else f"Run {total} cells"
-        st.button(
-            f"{verb}: takes {theme.about(seconds)}", key=f"{KEY}_start", on_click=_begin, args=(asked, list(at.open))
-        )
+        st.button(f"{verb}: takes {takes}", key=f"{KEY}_start", on_click=_begin, args=(asked, list(at.open)))
 
 
 def _begin(asked: Asked, probes: list[Probe]) -> None:
     recalling.show_grid(needles.address(asked.options))
     probing.begin(probes)
+    st.rerun(PANEL)  # all of it, so that it goes on being drawn while cells come in
 
 
-def _seconds_left(asked: Asked, probe: Probe, filled: Grid) -> float:
-    """For the cells that are not filled: at the speed of those that are, else of what this server measured."""
-    n = asked.options["n"]
-    read = n * sum(one["length"] for one in filled.cells)
-    left = grid.tokens(0, asked.options) - read
+def _left(asked: Asked, probe: Probe, filled: Grid) -> tuple[int, float]:
+    """(tokens, seconds) to go: at the speed of the cells that are filled, else of what this server measured."""
+    read = asked.options["n"] * sum(one["length"] for one in filled.cells)
     spent = sum(one["seconds"] for one in filled.cells)
-    if read and spent:
-        return float(left * spent / read)
-    return runs.seconds("grid", left, probe.checkpoint, probe.device)
+    at = runs.progress(probe.id)
+    running = at is not None and at.state == "running" and at.total
+    left = at.total - at.done if at is not None and running else grid.tokens(0, asked.options) - read
+    seconds = left * spent / read if spent else runs.seconds("grid", left, probe.checkpoint, probe.device)
+    return left, float(seconds)

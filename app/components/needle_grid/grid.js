@@ -27,7 +27,7 @@ function build({ name, colour, rows }, { lengths, depths }) {
     table.append(line);
   }
   table.append(node("tr", "", node("td", "corner"), ...lengths.map((length) => header(length, "col"))));
-  return table;
+  return node("div", "one", table);
 }
 
 function paint(button, cell, chosen, after) {
@@ -37,7 +37,6 @@ function paint(button, cell, chosen, after) {
   button.style.color = run ? cell.ink : "";
   button.firstChild.textContent = run ? cell.share : "";
   button.lastChild.textContent = run ? cell.marks : "";
-  button.title = cell.words;
   button.setAttribute("aria-label", cell.words);
   button.setAttribute("aria-pressed", String(chosen));
   button.parentElement.classList.toggle("end", after);
@@ -60,6 +59,14 @@ function focusOn(button, cells) {
   button.focus();
 }
 
+// What the cell says that is pointed at or has the focus, else the one that is chosen.
+function tell({ type, target }, { cells, told }) {
+  const at = type === "pointerover" || type === "focusin" ? cells.find(({ button }) => button.contains(target)) : null;
+  const shown = at ?? cells.find(({ button }) => button.getAttribute("aria-pressed") === "true");
+  told.textContent = shown ? shown.button.getAttribute("aria-label") : HINT;
+}
+
+const HINT = "Point at a cell for its numbers, click it for its texts. Arrow keys go from cell to cell.";
 const drawn = new WeakMap(); // root -> what was built there
 
 export default function ({ data, parentElement, setStateValue }) {
@@ -68,15 +75,18 @@ export default function ({ data, parentElement, setStateValue }) {
   let known = drawn.get(root);
   if (!known || known.shape !== shape) {
     const tables = data.grids.map((grid) => build(grid, data));
-    root.replaceChildren(...tables);
+    const told = node("div", "told");
+    told.setAttribute("aria-hidden", "true"); // the cells say it themselves
+    root.replaceChildren(node("div", "all", ...tables), told);
     const cells = tables.flatMap((table, g) =>
       [...table.querySelectorAll("tr")].flatMap((line, y) =>
         [...line.querySelectorAll("button")].map((button, k) => ({ button, x: g * data.lengths.length + k, y, g, k })),
       ),
     );
-    known = { shape, cells };
+    known = { shape, cells, told };
     drawn.set(root, known);
     root.onkeydown = (event) => walk(event, cells);
+    for (const type of ["pointerover", "pointerleave", "focusin", "focusout"]) root.addEventListener(type, (event) => tell(event, known));
     if (cells.length) cells[0].button.tabIndex = 0;
   }
   root.setAttribute("role", "group");
@@ -86,8 +96,10 @@ export default function ({ data, parentElement, setStateValue }) {
     const cell = rows[y][k];
     paint(button, cell, String(cell.at) === String(data.chosen), line === k);
     button.onclick = () => {
+      for (const other of known.cells) other.button.setAttribute("aria-pressed", String(other.button === button));
       focusOn(button, known.cells);
       setStateValue("cell", [...cell.at, Date.now()]);
     };
   }
+  if (!known.told.textContent) tell({ type: "" }, known);
 }
