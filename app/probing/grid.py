@@ -126,7 +126,7 @@ def checked(answer: Answer | None, options: dict[str, Any]) -> list[Cell]:
         raise _damaged(f"it has no list of at most {len(wanted)} cells")
     for found, spot in zip(cells, wanted, strict=False):
         if not adds_up(found, spot.length, spot.depth, options["n"]):
-            raise _damaged(f"the cell at {length_name(spot.length)}, depth {spot.depth:.0%} does not add up")
+            raise _damaged(f"the cell at {length_name(spot.length)}, depth {100 * spot.depth:.0f} % does not add up")
     return list(cells)
 
 

@@ -124,7 +124,7 @@ def _standing(asked: Asked, at: probing.Standing, grids: Sequence[Grid]) -> None
                 runs.engine().cancel(probe.id)
     elif at.open:
         takes = theme.about(sum(left[probe.id][1] for probe in at.open))
-        verb = f"Resume, {done} of {total} cells done" if done else f"Run {total} cells"
+        verb = f"Resume, {done} of {total} cells done" if done else f"Run {total} cell{'s' if total > 1 else ''}"
         st.button(f"{verb}: takes {takes}", key=f"{KEY}_start", on_click=_begin, args=(asked, list(at.open)))
 
 
