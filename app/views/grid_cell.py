@@ -43,7 +43,7 @@ def details(
     if found is None:
         st.caption(state.plain(f"{grid.name} at {place} is not run."))
         return
-    st.markdown(f"**{state.plain(f'{grid.name} at {place}')}** {state.plain(figures.result(found))}")
+    st.markdown(f":small[**{state.plain(f'{grid.name} at {place}')}** {state.plain(figures.result(found))}]")
     texts = found["texts"]
     first_wrong = next((i for i, text in enumerate(texts) if text["kind"] != needles.RIGHT), 0)
     i = st.selectbox(

@@ -59,36 +59,51 @@ function focusOn(button, cells) {
   button.focus();
 }
 
-// What the cell says that is pointed at or has the focus, else the one that is chosen.
-function tell({ type, target }, { cells, told }) {
-  const at = type === "pointerover" || type === "focusin" ? cells.find(({ button }) => button.contains(target)) : null;
-  const shown = at ?? cells.find(({ button }) => button.getAttribute("aria-pressed") === "true");
-  told.textContent = shown ? shown.button.getAttribute("aria-label") : HINT;
+const LEAST = 24; // pixels that a cell needs
+const HINT = "Point at a cell for its numbers, click it for its texts. Arrow keys go from cell to cell.";
+
+// What is drawn in `root`: tables, their buttons with their places, and a line for what a cell says that is pointed at.
+function fresh(root, shape, data) {
+  const tables = data.grids.map((grid) => build(grid, data));
+  const all = node("div", "all", ...tables);
+  const told = node("div", "told");
+  told.setAttribute("aria-hidden", "true"); // the cells say it themselves
+  all.style.setProperty("--least", `${Math.max(150, 40 + LEAST * data.lengths.length)}px`);
+  root.replaceChildren(all, told);
+  const cells = tables.flatMap((table, g) =>
+    [...table.querySelectorAll("tr")].flatMap((line, y) =>
+      [...line.querySelectorAll("button")].map((button, k) => ({ button, x: g * data.lengths.length + k, y, g, k })),
+    ),
+  );
+  const made = { shape, cells, told, at: null };
+  if (cells.length) cells[0].button.tabIndex = 0;
+  all.addEventListener("keydown", (event) => walk(event, cells));
+  for (const type of ["pointerover", "focusin"]) {
+    all.addEventListener(type, ({ target }) => {
+      made.at = cells.find(({ button }) => button.contains(target))?.button ?? null;
+      tell(made);
+    });
+  }
+  for (const type of ["pointerleave", "focusout"]) {
+    all.addEventListener(type, () => {
+      made.at = null;
+      tell(made);
+    });
+  }
+  return made;
 }
 
-const HINT = "Point at a cell for its numbers, click it for its texts. Arrow keys go from cell to cell.";
-const drawn = new WeakMap(); // root -> what was built there
+function tell({ at, told }) {
+  told.textContent = at ? at.getAttribute("aria-label") : HINT;
+}
+
+const drawn = new WeakMap(); // root -> what `fresh` made there
 
 export default function ({ data, parentElement, setStateValue }) {
   const root = parentElement.querySelector(".needles");
   const shape = JSON.stringify([data.lengths, data.depths, data.grids.map(({ name, colour }) => [name, colour])]);
-  let known = drawn.get(root);
-  if (!known || known.shape !== shape) {
-    const tables = data.grids.map((grid) => build(grid, data));
-    const told = node("div", "told");
-    told.setAttribute("aria-hidden", "true"); // the cells say it themselves
-    root.replaceChildren(node("div", "all", ...tables), told);
-    const cells = tables.flatMap((table, g) =>
-      [...table.querySelectorAll("tr")].flatMap((line, y) =>
-        [...line.querySelectorAll("button")].map((button, k) => ({ button, x: g * data.lengths.length + k, y, g, k })),
-      ),
-    );
-    known = { shape, cells, told };
-    drawn.set(root, known);
-    root.onkeydown = (event) => walk(event, cells);
-    for (const type of ["pointerover", "pointerleave", "focusin", "focusout"]) root.addEventListener(type, (event) => tell(event, known));
-    if (cells.length) cells[0].button.tabIndex = 0;
-  }
+  if (drawn.get(root)?.shape !== shape) drawn.set(root, fresh(root, shape, data));
+  const known = drawn.get(root);
   root.setAttribute("role", "group");
   root.setAttribute("aria-label", data.alt);
   for (const { button, g, k, y } of known.cells) {
@@ -101,5 +116,5 @@ export default function ({ data, parentElement, setStateValue }) {
       setStateValue("cell", [...cell.at, Date.now()]);
     };
   }
-  if (!known.told.textContent) tell({ type: "" }, known);
+  tell(known);
 }
