@@ -20,11 +20,13 @@ from app.jobs import Engine, Job, Progress, Subject
 from app.jobs.local import LocalEngine
 from app.kept import Kept
 from app.link import Span
+from app.probing import needle_text as needle_texts
 from titans_core import lineage, passages
 from titans_core.documents import PLACES, Document, of_trace, read_document
-from titans_core.errors import TitansError
+from titans_core.errors import StoreError, TitansError
 from titans_core.lasting import lasting
 from titans_core.probes.places import Place, tokens_of
+from titans_core.probes.spots import Spot
 from titans_core.tokenizer import Tokenizer
 
 # Used by the cost line until this server has measured a run itself.
@@ -307,6 +309,17 @@ def subject(name: str) -> Subject | None:
         return _subjects(name)
     except KeyError:
         return None
+
+
+@functools.lru_cache(maxsize=4)  # what the page lays out with every redraw until another is chosen
+def needle_text(
+    name: str, task: str, haystack: str, seed: int, length: int, depth: float, i: int
+) -> needle_texts.NeedleText:
+    """Text number i of a cell of a needle grid about the subject `name`. Raises TitansError where there is none."""
+    found = subject(name)
+    if found is None:
+        raise StoreError("the document is not stored here any more; choose it and probe it again")
+    return needle_texts.needle_text(tokenizer(), found, haystack, seed, Spot(task, length, depth), i)
 
 
 def progress(run: str) -> Progress | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -25,11 +24,11 @@ class NeedleText:
 
 
 def needle_text(
-    tokenizer: Tokenizer, subject: Subject, options: dict[str, Any], length: int, depth: float, i: int
+    tokenizer: Tokenizer, subject: Subject, haystack: str, seed: int, spot: spots.Spot, i: int
 ) -> NeedleText:
-    """Text number i, from 0, of a cell of a grid with these options. Raises TitansError as the grid itself does."""
-    source = spots.haystack(tokenizer, document(subject, options))
-    episode = spots.text(source, spots.Spot(options["task"], length, depth), i, options["seed"])
+    """Text number i, from 0, of a cell of a grid in this haystack. Raises TitansError as the grid itself does."""
+    source = spots.haystack(tokenizer, document(subject, {"haystack": haystack}))
+    episode = spots.text(source, spot, i, seed)
     text = tokenizer.decode(episode.ids)
     encoding = tokenizer.encode(text)
 

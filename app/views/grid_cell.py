@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 import streamlit as st
 
 from app import needles, runs, state, theme
 from app.figures import needle_grid as figures
 from app.figures.needle_grid import Grid
-from app.jobs import Job, Subject
-from app.probing.needle_text import needle_text
+from app.jobs import Job
 from app.views import controls
 from app.words import words
 from titans_core.errors import TitansError
@@ -32,9 +32,7 @@ def picked(subject_id: str, grids: Sequence[Grid]) -> Picked | None:
     return of if of is not None and any(grid.checkpoint == of[0] for grid in grids) else None
 
 
-def details(
-    subject_id: str, subject: Subject, options: dict[str, Any], of: Picked, grids: Sequence[Grid], device: str
-) -> None:
+def details(subject_id: str, options: dict[str, Any], of: Picked, grids: Sequence[Grid], device: str) -> None:
     """What was found in the cell; any of its texts can be opened, a right or a wrong one."""
     checkpoint, length, depth = of
     grid = next(grid for grid in grids if grid.checkpoint == checkpoint)
@@ -54,24 +52,30 @@ def details(
         key=f"grid_text_{checkpoint}_{length}_{depth}",
     )
     st.caption(state.plain(f"Hidden: “{texts[i]['needle']}”"))
-    _open(subject_id, subject, options, of, i, device)
+    _open(subject_id, options, of, i, device)
 
 
-def _open(subject_id: str, subject: Subject, options: dict[str, Any], of: Picked, i: int, device: str) -> None:
-    """A button that reads the text for Explore, then a link there: at its answer, with the needle marked."""
+def _open(subject_id: str, options: dict[str, Any], of: Picked, i: int, device: str) -> None:
+    """A button that has the text read for Explore, then a link there: at its answer, with the needle marked."""
     checkpoint, length, depth = of
-    key = f"needle {subject_id} {needles.address(options)} {of} {i}"
-    cost = runs.cost(length, (checkpoint,), device)
-    label = f"Open in Explore: takes {theme.about(cost.seconds)} and {theme.size(cost.bytes)}"
-    if not st.button(label, key="grid_open", help=words("needle_open")):
-        return
+    asked = (subject_id, options["task"], options["haystack"], options["seed"], length, depth, i)
+    key = f"needle {checkpoint} {device} {asked}"
+    run = runs.shared(key)
+    at = runs.progress(run) if run else None
+    if at is not None and at.state == "failed":
+        st.error(state.plain(controls.sentence(Exception(at.message))))
     try:
-        laid = needle_text(runs.tokenizer(), subject, options, length, depth, i)
+        if at is not None and (at.live or at.state == "done"):
+            laid = runs.needle_text(*asked)
+            look = {"run": run, "token": laid.answer + 1, "range": f"{laid.needle[0] + 1}-{laid.needle[1]}"}
+            # In another tab: in this one cells go on coming in, and Back has nothing to undo.
+            st.link_button("Open in Explore", f"./?{urlencode(look)}", help=words("needle_open"))
+            return
+        cost = runs.cost(length, (checkpoint,), device)
+        label = f"Read it for Explore: takes {theme.about(cost.seconds)} and {theme.size(cost.bytes)}"
+        if st.button(label, key="grid_open", help=words("needle_open")):
+            title = f"Needle: {options['task']} at {figures.place(length, depth)}, text {i + 1}"
+            runs.shared_run(key, Job(checkpoint, runs.needle_text(*asked).text, title, device))
+            st.rerun(scope="fragment")
     except TitansError as error:
         st.error(state.plain(controls.sentence(error)))
-        return
-    title = f"Needle: {options['task']} at {figures.place(length, depth)}, text {i + 1}"
-    run = runs.shared_run(key, Job(checkpoint, laid.text, title, device))
-    first, last = laid.needle
-    look = {"run": run, "token": str(laid.answer + 1), "range": f"{first + 1}-{last}"}
-    st.switch_page(st.Page(lambda: None, title="Explore", url_path="explore", default=True), query_params=look)

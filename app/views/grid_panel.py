@@ -91,7 +91,7 @@ def _grid(asked: Asked, ticking: bool) -> None:
     for name, problem in damaged.items():
         st.warning(state.plain(f"{theme.label(name)}: {problem}."))
     if picked is not None:
-        grid_cell.details(asked.subject_id, asked.subject, asked.options, picked, grids, asked.probes[0].device)
+        grid_cell.details(asked.subject_id, asked.options, picked, grids, asked.probes[0].device)
     parts.table(KEY, lambda: figures.table(grids))
 
 

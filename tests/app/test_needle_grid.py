@@ -214,14 +214,15 @@ def test_the_worker_cancels_resumes_and_refuses(subject_id: str, answer: Any, mo
 def test_a_text_of_a_cell_is_the_one_that_was_read(model: Any, answer: Any) -> None:
     for one in answer["cells"]:
         for i, text in enumerate(one["texts"]):
-            laid = needle_text(model.tokenizer, SUBJECT, OPTIONS, one["length"], one["depth"], i)
+            spot = spots.Spot("word", one["length"], one["depth"])
+            laid = needle_text(model.tokenizer, SUBJECT, "document", 0, spot, i)
             encoding = model.tokenizer.encode(laid.text)
             assert laid.tokens == len(encoding) == one["length"]
             first, last = laid.needle
             assert laid.text[encoding.start[first] : encoding.end[last - 1]].strip() == text["needle"]
             assert laid.text[encoding.start[laid.answer] :].strip() == text["value"]
             source = spots.haystack(model.tokenizer, grid.document(SUBJECT, OPTIONS))
-            episode = spots.text(source, spots.Spot("word", one["length"], one["depth"]), i, 0)
+            episode = spots.text(source, spot, i, 0)
             np.testing.assert_array_equal(encoding.ids, episode.ids)
 
 
@@ -348,7 +349,7 @@ def test_the_panel_asks_for_what_the_address_says(subject_id: str, finish: Finis
     said = " ".join(element.value for kind in ("markdown", "caption") for element in page.get(kind))
     assert "LMM at 512, depth 50" in said
     assert found["cells"][0]["texts"][0]["needle"][:20] in said
-    assert [one.label for one in page.button] == ["Open in Explore: takes under 1 s and 113 KB"]
+    assert [one.label for one in page.button] == ["Read it for Explore: takes under 1 s and 113 KB"]
 
 
 def test_a_damaged_grid_is_told_on_the_page(subject_id: str, answer: Any) -> None:
