@@ -56,7 +56,7 @@ def details(subject_id: str, options: dict[str, Any], of: Picked, grids: Sequenc
 
 
 def _open(subject_id: str, options: dict[str, Any], of: Picked, i: int, device: str) -> None:
-    """A button that has the text read for Explore, then a link there: at its answer, with the needle marked."""
+    """A button that has the text read for Explore; once that was begun, a link there in its place."""
     checkpoint, length, depth = of
     asked = (subject_id, options["task"], options["haystack"], options["seed"], length, depth, i)
     key = f"needle {checkpoint} {device} {asked}"
@@ -64,18 +64,19 @@ def _open(subject_id: str, options: dict[str, Any], of: Picked, i: int, device: 
     at = runs.progress(run) if run else None
     if at is not None and at.state == "failed":
         st.error(state.plain(controls.sentence(Exception(at.message))))
+    begun = at is not None and (at.live or at.state == "done")
+    box = st.empty()
+    cost = runs.cost(length, (checkpoint,), device)
+    label = f"Read it for Explore: takes {theme.about(cost.seconds)} and {theme.size(cost.bytes)}"
+    if not begun and not box.button(label, key="grid_open", help=words("needle_open")):
+        return
     try:
-        if at is not None and (at.live or at.state == "done"):
-            laid = runs.needle_text(*asked)
-            look = {"run": run, "token": laid.answer + 1, "range": f"{laid.needle[0] + 1}-{laid.needle[1]}"}
-            # In another tab: in this one cells go on coming in, and Back has nothing to undo.
-            st.link_button("Open in Explore", f"./?{urlencode(look)}", help=words("needle_open"))
-            return
-        cost = runs.cost(length, (checkpoint,), device)
-        label = f"Read it for Explore: takes {theme.about(cost.seconds)} and {theme.size(cost.bytes)}"
-        if st.button(label, key="grid_open", help=words("needle_open")):
-            title = f"Needle: {options['task']} at {figures.place(length, depth)}, text {i + 1}"
-            runs.shared_run(key, Job(checkpoint, runs.needle_text(*asked).text, title, device))
-            st.rerun(scope="fragment")
+        laid = runs.needle_text(*asked)
     except TitansError as error:
         st.error(state.plain(controls.sentence(error)))
+        return
+    title = f"Needle: {options['task']} at {figures.place(length, depth)}, text {i + 1}"
+    run = run if begun else runs.shared_run(key, Job(checkpoint, laid.text, title, device))
+    look = {"run": run, "token": laid.answer + 1, "range": f"{laid.needle[0] + 1}-{laid.needle[1]}"}
+    # In another tab: in this one cells go on coming in, and Back has nothing to undo.
+    box.link_button("Open in Explore", f"./?{urlencode(look)}", help=words("needle_open"))
