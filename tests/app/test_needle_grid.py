@@ -352,6 +352,23 @@ def test_the_panel_asks_for_what_the_address_says(subject_id: str, finish: Finis
     assert [one.label for one in page.button] == ["Read it for Explore: takes under 1 s and 113 KB"]
 
 
+def test_links_to_the_page_name_the_grid(subject_id: str) -> None:
+    def script(subject_id: str) -> None:
+        from app import recalling
+
+        recalling.subject_id()
+        recalling.grid()
+        assert recalling.query() == {"subject": subject_id, "grid": "word.document.512.0.1"}
+        recalling.show(subject_id)
+        assert recalling.grid() == "word.document.512.0.1"
+        recalling.show("f" * 32)
+        assert recalling.query() == {"subject": "f" * 32}
+
+    page = AppTest.from_function(script, kwargs={"subject_id": subject_id})
+    page.query_params.update({"subject": subject_id, "grid": "word.document.512.0.1"})
+    assert not page.run().exception
+
+
 def test_a_damaged_grid_is_told_on_the_page(subject_id: str, answer: Any) -> None:
     asked = OPTIONS | {"task": "number", "lengths": [512, 1024], "n": 3}
     kept.keep_partial(probe(subject_id, asked).id, answer)
