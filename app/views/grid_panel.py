@@ -69,7 +69,7 @@ def _grid(asked: Asked, ticking: bool) -> None:
     lengths, depths = asked.options["lengths"], asked.options["depths"]
     grids, damaged = _read(asked, at)
     threshold = st.session_state.get(f"{KEY}_threshold", 0.85)
-    picked = grid_cell.picked(asked.subject_id, grids)
+    picked = grid_cell.picked(asked.subject_id, asked.options, grids)
     alt = figures.alt(grids, lengths, depths)
     drawn = figures.drawing(grids, lengths, depths, threshold, state.palette())
     needle_grid(KEY, drawn, alt, picked, partial(grid_cell.pick, KEY, asked.subject_id))
