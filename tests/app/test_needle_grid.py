@@ -378,3 +378,12 @@ def test_a_damaged_grid_is_told_on_the_page(subject_id: str, answer: Any) -> Non
     page = panel(subject_id, needles.address(asked))
     assert "is damaged" in page.warning[0].value
     assert [one.label.partition(":")[0] for one in page.button] == ["Run 4 cells"]
+
+
+def test_a_document_without_a_sentence_is_told_on_the_page(store: Path, finish: Finish) -> None:
+    nothing = runs.engine().keep_subject(replace(SUBJECT, text="nothing here ends or begins " * 30, start=0, end=0))
+    asked = OPTIONS | {"lengths": [512]}
+    runs.engine().submit(probe(nothing, asked))
+    assert finish(probe(nothing, asked).id).state == "failed"
+    page = panel(nothing, needles.address(asked))
+    assert "document cannot hide a fact" in page.error[0].value
