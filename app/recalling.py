@@ -26,21 +26,26 @@ def wrong_address() -> bool:
 
 def show(name: str) -> None:
     """Make this what the page is about."""
-    st.query_params.from_dict({_SUBJECT: name})
     st.session_state["asked about"] = name
+    st.query_params.from_dict(query() or {})
 
 
 def query() -> dict[str, str] | None:
     """What a link to the page says: what it was about last in this session; None where it was about nothing."""
     name: str | None = st.session_state.get("asked about")
-    return {_SUBJECT: name} if name else None
+    of, grid = st.session_state.get("asked grid", (None, ""))
+    return {_SUBJECT: name} | ({_GRID: grid} if of == name else {}) if name else None
 
 
 def grid() -> str:
     """Which needle grid the address names, as app.needles.address writes it; "" for none."""
-    return st.query_params.get(_GRID, "")
+    named = st.query_params.get(_GRID, "")
+    if named:
+        st.session_state["asked grid"] = subject_id(), named
+    return named
 
 
 def show_grid(address: str) -> None:
     """Let the address name this needle grid, so that whoever has the link sees its cells."""
     st.query_params[_GRID] = address
+    st.session_state["asked grid"] = subject_id(), address

@@ -26,10 +26,12 @@ def pick(key: str, subject_id: str) -> None:
         st.session_state[f"grid_cell_{subject_id}"] = report[:3]
 
 
-def picked(subject_id: str, grids: Sequence[Grid]) -> Picked | None:
-    """The cell whose details are shown, where it is of one of these."""
+def picked(subject_id: str, options: dict[str, Any], grids: Sequence[Grid]) -> Picked | None:
+    """The cell whose details are shown, where it is one of these."""
     of: Picked | None = st.session_state.get(f"grid_cell_{subject_id}")
-    return of if of is not None and any(grid.checkpoint == of[0] for grid in grids) else None
+    if of is None or of[1] not in options["lengths"] or of[2] not in options["depths"]:
+        return None
+    return of if any(grid.checkpoint == of[0] for grid in grids) else None
 
 
 def details(subject_id: str, options: dict[str, Any], of: Picked, grids: Sequence[Grid], device: str) -> None:

@@ -50,7 +50,8 @@ def controls(subject_id: str, subject: Subject, asked: dict[str, Any], *, disabl
 
     def how(name: str) -> dict[str, Any]:
         key = _key(name, subject_id)
-        return {"key": key, "on_change": partial(choices.keep, key), "disabled": disabled}
+        first = "value" if name == "n" else "default"  # see choices.begin
+        return {"key": key, first: st.session_state[key], "on_change": partial(choices.keep, key), "disabled": disabled}
 
     st.segmented_control("Hide", list(TASKS), required=True, format_func=TASKS.__getitem__, **how("task"))
     if asked["task"] != "passkey":

@@ -69,7 +69,7 @@ def _grid(asked: Asked, ticking: bool) -> None:
     lengths, depths = asked.options["lengths"], asked.options["depths"]
     grids, damaged = _read(asked, at)
     threshold = st.session_state.get(f"{KEY}_threshold", 0.85)
-    picked = grid_cell.picked(asked.subject_id, grids)
+    picked = grid_cell.picked(asked.subject_id, asked.options, grids)
     alt = figures.alt(grids, lengths, depths)
     drawn = figures.drawing(grids, lengths, depths, threshold, state.palette())
     needle_grid(KEY, drawn, alt, picked, partial(grid_cell.pick, KEY, asked.subject_id))
@@ -85,9 +85,8 @@ def _grid(asked: Asked, ticking: bool) -> None:
         label_visibility="collapsed",
     )
     _standing(asked, at, grids)
-    for probe in at.open:
-        if (where := runs.progress(probe.id)) is not None and where.state == "failed":
-            probing.problem(probe)
+    failed = [probe for probe in at.open if (one := runs.progress(probe.id)) is not None and one.state == "failed"]
+    probing.problems(failed)  # that one was cancelled, the cells and the button say
     for name, problem in damaged.items():
         st.warning(state.plain(f"{theme.label(name)}: {problem}."))
     if picked is not None:
@@ -111,7 +110,7 @@ def _read(asked: Asked, at: probing.Standing) -> tuple[list[Grid], dict[str, str
 def _standing(asked: Asked, at: probing.Standing, grids: Sequence[Grid]) -> None:
     """Cells done and time left, with Cancel; or a button that begins what is open, with what it costs."""
     total, done = asked.cells * len(grids), sum(len(one.cells) for one in grids)
-    left = {probe.id: _left(asked, probe, one) for one, probe in zip(grids, asked.probes, strict=True)}
+    left = {probe.id: _left(asked, probe, one, grids) for one, probe in zip(grids, asked.probes, strict=True)}
     if at.live:
         whole = len(grids) * grid.tokens(0, asked.options)
         words, button = st.columns([0.75, 0.25], vertical_alignment="center")
@@ -134,12 +133,14 @@ def _begin(asked: Asked, probes: list[Probe]) -> None:
     st.rerun(PANEL)  # all of it, so that it goes on being drawn while cells come in
 
 
-def _left(asked: Asked, probe: Probe, filled: Grid) -> tuple[int, float]:
+def _left(asked: Asked, probe: Probe, filled: Grid, grids: Sequence[Grid]) -> tuple[int, float]:
     """(tokens, seconds) to go: at the speed of the cells that are filled, else of what this server measured."""
-    read = asked.options["n"] * sum(one["length"] for one in filled.cells)
-    spent = sum(one["seconds"] for one in filled.cells)
-    at = runs.progress(probe.id)
-    running = at is not None and at.state == "running" and at.total
-    left = at.total - at.done if at is not None and running else grid.tokens(0, asked.options) - read
-    seconds = left * spent / read if spent else runs.seconds("grid", left, probe.checkpoint, probe.device)
-    return left, float(seconds)
+    at, n = runs.progress(probe.id), asked.options["n"]
+    if at is not None and at.state == "running" and at.total:
+        left = at.total - at.done
+    else:
+        left = grid.tokens(0, asked.options) - n * sum(one["length"] for one in filled.cells)
+    cells = filled.cells or [one for other in grids for one in other.cells]
+    if spent := sum(one["seconds"] for one in cells):
+        return left, left * spent / (n * sum(one["length"] for one in cells))
+    return left, runs.seconds("grid", left, probe.checkpoint, probe.device)

@@ -349,7 +349,27 @@ def test_the_panel_asks_for_what_the_address_says(subject_id: str, finish: Finis
     said = " ".join(element.value for kind in ("markdown", "caption") for element in page.get(kind))
     assert "LMM at 512, depth 50" in said
     assert found["cells"][0]["texts"][0]["needle"][:20] in said
-    assert [one.label for one in page.button] == ["Read it for Explore: takes under 1 s and 113 KB"]
+    assert [one.label.partition(":")[0] for one in page.button] == ["Read it for Explore"]
+    page.session_state[f"grid_cell_{subject_id}"] = ["lmm", "512", None]  # what no grid can have reported
+    assert not page.run().exception
+    assert not page.button
+
+
+def test_links_to_the_page_name_the_grid(subject_id: str) -> None:
+    def script(subject_id: str) -> None:
+        from app import recalling
+
+        recalling.subject_id()
+        recalling.grid()
+        assert recalling.query() == {"subject": subject_id, "grid": "word.document.512.0.1"}
+        recalling.show(subject_id)
+        assert recalling.grid() == "word.document.512.0.1"
+        recalling.show("f" * 32)
+        assert recalling.query() == {"subject": "f" * 32}
+
+    page = AppTest.from_function(script, kwargs={"subject_id": subject_id})
+    page.query_params.update({"subject": subject_id, "grid": "word.document.512.0.1"})
+    assert not page.run().exception
 
 
 def test_a_damaged_grid_is_told_on_the_page(subject_id: str, answer: Any) -> None:
@@ -358,3 +378,12 @@ def test_a_damaged_grid_is_told_on_the_page(subject_id: str, answer: Any) -> Non
     page = panel(subject_id, needles.address(asked))
     assert "is damaged" in page.warning[0].value
     assert [one.label.partition(":")[0] for one in page.button] == ["Run 4 cells"]
+
+
+def test_a_document_without_a_sentence_is_told_on_the_page(store: Path, finish: Finish) -> None:
+    nothing = runs.engine().keep_subject(replace(SUBJECT, text="nothing here ends or begins " * 30, start=0, end=0))
+    asked = OPTIONS | {"lengths": [512]}
+    runs.engine().submit(probe(nothing, asked))
+    assert finish(probe(nothing, asked).id).state == "failed"
+    page = panel(nothing, needles.address(asked))
+    assert "document cannot hide a fact" in page.error[0].value
