@@ -31,6 +31,25 @@ def below(page: Page, panel: str, path: Path) -> None:
     box.screenshot(path=path)
 
 
+def recall(browser: Browser, address: str, path: Path) -> None:
+    """A fact planted in the first sample, asked of three memories in every way that the page has."""
+    page = browser.new_page(viewport={"width": 1280, "height": 1000}, color_scheme="light")
+    page.goto(f"{address}/recall")
+    idle = page.locator("[data-testid=stApp][data-test-script-state=notRunning]")
+    page.get_by_role("button", name="Probe", exact=True).wait_for(timeout=60_000)
+    idle.wait_for()
+    page.get_by_role("button", name="Probe", exact=True).click()
+    page.locator(".st-key-recall_model .annotation-text").nth(4).wait_for(timeout=240_000)
+    for panel, verb in (("panel_ask", "Ask: "), ("panel_retention", "Map: "), ("panel_grid", "Run ")):
+        idle.wait_for()
+        page.locator(f".st-key-{panel}").get_by_role("button").filter(has_text=verb).click()
+        page.wait_for_timeout(1500)
+    page.get_by_role("button", name="Cancel").first.wait_for(state="hidden", timeout=240_000)
+    page.set_viewport_size({"width": 1280, "height": 2330})
+    page.wait_for_timeout(4000)
+    page.screenshot(path=path)
+
+
 def main(address: str) -> None:
     FOLDER.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
@@ -59,6 +78,7 @@ def main(address: str) -> None:
                 page.screenshot(path=FOLDER / "answers.png")
             else:
                 below(page, "panel_memory", FOLDER / "memory-over-time.png")
+                recall(browser, address, FOLDER / "recall.png")
             phone = open_page(browser, address, theme, 390, 844)
             phone.screenshot(path=FOLDER / f"phone-{theme}.png")
 
