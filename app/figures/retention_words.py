@@ -30,12 +30,6 @@ def sentence(answer: Answer, layer: int | None) -> str:
     return f"{said}; the gates alone would keep half for {count(round(gates))}."
 
 
-def clipped(answer: Answer, layer: int | None) -> str:
-    """How much of map and curve lies beyond the ends of the colours and of the axis."""
-    further = beyond(answer, layer)
-    return cells(answer, layer) + (f" The curve goes on to {further}, outside the picture." if further else "")
-
-
 def cells(answer: Answer, layer: int | None) -> str:
     """How much of the map lies beyond the ends of the colours, and why rows of it are empty."""
     values = shares(answer, layer)

@@ -27,7 +27,8 @@ Panel = Callable[[str, Subject, tuple[str, ...], str], None]
 # Row by row, each panel with its share of the width.
 ROWS: tuple[tuple[tuple[int, Panel], ...], ...] = (
     ((68, recall_curve.panel), (32, ask_panel.panel)),
-    ((39, retention_panel.panel), (61, grid_panel.panel)),
+    ((100, retention_panel.panel),),
+    ((100, grid_panel.panel),),
 )
 
 

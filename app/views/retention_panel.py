@@ -1,4 +1,4 @@
-"""The retention map: what is left of every write at later moments, and the forgetting curve below it."""
+"""The retention map: what is left of every write at later moments, and the forgetting curve beside it."""
 
 from __future__ import annotations
 
@@ -44,17 +44,31 @@ def _panel(subject_id: str, subject: Subject, checkpoints: tuple[str, ...], devi
 
 
 def _answer(subject: Subject, answers: list[Answer]) -> None:
-    answer = _memory(answers)
-    layer = _layer(answer)
-    palette, places = state.palette(), where(answer, subject)
+    with st.container(horizontal=True):
+        answer = _memory(answers)
+        layer = _layer(answer)
+    left, right = st.columns([1, 1], gap="medium")
+    with left:
+        _map(subject, answer, layer)
+    with right:
+        _curve(answer, layer)
+
+
+def _map(subject: Subject, answer: Answer, layer: int | None) -> None:
+    places = where(answer, subject)
     st.plotly_chart(
-        retention.retention_map(answer, layer, places, palette),
+        retention.retention_map(answer, layer, places, state.palette()),
         config=frame.CHART,
         theme=None,
         key="retention_map",
         alt=retention_words.map_summary(answer, layer),
     )
+    st.caption(f"{retention_words.cells(answer, layer)} {retention_words.read(answer)}")
     parts.table("retention_map", lambda: retention_words.map_table(answer, layer, places))
+
+
+def _curve(answer: Answer, layer: int | None) -> None:
+    palette = state.palette()
     parts.title("Forgetting curve", "share left, by tokens since the write")
     st.plotly_chart(
         forgetting.forgetting(answer, layer, palette),
@@ -65,7 +79,8 @@ def _answer(subject: Subject, answers: list[Answer]) -> None:
     )
     st.html(forgetting.legend(answer, palette))
     st.markdown(retention_words.sentence(answer, layer))
-    st.caption(f"{retention_words.clipped(answer, layer)} {retention_words.read(answer)}")
+    if further := retention_words.beyond(answer, layer):
+        st.caption(f"The curve goes on to {further}, outside the picture.")
     parts.table("retention_curve", lambda: retention_words.curve_table(answer))
     with st.expander("How to read this"):
         st.caption(words("retention_note"))

@@ -206,15 +206,15 @@ def test_what_lies_beyond_colours_and_axis_is_told(answer: Answer) -> None:
     other |= {"rows": [0, 10, 20, 30, 40, 64, 70], "times": [32, 64]}
     one["map"] = [[None, 0.5], [1.5, -0.2], [2.0, 0.1], [None, None], [None, None], [None, None]]
     one["left"] = [1.0, 0.4, -7.25] + [0.2] * (len(one["left"]) - 3)
-    told = retention_words.clipped(other, None)
+    told = retention_words.cells(other, None)
     assert "20\u00a0% are below 0 and 40\u00a0% above 1" in told
     assert "2 rows are empty: their writes did not improve the answers." in told, "the last was not asked for"
-    assert "The curve goes on to −7.25, outside the picture." in told
+    assert retention_words.beyond(other, None) == "−7.25"
     assert forgetting.reach(other, None) == (forgetting.DEEPEST, 1.0)
     one["left"] = [0.5] * len(one["left"])
     one["map"] = [[0.5, 0.5]] * 6
-    assert "none are below 0 and none above 1" in retention_words.clipped(other, None)
-    assert "outside" not in retention_words.clipped(other, None)
+    assert "none are below 0 and none above 1" in retention_words.cells(other, None)
+    assert retention_words.beyond(other, None) == ""
 
 
 def test_a_half_life_that_is_not_reached_is_said_so(answer: Answer) -> None:
