@@ -45,7 +45,7 @@ def recall(browser: Browser, address: str, path: Path) -> None:
         page.locator(f".st-key-{panel}").get_by_role("button").filter(has_text=verb).click()
         page.wait_for_timeout(1500)
     page.get_by_role("button", name="Cancel").first.wait_for(state="hidden", timeout=240_000)
-    page.set_viewport_size({"width": 1280, "height": 2330})
+    page.set_viewport_size({"width": 1280, "height": 2200})
     page.wait_for_timeout(4000)
     page.screenshot(path=path)
 
