@@ -62,8 +62,10 @@ def test_missing_files_are_told_before_the_first_cell(
 
 
 def test_ctrl_c_tells_what_is_kept_and_the_same_command_goes_on(
-    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     monkeypatch.setattr(plan, "SHORT", (200, 256))
     out = tmp_path / "out" / "a.json"
     command = (checkpoint, "--out", out, "--tasks", "passkey", "--controls", "live", "--max-length", 256)

@@ -41,12 +41,12 @@ def test_the_page_begins_below_the_buttons_and_runs_under_an_opaque_bar(page: Pa
 def test_the_controls_are_named_and_open(page: Page) -> None:
     assert page.evaluate(LABEL) == '"Controls"'
     page.get_by_test_id("stExpandSidebarButton").click()
-    expect(page.get_by_role("button", name="Run", exact=True)).to_be_in_viewport()
+    expect(page.get_by_role("button", name="Run", exact=True)).to_be_in_viewport(timeout=20_000)
 
 
 def test_wide_screens_have_the_controls_beside_the_page(page: Page) -> None:
     page.set_viewport_size({"width": 1280, "height": 844})
     page.reload()
     page.wait_for_function(PAINTED, timeout=60_000)
-    expect(page.get_by_role("button", name="Run", exact=True)).to_be_in_viewport()
+    expect(page.get_by_role("button", name="Run", exact=True)).to_be_in_viewport(timeout=20_000)
     assert page.evaluate(f"getComputedStyle({HEADER}).backgroundColor") == "rgba(0, 0, 0, 0)"
