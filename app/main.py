@@ -7,7 +7,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import recalling, state
+import titans_core as tc
+from app import recalling, runs, state
 from app.theme import DARK, LIGHT
 from app.views import answers, compare, explore, recall
 
@@ -30,8 +31,19 @@ def main() -> None:
         st.markdown("**Titanscope**  \n:small[:gray[watch a neural memory work]]")
         with st.container(key="pages"):
             for page in pages:  # another page shows the same runs; whatever changes them draws all of this anew
-                st.page_link(page, query_params=recalling.query() if page is recalling_page else state.query())
+                query = recalling.query() if page is recalling_page else state.query()
+                if page is exploring and shown is not exploring:
+                    query = query or _welcome()
+                st.page_link(page, query_params=query)
     shown.run()
+
+
+def _welcome() -> dict[str, list[str]] | None:
+    """What the link to Explore says where nothing was run yet.
+
+    If Explore wrote it itself, the browser, still on the page that is left, would take it into its history as that one.
+    """
+    return {"run": [runs.welcome()]} if tc.checkpoints() else None
 
 
 main()

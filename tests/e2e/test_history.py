@@ -98,6 +98,20 @@ def test_back_and_forward_go_from_run_to_run(page: Page, server: str, run: str) 
     expect(box).not_to_have_value(STORY)
 
 
+def test_from_a_page_opened_by_itself_explore_is_one_step(page: Page, server: str) -> None:
+    page.goto(f"{server}/recall")
+    settle(page)
+    before = entries(page)
+    page.get_by_role("link", name="Explore").click()
+    page.wait_for_function(READY, timeout=60_000)
+    page.wait_for_function("new URLSearchParams(location.search).has('token')")
+    settle(page)
+    assert entries(page) == before + 1
+    page.go_back()
+    expect(page.get_by_text("What does it still know?")).to_be_visible(timeout=30_000)
+    assert page.url == f"{server}/recall"
+
+
 def test_after_cancel_the_address_is_that_of_what_is_shown(page: Page, server: str, run: str) -> None:
     page.goto(f"{server}/?run={run}&token=7&layer=2")
     wait_for_run(page, run)
