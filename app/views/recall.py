@@ -37,9 +37,11 @@ def page() -> None:
     name = recalling.subject_id()
     subject = runs.subject(name) if name else None
     begun: tuple[str, ...] = ()
+    notice = None
     if name is not None and subject is not None:
         begun = _begun(name, subject)
         _head(name, subject)
+        notice = st.container()  # the sidebar, which is drawn last, may ask for something else
         _panels(name, subject, begun)
     else:
         st.title("What does it still know?", anchor=False)
@@ -50,14 +52,26 @@ def page() -> None:
     with st.sidebar:
         asked = recall_controls.request(name, subject, begun)
         _ask(name, subject, asked)
+    if notice is not None and subject is not None and asked.subject != subject:
+        notice.info(_another(subject, asked.problem))
+
+
+def _another(shown: Subject, problem: str) -> str:
+    """The sidebar asks for something else than the page is about. problem: why Probe is not offered."""
+    return (
+        f"The sidebar asks for another document or fact; this page is about {plain(shown.title)}, "
+        f"“{plain(_short(shown.fact, 60))}”. {plain(problem) or 'Press Probe.'}"
+    )
 
 
 def _ask(name: str | None, shown: Subject | None, asked: recall_controls.Asked) -> None:
     """The button that begins what is asked for and was not asked yet, and what it costs."""
     same = name is not None and shown is not None and asked.subject == shown
-    answered = _answered(name, asked) if name is not None and same else set()
-    left = tuple(memory for memory in asked.checkpoints if memory not in answered)
-    problem = asked.problem or ("" if left else "All of this was asked: its answers are on the page.")
+    at = _standing(name, asked) if name is not None and same else None
+    left = asked.checkpoints if at is None else tuple(probe.checkpoint for probe in at.open)
+    problem = asked.problem
+    if at is not None and not left and not problem:
+        problem = "All of this is being answered." if at.live else "All of this was asked: its answers are on the page."
     pressed = st.button("Probe", type="primary", width="stretch", key="probe", disabled=bool(problem))
     if pressed and asked.subject is not None:
         begin = name if name is not None and same else runs.engine().keep_subject(asked.subject)
@@ -65,16 +79,15 @@ def _ask(name: str | None, shown: Subject | None, asked: recall_controls.Asked) 
         recalling.show(begin)
         st.rerun()
     recall_controls.cost(replace(asked, checkpoints=left, problem=problem))
-    if shown is not None and asked.subject is not None and not same:
-        st.caption("The page is about another document or fact. Probe asks for this one.")
 
 
-def _answered(name: str, asked: recall_controls.Asked) -> set[str]:
-    """The memories that have answered for the subject `name`, or are about to."""
+def _standing(name: str, asked: recall_controls.Asked) -> probing.Standing | None:
+    """Where the probes are that ask for the subject `name`, a memory each; None where nothing can be asked."""
     if asked.subject is None:
-        return set()
-    probes = [recall_curve.probe(name, asked.subject, memory, asked.device) for memory in asked.checkpoints]
-    return {probe.checkpoint for probe in probes} - {probe.checkpoint for probe in probing.standing(probes).open}
+        return None
+    return probing.standing(
+        [recall_curve.probe(name, asked.subject, memory, asked.device) for memory in asked.checkpoints]
+    )
 
 
 def _begun(name: str, subject: Subject) -> tuple[str, ...]:
@@ -106,6 +119,10 @@ def heading(subject: Subject) -> str:
     """The document and its fact, as the page is headed."""
     place = subject.place(subject.start)
     at = f"{'planted' if subject.planted else 'stands'} at {place}" if place else "planted"
-    fact = " ".join(subject.fact.split())
-    fact = fact if len(fact) <= 120 else f"{fact[:119].rstrip()}…"
-    return plain(f"{subject.title} · fact {at}: “{fact}”") if subject.fact else plain(subject.title)
+    return plain(f"{subject.title} · fact {at}: “{_short(subject.fact)}”") if subject.fact else plain(subject.title)
+
+
+def _short(fact: str, most: int = 120) -> str:
+    """On one line, of at most so many characters."""
+    words = " ".join(fact.split())
+    return words if len(words) <= most else f"{words[: most - 1].rstrip()}…"

@@ -89,14 +89,28 @@ def test_the_sidebar_asks_for_what_the_address_is_about(asked: str) -> None:
     assert page.text_area(key="fact_planted").value == facts.SENTENCE
     assert (page.slider(key="fact_depth").value, page.text_input(key="fact_answer").value) == (10, "7304416")
     assert page.pills(key="probed").value == ["mac", "mal"]
-    assert "is about another document or fact" not in captions(page)
+    assert not page.info
     assert page.button(key="probe").disabled
     assert "All of this was asked" in captions(page)
     page.pills(key="probed").set_value(["mac", "mag"]).run()
     assert not page.button(key="probe").disabled
     assert "× 2 memories" not in captions(page), "one of them has answered"
     page.slider(key="fact_depth").set_value(60).run()
-    assert "is about another document or fact" in captions(page)
+    assert not page.sidebar.info, "it stands on the page, where it is seen"
+    said = page.info[0].value.replace("\\", "")
+    assert said.startswith("The sidebar asks for another document or fact; this page is about Pasted text, “One of")
+    assert said.endswith("Press Probe.")
+    page.text_area(key="fact_planted").set_value(" ").run()
+    assert fact_controls.WAITS in page.info[0].value.replace("\\", ""), "of a refused one, too"
+
+
+def test_what_is_being_answered_is_not_said_to_be_on_the_page(asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting = Progress("queued", "mac", "A log")
+    monkeypatch.setattr(runs.engine(), "answer", lambda name: None)
+    monkeypatch.setattr(runs, "progress", lambda name: waiting)
+    said = captions(open_page(asked))
+    assert "All of this is being answered." in said
+    assert "its answers are on the page" not in said
 
 
 def test_a_document_from_elsewhere_is_shown_again(store: Path) -> None:
@@ -108,7 +122,7 @@ def test_a_document_from_elsewhere_is_shown_again(store: Path) -> None:
     assert page.text_area(key="fact_words").value == text[50:90]
     assert "log.pdf · fact stands at page 1" in captions(page)
     assert "log.pdf, 2 pages, " in captions(page)
-    assert "is about another document or fact" not in captions(page)
+    assert not page.info
     assert page.button(key="recall_start").label.startswith("Probe: takes")
 
 
@@ -119,7 +133,7 @@ def test_the_text_of_explore_can_be_asked_about_too(asked: str, finished: dict[s
     assert "The document on this page again" in captions(page)
     page.segmented_control(key="shown_where").set_value("In Explore").run()
     assert "The text that Explore shows: A test text" in captions(page)
-    assert "is about another document or fact" in captions(page)
+    assert "The sidebar asks for another document or fact" in page.info[0].value
 
 
 def test_a_run_is_no_document(finished: dict[str, str]) -> None:
