@@ -110,10 +110,16 @@ def _found(document: Document | None) -> Place | None:
     if document is None:
         return None
     try:
-        return places.find(document.text, said)
+        place = places.find(document.text, said)
     except TitansError as error:
         (st.error if said else st.caption)(plain(sentence(error)))
         return None
+    if (times := document.text.count(said)) > 1:
+        st.caption(
+            f"These words stand {times:,} times in the document. The first is asked for, and it alone is taken out in "
+            "“fact removed”: a reading without it still has the others."
+        )
+    return place
 
 
 def _question() -> tuple[str, str] | None:

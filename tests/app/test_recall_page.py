@@ -197,6 +197,26 @@ def test_words_of_the_document_are_found_or_not() -> None:
     assert page.text_input(key="fact_answer").value == "7304416"
 
 
+def test_a_fact_that_stands_several_times_says_which_is_taken() -> None:
+    page = paste(f"One lantern stood there. {DOCUMENT}")
+    page.segmented_control(key="fact_kind").set_value(fact_controls.FIND).run()
+    page.text_area(key="fact_words").set_value("One lantern stood").run()
+    assert " times in the document" not in captions(page)
+    words = TEXT[:24]
+    page.text_area(key="fact_words").set_value(words).run()
+    assert f"These words stand {DOCUMENT.count(words)} times in the document." in captions(page)
+    assert "it alone is taken out" in captions(page)
+
+
+def test_an_answer_that_begins_the_fact_lacks_a_cue() -> None:
+    page = paste()
+    page.text_area(key="fact_planted").set_value("The door code is 5.").run()
+    page.text_input(key="fact_answer").set_value("The door").run()
+    assert "The answer begins the fact, so nothing stands before it that could be the cue; give the cue" in errors(page)
+    page.text_input(key="fact_answer").set_value("The door code is 5.").run()
+    assert "The answer is the whole fact, so nothing stands before it" in errors(page)
+
+
 def test_a_fact_with_nothing_after_it_and_no_memory_are_said() -> None:
     page = paste()
     page.slider(key="fact_depth").set_value(100).run()

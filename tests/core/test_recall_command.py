@@ -64,7 +64,9 @@ def test_it_writes_what_it_found_and_goes_on(folder: Path) -> None:
     [
         (["--fact", FACT, "--answer", "730"], "does not stand in the document"),
         (["--fact", "She found 37 stones", "--answer", "38"], "the answer '38' is no part of the fact"),
-        (["--fact", "37", "--answer", "37"], "the answer is the whole fact; give the cue"),
+        (["--fact", "37", "--answer", "37"], "the answer is the whole fact, so nothing stands before it"),
+        (["--fact", "37 stones", "--answer", "37"], "the answer begins the fact, so nothing stands before it"),
+        (["--fact", "", "--answer", "37"], "the fact is empty"),
         (["--fact", FACT, "--answer", "730", "--plant", "2"], "depth is 2.0"),
         (["--fact", "She found 37 stones", "--answer", "stones", "--checkpoint", "nothing"], "unknown checkpoint"),
     ],

@@ -41,10 +41,13 @@ def _of_words(character: str) -> bool:
 
 
 def cue_of(fact: str, answer: str) -> str:
-    """The fact up to the answer, where it stands last. Raises TextError where it does not, or is all of the fact."""
+    """The fact up to the answer, where it stands last. Raises TextError where it does not, or nothing is before it."""
+    if not fact.strip():
+        raise TextError("the fact is empty; give the words that are asked for")
     before, found, _ = fact.rpartition(answer.strip()) if answer.strip() else ("", "", "")
     if not found:
         raise TextError(f"the answer {answer!r} is no part of the fact; give the cue, which is read before it")
     if not before.strip():
-        raise TextError("the answer is the whole fact; give the cue, which is read before it")
+        what = "is the whole fact" if answer.strip() == fact.strip() else "begins the fact"
+        raise TextError(f"the answer {what}, so nothing stands before it that could be the cue; give the cue")
     return before
