@@ -52,6 +52,10 @@ def draw(path: Path, out: Path | None = None) -> list[Path]:
 def _drawings(path: Path) -> list[Drawing]:
     if path.is_dir() and holds_runs(path):
         return traced.drawn(imports.stores(path))
+    if not path.exists() and path.suffix == ".json":
+        raise StoreError(
+            f"{path} does not exist; `titans recall`, `titans retention` and `titans niah` write such files"
+        )
     if path.is_dir() or not path.exists():
         raise StoreError(refusal(path))
     return written.drawings(path)

@@ -101,4 +101,5 @@ def _lines(found: Recall) -> list[str]:
 
 
 def _said(said: Said) -> str:
-    return f"{'right' if said.exact else '':<5} {said.p:>7.2g} {said.text.strip()[:16]!r:<18}"
+    text = "⏎".join(said.text.strip().splitlines())  # a line break would break the columns
+    return f"{'right' if said.exact else '':<5} {said.p:>7.2g} {text[:16]!r:<18}"

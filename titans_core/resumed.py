@@ -23,8 +23,11 @@ def begun(out: Path, asked: dict[str, Any], command: str) -> list[dict[str, Any]
         before = json.loads(out.read_text(encoding="utf-8"))
         differs = [name for name, value in asked.items() if before.get(name) != value]
         results = list(before["results"])
+        kind = before.keys() - {"results"} == asked.keys()
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise StoreError(f"{out} is no file of `titans {command}`; choose another name") from None
+    if not kind:
+        raise StoreError(f"{out} holds another kind of result, not one of `titans {command}`; choose another name")
     if differs:
         raise StoreError(f"{out} is of another question ({', '.join(differs)} differ); choose another name")
     return results

@@ -28,7 +28,7 @@ FORMAT = 1
 @probe_options.out
 @probe_options.device
 def retention_command(file: Path, names: tuple[str, ...], out: Path, device: str) -> None:
-    """Read FILE and ask the memory for every token of it (of a long text 20,000) at 128 later times.
+    """Read FILE and ask the memory for every token of it (of a long text 20,000) at up to 128 later times.
 
     What is left of a write is the share of what it gained in the squared error of the answer to the token's key. Beside
     it stands what the gates alone leave. Prints both by lag; the JSON has the map, the CSV what is left by lag.

@@ -128,7 +128,7 @@ def test_a_grid_is_written_and_gone_on_with(folder: Path, monkeypatch: pytest.Mo
     ("arguments", "words"),
     [
         (["--lengths", "1K"], "--lengths '1K' is no list of numbers with commas"),
-        (["--depths", "0,2"], "depth is 2"),
+        (["--depths", "0,2"], "from 0 (its beginning) to 1 (its end)"),
         (["--lengths", "999999999999"], "up to 16,777,216 tokens"),
         (["--lengths", "20"], "tokens here without any haystack; length is 20"),
     ],

@@ -11,6 +11,8 @@ from click.testing import CliRunner, Result
 
 from titans_core import checkpoint
 from titans_core.cli import main
+from titans_core.probes.asking import Said
+from titans_core.recall_command import _said
 
 TEXT = "The keeper walked along the shore, and it rained. She found 37 stones there.\nThe piano stood still. " * 10
 FACT = "The number of the harbour book is 730."
@@ -76,6 +78,12 @@ def test_what_it_refuses_costs_nothing(arguments: list[str], words: str, folder:
     assert result.exit_code == 2
     assert words in " ".join(result.output.split())
     assert not (folder / "none.json").exists()
+
+
+def test_line_breaks_in_what_is_said_keep_the_columns() -> None:
+    broken, plain = (_said(Said(0.5, 1.0, False, text)) for text in ("\n7304\n\n416 and more", "7304416 and much more"))
+    assert "'7304⏎⏎416 and mo'" in broken
+    assert len(broken) == len(plain)
 
 
 def test_a_file_of_something_else_is_left_alone(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from pathlib import Path
 
@@ -41,6 +42,24 @@ def test_it_writes_what_it_found_and_goes_on(tiny_model, tmp_path: Path) -> None
     layer = [float(row["left"]) for row in rows if (row["checkpoint"], row["layer"]) == ("lmm", "1") and row["left"]]
     curve = found.curve(1)
     np.testing.assert_allclose(layer, curve[np.isfinite(curve)], atol=1e-4)
+
+
+def test_a_file_of_another_command_is_left_alone(tiny_model, tmp_path: Path) -> None:
+    (tmp_path / "book.txt").write_text(TEXT, encoding="utf-8")
+    checkpoint.save(tiny_model("mag"), tmp_path / "mag", {})
+    given = ["retention", str(tmp_path / "book.txt"), "--checkpoint", str(tmp_path / "mag"), "--out"]
+    about = {"format": 1, "document_sha256": hashlib.sha256(TEXT.encode()).hexdigest()}
+    for wrote in ({"format": 1, "haystack": "samples", "results": []}, {**about, "fact": "37", "results": []}):
+        (tmp_path / "other.json").write_text(json.dumps(wrote))
+        result = CliRunner().invoke(main, [*given, str(tmp_path / "other.json")])
+        assert result.exit_code == 2
+        assert "holds another kind of result, not one of `titans retention`" in " ".join(result.output.split())
+        assert json.loads((tmp_path / "other.json").read_text()) == wrote
+
+
+def test_help_promises_no_more_moments_than_there_may_be() -> None:
+    result = CliRunner().invoke(main, ["retention", "--help"])
+    assert "at up to 128 later times" in " ".join(result.output.split())
 
 
 def test_a_short_text_and_a_model_without_memory_are_refused(tiny_model, tmp_path: Path) -> None:

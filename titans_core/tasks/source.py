@@ -81,7 +81,7 @@ class TaskSource:
         Also raises ConfigError for a depth outside 0..1.
         """
         if depth is not None and not 0 <= depth <= 1:
-            raise ConfigError(f"depth is {depth}; it is a place in the haystack from 0 to 1, or None for anywhere")
+            raise ConfigError(f"depth is {depth}; it is a place in the haystack from 0 (its beginning) to 1 (its end)")
         source = self._background(task, rng, training=False)
         exam = self._exam(task, rng, length)
         told = () if absent else exam.told
