@@ -225,7 +225,7 @@ def test_a_place_that_cannot_be_written_is_refused(wrote: Path, tmp_path: Path) 
 def test_what_is_no_run_is_told_what_it_is(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="nowhere does not exist; `titans trace FILE"):
         figures_command.draw(tmp_path / "nowhere")
-    with pytest.raises(StoreError, match="nofile.json does not exist; `titans recall`, `titans retention` and"):
+    with pytest.raises(StoreError, match=r"nofile.json does not exist; `titans recall`, `titans retention` and"):
         figures_command.draw(tmp_path / "nofile.json")
     with pytest.raises(StoreError, match="is not a run but the folder of a checkpoint"):
         figures_command.draw(ROOT / "assets" / "checkpoints" / "mag")
