@@ -9,11 +9,12 @@ import numpy as np
 
 from app.exports import svg
 from app.exports.plot import Plot, legend
+from app.figures.recall_lines import HELD, OWN, SAID
 from app.theme import label, signed
 
 Result = dict[str, Any]
 
-CONTROLS = {"zeroed": ("dashed", "reads zeroed"), "removed": ("dotted", "fact removed")}
+CONTROLS = {line.key: (line.css, line.words) for line in SAID}
 ROW, BETWEEN = 150, 70
 
 
@@ -65,11 +66,14 @@ def held(one: Result) -> str:
     """A row a layer: the cosine of what the memory says to the fact's keys with the fact's values, and its controls."""
     kept = {name: np.array(values, float) for name, values in one["held"].items()}
     x = _lags(one, kept["tokens"])
-    lines = {"cosine": "r0", "cosine_removed": "r0 dotted", "cosine_shuffled": "r0 dashed thin"}
-    words = ("the memory", "fact removed", "keys exchanged")
+    removed, before_it, shuffled = HELD
+    shown_lines = (OWN, removed, shuffled)
+    lines = {f"cosine{line.key}": f"r0 {line.css}" for line in shown_lines}
+    lines[f"cosine{shuffled.key}"] += " thin"
+    words = [line.words for line in shown_lines]
     head = f"{label(one['checkpoint'])}: cosine of what the memory says to the keys of the fact with its values"
     parts = [svg.text(svg.LEFT, 20, head)]
-    parts += legend(44, [*zip(lines.values(), words, strict=True), ("mark", "before the fact was read")])
+    parts += legend(44, [*zip(lines.values(), words, strict=True), ("mark", before_it.words)])
     parts.append(
         svg.text(svg.LEFT, 62, "Lines are means of close points; the area is from the lowest to the highest.", "tick")
     )
@@ -88,7 +92,7 @@ def held(one: Result) -> str:
         parts += plot.axis("tokens read since the fact")
         told.append(f"layer {layer + 1} {signed(before, '.3f')}, {', '.join(signed(v[-1], '.3f') for v in shown)}")
         top += ROW + BETWEEN
-    summary = f"{head}. Before the fact, and at the end with it, without it and with keys exchanged: {'; '.join(told)}."
+    summary = f"{head}. Before the fact, and at the end with it, without it and with keys shuffled: {'; '.join(told)}."
     return svg.chart(parts, top - 30, summary)
 
 

@@ -47,5 +47,6 @@ def _style(runs: Sequence[Name]) -> str:
         '[class^="m"]{shape-rendering:crispEdges}'
         ".line{fill:none!important;stroke-width:1.3;stroke-linejoin:round}.wide{stroke-width:2.5}"
         ".line.thin{stroke-width:1}.line.dashed{stroke-dasharray:6 4}.line.dotted{stroke-dasharray:2 3}"
+        ".line.dashdot{stroke-dasharray:9 3 2 3}"
         f".band{{stroke:none!important;fill-opacity:.25}}.hollow{{fill:{LIGHT.panel}!important}}"
     )

@@ -13,11 +13,12 @@ import plotly.graph_objects as go
 
 from app import theme
 from app.figures import frame
+from app.figures.recall_lines import SAID
 from app.theme import Palette
 
 Answer = dict[str, Any]
-CONTROLS = {"zeroed": "reads zeroed", "removed": "fact removed"}
-DASHES = {"zeroed": "dash", "removed": "dot"}
+CONTROLS = {line.key: line.words for line in SAID}
+DASHES = {line.key: line.dash for line in SAID}
 HEIGHT = 260
 _LABEL = 0.085  # of the axis from 0 to 1: the height of a label
 _RIGHT = 92  # pixels for the labels of lines

@@ -6,7 +6,6 @@ Takes the answers of `titans recall`, as app.figures.recall does. All of them ar
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
@@ -14,26 +13,12 @@ import plotly.graph_objects as go
 from app import theme
 from app.figures import frame, recall
 from app.figures.recall import Answer
+from app.figures.recall_lines import HELD, OWN, Line
 from app.theme import Palette
 
 COSINE, LOSS = "cosine", "loss"
 HEIGHT = 210
-
-
-class Line(NamedTuple):
-    """key: of `held` after the measure's name. dash: lengths on and off, in pixels; "solid" for none."""
-
-    key: str
-    words: str
-    dash: str
-
-
-OWN = Line("", "the memory", "solid")
-LINES = (
-    Line("_removed", "document without the fact", "7px,4px"),
-    Line("_before", "memory before the fact", "2px,3px"),
-    Line("_shuffled", "keys shuffled among its tokens", "9px,3px,2px,3px"),
-)
+LINES = HELD
 
 
 def layers(answer: Answer) -> int:

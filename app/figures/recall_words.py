@@ -10,7 +10,8 @@ import pandas as pd
 from app import theme
 from app.figures import recall, recall_held
 from app.figures.recall import CONTROLS, Answer
-from app.figures.recall_held import LINES, LOSS, OWN, Line
+from app.figures.recall_held import LINES, LOSS
+from app.figures.recall_lines import OWN, Line
 
 SAID = ("memory", *CONTROLS)
 

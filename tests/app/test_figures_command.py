@@ -8,6 +8,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from click.testing import CliRunner
 
 from app import figures_command
 from app.exports import svg
-from app.figures import retention
+from app.figures import recall_lines, retention
 from titans_core.cli import main
 from titans_core.errors import ConfigError, StoreError
 from titans_core.evaluation.cells import wilson
@@ -87,6 +88,12 @@ def test_recall_is_drawn_with_its_numbers(wrote: Path, tmp_path: Path) -> None:
     for layer, cosine in enumerate(one["held"]["cosine"][-1]):
         before = one["held"]["cosine_before"][layer]
         assert f"layer {layer + 1} {before:.3f}, {cosine:.3f}".replace("-", "−") in summary
+    for name, lines in (("recall-said", recall_lines.SAID), ("recall-memory-mag", recall_lines.HELD)):
+        marks = list(parsed(tmp_path / f"{name}.svg"))
+        signs = {after.text: mark.get("class", "") for mark, after in pairwise(marks) if after.tag == f"{SVG}text"}
+        for line in lines:
+            (sign,) = (css for said, css in signs.items() if said and said.endswith(line.words))
+            assert line.css in sign.split() or (line.key, sign) == ("_before", "line mark"), "as on the page"
     circles = parsed(tmp_path / "recall-said.svg").iter(f"{SVG}circle")
     filled = ["hollow" not in circle.attrib["class"] for circle in circles]
     assert filled == [asked["memory"]["exact"] for asked in one["asked"]]
