@@ -20,6 +20,7 @@ Answer = dict[str, Any]
 CONTROLS = {line.key: line.words for line in SAID}
 DASHES = {line.key: line.dash for line in SAID}
 HEIGHT = 260
+_SAME = 0.02  # lines that are nowhere further apart look like one
 _LABEL = 0.085  # of the axis from 0 to 1: the height of a label
 _RIGHT = 92  # pixels for the labels of lines
 
@@ -43,7 +44,11 @@ def figure(answers: Mapping[str, Answer], palette: Palette) -> go.Figure:
     """
     shades = colours(list(answers), palette)
     traces = [_control(name, answer, which, palette) for name, answer in answers.items() for which in CONTROLS]
-    traces += [_line(name, answer, shades[name], palette) for name, answer in answers.items()]
+    under = _under(list(answers.values()))
+    traces += [
+        _line(name, answer, shades[name], palette, below)
+        for (name, answer), below in zip(answers.items(), under, strict=True)
+    ]
     figure = frame.framed(go.Figure(traces), palette, HEIGHT)
     ends = {theme.label(name): (answer["asked"][-1]["memory"]["p"], shades[name]) for name, answer in answers.items()}
     for which, words in CONTROLS.items():
@@ -55,16 +60,25 @@ def figure(answers: Mapping[str, Answer], palette: Palette) -> go.Figure:
     return over_tokens(figure, [max(1, later) for answer in answers.values() for later in since(answer)])
 
 
-def _line(name: str, answer: Answer, colour: str, palette: Palette) -> go.Scatter:
+def _under(answers: Sequence[Answer]) -> list[int]:
+    """Of each line, how many that are drawn after it lie upon it: it is drawn so much wider, to be seen below them."""
+    drawn = [(since(answer), [one["memory"]["p"] for one in answer["asked"]]) for answer in answers]
+    return [
+        sum(x == other and max(abs(a - b) for a, b in zip(y, p, strict=True)) < _SAME for other, p in drawn[k + 1 :])
+        for k, (x, y) in enumerate(drawn)
+    ]
+
+
+def _line(name: str, answer: Answer, colour: str, palette: Palette, below: int) -> go.Scatter:
     said = [one["memory"] for one in answer["asked"]]
     return go.Scatter(
         x=[max(1, later) for later in since(answer)],
         y=[one["p"] for one in said],
         mode="lines+markers",
-        line={"color": colour, "width": 2},
+        line={"color": colour, "width": 2 + 4 * below},
         marker={
             "color": [colour if one["exact"] else palette.panel for one in said],
-            "size": 7,
+            "size": 7 + 5 * below,
             "line": {"color": colour, "width": 1.6},
         },
         cliponaxis=False,
@@ -124,7 +138,7 @@ def spread(values: Sequence[float], gap: float, ends: tuple[float, float]) -> li
     return placed
 
 
-def over_tokens(figure: go.Figure, used: Sequence[int]) -> go.Figure:
+def over_tokens(figure: go.Figure, used: Sequence[int], title: str = "tokens read since the fact") -> go.Figure:
     """A logarithmic axis of the tokens read since the fact, ticked 100, 1K, 10K."""
     low, high = min(used), max(used)
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
@@ -137,7 +151,7 @@ def over_tokens(figure: go.Figure, used: Sequence[int]) -> go.Figure:
         range=[math.log10(low) - pad, math.log10(high) + pad],
         tickvals=ticks,
         ticktext=[_short(tick) for tick in ticks],
-        title={"text": "tokens read since the fact", "standoff": 6},
+        title={"text": title, "standoff": 6},
         showgrid=False,
         fixedrange=True,
     )

@@ -60,6 +60,20 @@ def test_a_line_a_memory_with_filled_marks_where_it_is_exact(palette: Any) -> No
     assert heights[-1] <= 1, "on the chart"
 
 
+def test_lines_that_lie_upon_each_other_are_all_seen() -> None:
+    drawn = recall.figure({"mac": answer(), "mag": answer(0.26), "mal": answer(), "mine": answer(0.9)}, LIGHT)
+    own = [trace for trace in drawn.data if trace.mode == "lines+markers"]
+    widths = [trace.line.width for trace in own]
+    assert widths[0] > widths[1] > widths[2] == widths[3] == 2
+    assert own[0].marker.size > own[1].marker.size > own[2].marker.size
+
+
+def test_the_title_of_a_narrow_axis_has_room() -> None:
+    one = answer()
+    drawn = recall_held.figure("mac", one, COSINE, None, (0, 1), LIGHT, LIGHT.variants["mac"])
+    assert len(drawn.layout.xaxis.title.text) <= 12, "of a quarter of the panel"
+
+
 def test_labels_keep_their_order_and_their_place_where_there_is_room() -> None:
     assert recall.spread([0.9, 0.1, 0.5], 0.1, (0, 1)) == [0.9, 0.1, 0.5]
     assert recall.spread([0.02, 0.0, 0.01, -1.0], 0.1, (0, 1)) == pytest.approx([0.3, 0.1, 0.2, 0.0])
