@@ -86,6 +86,12 @@ def said(page: AppTest) -> str:
     return " ".join(element.value for part in ("markdown", "caption") for element in page.get(part))
 
 
+def test_the_panel_says_why_a_short_half_life_does_not_mean_that_the_fact_is_lost(subject: str) -> None:
+    told = said(panel(subject))
+    assert "most of them of ordinary words and soon written over; whether a fact is kept they do not say" in told
+    assert "Recall, above, asks for the fact itself." in told
+
+
 def test_the_panel_shows_what_the_probe_finds(answer: Answer, subject: str) -> None:
     model = tc.load("mag")
     encoding = model.tokenizer.encode(SUBJECT.text)
