@@ -60,7 +60,7 @@ def _another(shown: Subject, problem: str) -> str:
     """The sidebar asks for something else than the page is about. problem: why Probe is not offered."""
     return (
         f"The sidebar asks for another document or fact; this page is about {plain(shown.title)}, "
-        f"“{plain(_short(shown.fact, 60))}”. {plain(problem) or 'Press Probe.'}"
+        f"“{plain(_short(shown.fact, 40).rstrip('.'))}”. {plain(problem) or 'Press Probe.'}"
     )
 
 
