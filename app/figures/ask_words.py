@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import pandas as pd
 
 from app import theme
-from app.figures.ask import WAYS, Answer, Passage
+from app.figures.ask import LONGEST, WAYS, Answer, Passage
 from app.measured import NEEDLES
 
 LEAST, MOST = 0.02, 4  # of the pull: passages with less are not named; as many are, at most
 STANDS_OUT = 0.1
+NAMED = 5  # words of a cue, at most
 
 
 def stands(answer: Answer) -> str:
@@ -33,13 +34,26 @@ def _expected(answer: Answer) -> str:
     return f"{other} {same}".strip()
 
 
-def warning(answer: Answer, name: str) -> str:
-    """That the value does not stand in the document, and how often this memory was measured to invent one."""
-    if answer["stands"] is not None:
+def warning(answer: Answer, name: str, lacking: Sequence[str] = ()) -> str:
+    """That the value, or what was asked about, does not stand in the document, and how often this memory invents one.
+
+    lacking: words of the cue that stand nowhere in it.
+    """
+    if answer["stands"] is not None and not lacking:
         return ""
     row = answer["rows"][0]
     said = f"“{row['value']}” is not in this document." if row["value"] else "It names no number and no word."
-    return f"{said} {_expected(answer)} {invents(answer, name)}".replace("  ", " ")
+    about = f"{said} {_expected(answer)}" if answer["stands"] is None else stands(answer)
+    return " ".join(f"{_lacks(lacking)} {about} {invents(answer, name)}".split())
+
+
+def _lacks(words: Sequence[str]) -> str:
+    """A fact about the text, not about the memory."""
+    if not words:
+        return ""
+    listed = ", ".join(f"“{word[:LONGEST]}”" for word in words[:NAMED])
+    are, it = ("is", "it") if len(words) == 1 else ("are", "them")
+    return f"{listed} {are} nowhere in this document: what is said cannot be an answer about {it}, but by another name."
 
 
 def invents(answer: Answer, name: str) -> str:

@@ -11,6 +11,7 @@ from app.figures import ask_words, frame, recall
 from app.figures.ask import Answer
 from app.jobs import Probe, Subject
 from app.probing import KINDS
+from app.probing.lacking import lacking
 from app.views import parts, probing
 from app.words import words
 
@@ -71,7 +72,7 @@ def _answers(asked: list[Probe], subject: Subject, going: bool) -> None:
 def _answer(name: str, answer: Answer, subject: Subject, colour: str) -> None:
     palette, title = state.palette(), theme.label(name)
     st.html(f'<b style="color:{colour};font-size:0.9rem">{frame.plain(title)}</b>{figures.rows(answer, palette)}')
-    if warned := ask_words.warning(answer, title):
+    if warned := ask_words.warning(answer, title, lacking(answer["cue"], subject)):
         st.warning(state.plain(warned))
     else:
         st.caption(state.plain(ask_words.stands(answer)))

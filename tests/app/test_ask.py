@@ -19,10 +19,12 @@ from app.jobs import Progress, Subject
 from app.jobs import store as files
 from app.probing import KINDS
 from app.probing.absent import absent
+from app.probing.lacking import lacking
 from app.probing.said import said, stands
 from app.theme import DARK
 from app.views import ask_panel
 from titans_core.probes.places import plant
+from titans_core.tasks import needles
 
 Finish = Callable[..., Progress]
 Answer = dict[str, Any]
@@ -203,3 +205,44 @@ def test_what_a_text_holds_is_never_read_as_html(answer: Answer) -> None:
     drawn = figures.rows({**answer, "rows": [row]}, DARK)
     assert "<script>" not in drawn
     assert "&lt;b&gt;x" in drawn
+
+
+QUESTIONS = (
+    needles.ONE + needles.ONE_PREFIX,
+    needles.ALL + needles.ALL_PREFIX,
+    needles.BRIEF,
+    *(q for _, q in needles.PARAPHRASES),
+)
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_of_a_question_only_what_the_document_lacks_is_named(question: str) -> None:
+    def ask(key: str) -> list[str]:
+        cue = question.replace("{kind}", "number").replace("{key}", " " + key).replace("{answers}", "")
+        return lacking(cue, planted())
+
+    assert ask("violin") == ["violin"]
+    assert ask("violin-anchor") == ["violin", "anchor"]
+    assert ask("lantern") == []
+    assert ask("Lanterns") == ask("storms") == []
+
+
+def test_no_word_is_named_of_the_own_cue_nor_of_a_script_without_spaces() -> None:
+    own = Subject("t", FACT, 0, len(FACT), "Whatever somebody thinks of, lantern is", "5093862", False)
+    assert lacking(own.cue + " ", own) == []
+    assert lacking("東京都庁舎 は", own) == []
+
+
+def test_what_the_document_lacks_is_warned_of_though_the_value_is_there(
+    answer: Answer, subject: str, finish: Finish
+) -> None:
+    cue = CUE.replace("lantern", "violin")
+    answered(subject, cue, finish)
+    page = panel(subject, "mac")
+    assert not page.warning
+    page.text_area[0].set_value(cue).run()
+    (warning,) = page.warning
+    said = warning.value.replace("\\", "")
+    assert said.startswith("“violin” is nowhere in this document: what is said cannot be an answer about it")
+    row = next(row for row in absent("mac", 1_000) if row["task"] == "number")
+    assert f"in {row['named']} of {row['n']} (" in said
