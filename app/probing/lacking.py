@@ -6,20 +6,13 @@ import functools
 import re
 
 from app.jobs.subjects import Subject
+from app.words import words
 
 ENDING = 3  # letters by which two forms of a word may differ: violin, violins; walk, walking
 _WORD = re.compile(r"[^\W\d_]{4,}")
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
 # What a question is put in, rather than about: function words, and the words of the wordings of titans_core.tasks.
-_PHRASING = frozenset(
-    "about according agree agreed also answer answers asks been being both call called could did does document down "
-    "each else ever every fact find following from gave give given gives goes have here hers into just kind know "
-    "label like look made many memorize mention mentioned mentions more most much must name named names number numbers "
-    "once only other over please provided question read register remember said same says secret shall should some "
-    "someone something special magic state stated such tell text than that their theirs them then there these they "
-    "this those told under upon uuid uuids very want wanted wants were what when where which while whoever whom whose "
-    "will with word words would write written your entered mean means".split()
-)
+_PHRASING = frozenset(words("ask_phrasing").split())
 
 
 def lacking(cue: str, subject: Subject) -> list[str]:
@@ -30,16 +23,16 @@ def lacking(cue: str, subject: Subject) -> list[str]:
     if subject.fact and cue.strip() == subject.cue.strip():
         return []
     asked = {word.casefold(): word for word in reversed(_WORD.findall(cue)) if not _UNSPACED.search(word)}
-    words, longer = _known(subject.text)
+    known, longer = _known(subject.text)
     about = {key: word for key, word in asked.items() if key not in _PHRASING}
-    return [word for key, word in about.items() if key not in longer and not _less(key) & words][::-1]
+    return [word for key, word in about.items() if key not in longer and not _less(key) & known][::-1]
 
 
 @functools.lru_cache(maxsize=4)
 def _known(text: str) -> tuple[frozenset[str], frozenset[str]]:
     """The words of the text, and all that one of them begins with, less its last letters."""
-    words = frozenset(_WORD.findall(text.casefold()))
-    return words, frozenset(form for word in words for form in _less(word))
+    known = frozenset(_WORD.findall(text.casefold()))
+    return known, frozenset(form for word in known for form in _less(word))
 
 
 def _less(word: str) -> frozenset[str]:
