@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from titans_core.model import ModelState
 
 LENGTH, LONGEST = 12, 64  # tokens of a continuation
+LONGEST_CUE = 1_000  # characters
 SHOWN, OF_LAYER = 6, 3  # passages that are named: of all layers together, and of each
 
 
@@ -28,6 +29,10 @@ def refusal(subject: Subject, checkpoint: str, options: dict[str, Any]) -> str:
         return problem
     if not str(options.get("cue", "")).strip():
         return "The cue is empty: write the words that lead up to the answer."
+    if (length := len(str(options["cue"]).strip())) > LONGEST_CUE:
+        return (
+            f"The cue has {length:,} characters, and may have {LONGEST_CUE:,}: shorten it by {length - LONGEST_CUE:,}."
+        )
     if not 1 <= int(options.get("length", LENGTH)) <= LONGEST:
         return f"A continuation has 1 to {LONGEST} tokens."
     if memories.recorded(checkpoint)["model"].get("memory_depth", 1) > 1:

@@ -15,8 +15,6 @@ from app.probing.lacking import lacking
 from app.views import parts, probing
 from app.words import words
 
-LONGEST = 1_000  # characters of a cue
-
 
 def probe(subject_id: str, subject: Subject, checkpoint: str, device: str, cue: str) -> Probe:
     return Probe("ask", subject_id, checkpoint, subject.title, (("cue", cue.strip()),), device)
@@ -35,7 +33,6 @@ def _panel(subject_id: str, subject: Subject, checkpoints: tuple[str, ...], devi
         subject.cue,
         key=f"ask_cue_{subject_id}",
         height=90,
-        max_chars=LONGEST,
         label_visibility="collapsed",
         placeholder="The words that lead up to the answer",
     )
