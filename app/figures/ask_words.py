@@ -12,6 +12,7 @@ from app.measured import NEEDLES
 
 LEAST, MOST = 0.02, 4  # of the pull: passages with less are not named; as many are, at most
 STANDS_OUT = 0.1
+FIRST = 4  # words by which passages of one paragraph are told apart
 NAMED = 5  # words of a cue, at most
 
 
@@ -90,6 +91,8 @@ def label(passage: Passage, passages: Sequence[Passage], fact: int | None) -> st
         short = _short(passage["place"])
         alone = sum(_short(other["place"]) == short for other in passages) == 1
         where = (short if alone else passage["place"]) or f"character {passage['start']:,}"
+        if sum(other["place"] == passage["place"] for other in passages) > 1:  # a paragraph of several passages
+            where += f" “{' '.join(passage['text'].split()[:FIRST])}…”"
     return f"{where} ({passage['share']:.2f})"
 
 
@@ -106,6 +109,13 @@ def drew(answer: Answer) -> str:
     strongest = max((passage["share"] for passage in answer["passages"]), default=0.0)
     if strongest < STANDS_OUT:
         count = f"{answer['count']:,}"
+        removed = next((row for row in answer["rows"] if row["name"] == "removed"), None)
+        if removed is not None and removed["value"] != answer["rows"][0]["value"]:
+            other = (removed["value"] or removed["text"].strip() or "nothing")[:LONGEST]
+            return (
+                f"Without the fact it says “{other}”, so it does hang on it; to first order, of what a small change of "
+                f"one passage would do, none of {count} stands out: the strongest has {strongest:.2f}."
+            )
         return f"What it said hangs on no passage in particular: of {count}, the strongest has {strongest:.2f}."
     return "What it said drew on:"
 

@@ -185,6 +185,7 @@ def test_a_value_stands_in_a_document_as_a_word_of_its_own_only() -> None:
     ("checkpoint", "options", "words"),
     [
         ("mac", {"cue": "  "}, "The cue is empty"),
+        ("mac", {"cue": "a" * 1_003}, "has 1,003 characters, and may have 1,000: shorten it by 3"),
         ("mac", {"cue": "It is", "length": 0}, "1 to 64 tokens"),
         ("transformer", {"cue": "It is"}, "no memory to be probed"),
     ],
@@ -246,3 +247,32 @@ def test_what_the_document_lacks_is_warned_of_though_the_value_is_there(
     assert said.startswith("“violin” is nowhere in this document: what is said cannot be an answer about it")
     row = next(row for row in absent("mac", 1_000) if row["task"] == "number")
     assert f"in {row['named']} of {row['n']} (" in said
+
+
+def test_a_cue_that_is_too_long_is_refused_beside_the_box(subject: str) -> None:
+    page = panel(subject, "mac")
+    assert not page.text_area[0].proto.max_chars, "Streamlit drops a longer paste without a word"
+    page.text_area[0].set_value("word " * 201).run()
+    assert not page.button
+    assert any("may have 1,000" in caption.value.replace("\\", "") for caption in page.caption)
+
+
+def test_a_pull_without_a_peak_does_not_contradict_what_removing_the_fact_shows(answer: Answer) -> None:
+    flat = {**answer, "passages": [{**passage, "share": 0.05} for passage in answer["passages"]]}
+    removed = next(row for row in answer["rows"] if row["name"] == "removed")
+    words = ask_words.drew(flat)
+    assert words.startswith(f"Without the fact it says “{removed['value']}”, so it does hang on it; to first order")
+    assert "no passage in particular" not in words
+    same = [{**row, "value": answer["rows"][0]["value"]} for row in answer["rows"]]
+    for rows in (same, answer["rows"][:2]):
+        assert "hangs on no passage in particular" in ask_words.drew({**flat, "rows": rows})
+
+
+def test_passages_of_one_paragraph_are_told_apart_by_their_first_words() -> None:
+    texts = ("The rain had stopped before noon.", "Nobody in the village spoke of it.")
+    passages = [
+        {"start": k, "end": k + 1, "place": "paragraph 2", "text": x, "share": 0.3} for k, x in enumerate(texts)
+    ]
+    labels = [ask_words.label(passage, passages, None) for passage in passages]
+    assert labels == ["paragraph 2 “The rain had stopped…” (0.30)", "paragraph 2 “Nobody in the village…” (0.30)"]
+    assert ask_words.label(passages[0], passages[:1], None) == "paragraph 2 (0.30)"
