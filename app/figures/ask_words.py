@@ -19,11 +19,19 @@ NAMED = 5  # words of a cue, at most
 def stands(answer: Answer) -> str:
     """Where the value stands, and whether it is what was asked for; "" where it does not stand in the document."""
     row, found = answer["rows"][0], answer["stands"]
+    if goes_on(answer):
+        said = row["value"] or row["text"].strip()
+        return f"“{said}” goes on inside the last word of the cue: it names nothing. End the cue with a whole word."
     if found is None:
         return ""
     times = "once" if found["count"] == 1 else f"{found['count']:,} times"
     at = f", {'first at' if found['count'] > 1 else 'at'} {found['place']}" if found["place"] else ""
     return f"“{row['value']}” is in the document {times}{at}. {_expected(answer)}".strip()
+
+
+def goes_on(answer: Answer) -> bool:
+    """Whether what is said begins inside a word: an end of the cue's, and no value. Older answers do not tell."""
+    return bool(answer["rows"][0].get("inside"))
 
 
 def _expected(answer: Answer) -> str:
@@ -40,7 +48,7 @@ def warning(answer: Answer, name: str, lacking: Sequence[str] = ()) -> str:
 
     lacking: words of the cue that stand nowhere in it.
     """
-    if answer["stands"] is not None and not lacking:
+    if (answer["stands"] is not None and not lacking) or goes_on(answer):
         return ""
     row = answer["rows"][0]
     said = f"“{row['value']}” is not in this document." if row["value"] else "It names no number and no word."

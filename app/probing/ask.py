@@ -59,13 +59,16 @@ def run(model: Any, subject: Subject, options: dict[str, Any], tell: Tell) -> di
     ids = spaced(model, whole, cue_ids(tokenizer, cue))
     first = continued(model, whole, ids, count)
     zeroed = continued(model, blind(model, encoding.ids), ids, count, ZEROED)
-    rows = [said("memory", tokenizer, first, expected), said("zeroed", tokenizer, zeroed, expected)]
-    known = {"cue": cue, "expected": expected, "rows": rows, "stands": stands(rows[0]["value"], subject)}
+    before = tokenizer.decode(ids)
+    rows = [said("memory", tokenizer, first, expected, before), said("zeroed", tokenizer, zeroed, expected, before)]
+    known = {"cue": cue, "expected": expected, "rows": rows, "stands": None}
+    if not rows[0]["inside"]:
+        known["stands"] = stands(rows[0]["value"], subject)
     known["absent"] = absent(model.name, len(encoding.ids))
     tell.partial(known)
     without = reading.without()
     if without is not None:
-        rows.append(said("removed", tokenizer, continued(model, without, ids, count), expected))
+        rows.append(said("removed", tokenizer, continued(model, without, ids, count), expected, before))
     readings = asked(model, whole, ids, first.ids[: rows[0]["tokens"]])
     found = drawn(model, encoding.ids[: readings.tokens], readings, progress=reading.told)
     return {**known, "seen": len(encoding.ids) - readings.tokens, **_passages(subject, encoding, found)}

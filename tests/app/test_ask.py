@@ -276,3 +276,25 @@ def test_passages_of_one_paragraph_are_told_apart_by_their_first_words() -> None
     labels = [ask_words.label(passage, passages, None) for passage in passages]
     assert labels == ["paragraph 2 “The rain had stopped…” (0.30)", "paragraph 2 “Nobody in the village…” (0.30)"]
     assert ask_words.label(passages[0], passages[:1], None) == "paragraph 2 (0.30)"
+
+
+def test_what_goes_on_inside_a_word_is_no_invention(answer: Answer) -> None:
+    letters = SimpleNamespace(decode=lambda ids: "".join(map(chr, ids)))
+
+    def row(text: str, before: str, expected: str = "") -> dict[str, Any]:
+        continued = SimpleNamespace(ids=np.array([*map(ord, text)]), p=np.full(len(text), 0.5), entropy=1.0)
+        return said("memory", letters, continued, expected, before)
+
+    assert row("ing the", "he was walk")["inside"]
+    for text, before, expected in ((" ing", "walk", ""), ("ing", "walk ", ""), ("京都", "東", ""), ("12", "is1", "12")):
+        assert not row(text, before, expected)["inside"]
+    found = {**answer, "stands": None, "rows": [row("ing the", "he was walk")]}
+    assert ask_words.warning(found, "MAC", ["walk"]) == ""
+    assert ask_words.stands(found).startswith("“ing” goes on inside the last word of the cue")
+
+
+def test_the_worker_tells_that_a_cue_was_cut_inside_a_word(answer: Answer, subject: str, finish: Finish) -> None:
+    found = answered(subject, "It was a beautif", finish)
+    assert found["rows"][0]["inside"], found["rows"]
+    assert found["stands"] is None
+    assert not answer["rows"][0]["inside"]
