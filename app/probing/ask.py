@@ -61,17 +61,16 @@ def run(model: Any, subject: Subject, options: dict[str, Any], tell: Tell) -> di
     zeroed = continued(model, blind(model, encoding.ids), ids, count, ZEROED)
     before = tokenizer.decode(ids)
     rows = [said("memory", tokenizer, first, expected, before), said("zeroed", tokenizer, zeroed, expected, before)]
-    known = {"cue": cue, "expected": expected, "rows": rows, "stands": None}
-    if not rows[0]["inside"]:
-        known["stands"] = stands(rows[0]["value"], subject)
+    found = None if rows[0]["inside"] else stands(rows[0]["value"], subject)
+    known = {"cue": cue, "expected": expected, "rows": rows, "stands": found}
     known["absent"] = absent(model.name, len(encoding.ids))
     tell.partial(known)
     without = reading.without()
     if without is not None:
         rows.append(said("removed", tokenizer, continued(model, without, ids, count), expected, before))
     readings = asked(model, whole, ids, first.ids[: rows[0]["tokens"]])
-    found = drawn(model, encoding.ids[: readings.tokens], readings, progress=reading.told)
-    return {**known, "seen": len(encoding.ids) - readings.tokens, **_passages(subject, encoding, found)}
+    parts = drawn(model, encoding.ids[: readings.tokens], readings, progress=reading.told)
+    return {**known, "seen": len(encoding.ids) - readings.tokens, **_passages(subject, encoding, parts)}
 
 
 class _Reading:
