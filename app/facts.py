@@ -73,6 +73,7 @@ def subject(document: Document, place: Place, cue: str, answer: str, depth: floa
     )
 
 
+@functools.lru_cache(maxsize=4)  # as `planted`
 def document(subject: Subject) -> Document | None:
     """The document as it was before its fact was planted; None where that cannot be told."""
     found = Document(

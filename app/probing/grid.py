@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from app import facts
 from app.jobs.probe import Answer, Tell
 from app.jobs.subjects import Subject
 from app.needles import INVENTED, MISSING, RIGHT, WRONG, Cell, adds_up, cell
@@ -58,10 +59,14 @@ def tokens(subject_tokens: int, options: dict[str, Any]) -> int:
 
 
 def document(subject: Subject, options: dict[str, Any]) -> str | None:
-    """What the needles are hidden in: the document without a planted fact, or None for the sample texts."""
+    """What the needles are hidden in: the document as it was before a fact was planted, or None for the sample texts.
+
+    One that cannot be restored, as its subject was tampered with, loses the fact alone.
+    """
     if options["haystack"] == "samples":
         return None
-    return subject.text[: subject.start] + subject.text[subject.end :] if subject.planted else subject.text
+    original = facts.document(subject)
+    return subject.text[: subject.start] + subject.text[subject.end :] if original is None else original.text
 
 
 def run(model: Any, subject: Subject, options: dict[str, Any], tell: Tell) -> Answer:

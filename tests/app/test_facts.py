@@ -9,6 +9,7 @@ import pytest
 
 from app import facts, samples
 from app.jobs import Subject
+from app.probing import grid
 from titans_core.documents import Document, Section
 from titans_core.probes.places import find
 
@@ -54,6 +55,26 @@ def test_samples_are_known_again_at_every_depth(sample: str, percent: int) -> No
     again = facts.document(asked)
     assert again is not None
     assert again.text == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        " It rained. She slept. ",
+        "It rained.  She slept.  ",
+        "It rained.\n She slept.\n\n  Nobody came.\n",
+        "雨だった。 She slept。\n彼女。",
+        "One line\n another\n\tand a third \n",
+        "No end",
+    ],
+)
+def test_the_spaces_of_a_document_are_its_own_again(text: str) -> None:
+    for percent in range(0, 101, 5):
+        asked = put(Document("spaces", "text", text), percent / 100)
+        again = facts.document(asked)
+        assert again is not None
+        assert again.text == text
+        assert grid.document(asked, {"haystack": "document"}) == text
 
 
 def test_a_fact_that_was_found_leaves_the_document_as_it_is() -> None:

@@ -14,16 +14,17 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import titans_core as tc
-from app import needles, runs
+from app import facts, needles, runs
 from app.figures import needle_grid as figures
 from app.figures.needle_grid import Grid
-from app.jobs import Probe, Progress, Subject
+from app.jobs import Probe, Progress
 from app.jobs import store as kept
 from app.needles import INVENTED, KINDS, MISSING, RIGHT, WRONG, Cell
 from app.probing import grid
 from app.probing.needle_text import needle_text
 from app.theme import LIGHT
 from app.views import grid_choices
+from titans_core.documents import Document
 from titans_core.errors import StoreError
 from titans_core.evaluation.answering import Answer
 from titans_core.evaluation.cells import wilson
@@ -32,9 +33,9 @@ from titans_core.probes import spots
 
 Finish = Callable[..., Progress]
 BOOK = "The keeper walked along the shore, and it rained. She found many stones there. Nobody saw the piano. "
-FACT = "The special number of the harbour book is 7304416. "
-SUBJECT = Subject(
-    "A book", BOOK * 9 + FACT + BOOK * 11, 9 * len(BOOK), 9 * len(BOOK) + len(FACT), "cue", "7304416", True
+FACT = "The special number of the harbour book is 7304416."
+SUBJECT = facts.subject(
+    Document("A book", "text", BOOK * 20), facts.planted(BOOK * 20, FACT, 0.45), "cue", "7304416", 0.45
 )
 OPTIONS = {"task": "word", "haystack": "document", "lengths": [256, 512], "depths": [0.0, 1.0], "n": 2, "seed": 0}
 
@@ -111,9 +112,10 @@ def test_the_cells_are_those_of_the_core(model: Any, answer: Any) -> None:
 
 
 def test_a_planted_fact_is_no_part_of_the_haystack() -> None:
-    assert grid.document(SUBJECT, OPTIONS) == BOOK * 20
+    assert grid.document(SUBJECT, OPTIONS) == BOOK * 20, "as `titans niah` reads the file, to the last space"
     assert grid.document(replace(SUBJECT, planted=False), OPTIONS) == SUBJECT.text
     assert grid.document(SUBJECT, OPTIONS | {"haystack": "samples"}) is None
+    assert FACT not in (grid.document(replace(SUBJECT, depth=0.0), OPTIONS) or FACT), "though it was tampered with"
 
 
 @pytest.mark.parametrize(

@@ -45,8 +45,9 @@ def plant(text: str, fact: str, depth: float) -> Place:
         raise TextError(f"{fact[:60]!r} stands in the document already; probe it there, or plant another fact")
     gaps = [0, *(gap.end() for gap in _GAP.finditer(text)), len(text)]
     at = min(gaps, key=lambda gap: abs(gap - depth * len(text)))
-    before = " " if at and not text[at - 1].isspace() else ""
-    after = " " if at < len(text) and not text[at].isspace() else ""
+    # A space of ours also where one stands already, so that it can be told whose it is when the fact is taken out.
+    before = " " if at and (not text[at - 1].isspace() or (at == len(text) and text[-1] == " ")) else ""
+    after = " " if at < len(text) and (not text[at].isspace() or text[at] == " ") else ""
     start = at + len(before)
     return Place(text[:at] + before + fact.strip() + after + text[at:], start, start + len(fact.strip()))
 
