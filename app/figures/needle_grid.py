@@ -23,6 +23,7 @@ MEANING = {
     MISSING: "Nothing of the asked form.",
     INVENTED: "A value of the asked form that stands nowhere in the text; one wrong digit is enough.",
 }
+NOT_LONGER, NOT_SHORTER = "nothing longer was run", "nothing shorter was run"
 NB = "\u00a0"
 
 
@@ -136,17 +137,20 @@ def effective(grid: Grid, depths: Sequence[float], threshold: float) -> tuple[in
 
 
 def sentence(grids: Sequence[Grid], depths: Sequence[float], threshold: float) -> str:
-    """Where the effective length of each memory ends."""
-    said = []
-    for grid in grids:
-        end, longest = effective(grid, depths, threshold)
-        if end is not None:
-            said.append(f"{grid.name} {length_name(end)}")
-        elif longest is not None:
-            said.append(f"{grid.name} over {length_name(longest)}")
-        else:
-            said.append(f"{grid.name} not known yet")
-    return f"Effective length at {share(threshold)}, the first with less right: {', '.join(said)}."
+    """Up to which length each memory holds, and from which on it does not."""
+    told = ", ".join(f"{grid.name} {_holds(grid, depths, threshold)}" for grid in grids)
+    return f"Effective length at {share(threshold)}: {told}."
+
+
+def _holds(grid: Grid, depths: Sequence[float], threshold: float) -> str:
+    end, longest = effective(grid, depths, threshold)
+    if longest is None:
+        return "not known yet"
+    if end is None:
+        begun = any(one["length"] > longest for one in grid.cells)
+        return f"holds up to {length_name(longest)} ({'longer texts are not all read' if begun else NOT_LONGER})"
+    held = max((one["length"] for one in grid.cells if one["length"] < end), default=None)
+    return f"falls below from {length_name(end)} ({f'holds to {length_name(held)}' if held else NOT_SHORTER})"
 
 
 def colour(value: float) -> str:
