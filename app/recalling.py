@@ -34,18 +34,27 @@ def query() -> dict[str, str] | None:
     """What a link to the page says: what it was about last in this session; None where it was about nothing."""
     name: str | None = st.session_state.get("asked about")
     of, grid = st.session_state.get("asked grid", (None, ""))
-    return {_SUBJECT: name} | ({_GRID: grid} if of == name else {}) if name else None
+    return {_SUBJECT: name} | ({_GRID: grid} if of == name and grid else {}) if name else None
 
 
 def grid() -> str:
     """Which needle grid the address names, as app.needles.address writes it; "" for none."""
     named = st.query_params.get(_GRID, "")
-    if named:
-        st.session_state["asked grid"] = subject_id(), named
+    if of := subject_id():
+        st.session_state["asked grid"] = of, named
     return named
+
+
+def new_grid() -> bool:
+    """Whether the address names another needle grid of its subject than before, as after Back; once for each."""
+    followed = st.session_state.setdefault("followed grids", {})
+    of, named = subject_id(), grid()
+    new = followed.get(of) != named
+    followed[of] = named
+    return new
 
 
 def show_grid(address: str) -> None:
     """Let the address name this needle grid, so that whoever has the link sees its cells."""
     st.query_params[_GRID] = address
-    st.session_state["asked grid"] = subject_id(), address
+    new_grid()  # what the controls say already

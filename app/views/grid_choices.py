@@ -23,11 +23,15 @@ SEED = 0
 
 
 def options(subject_id: str) -> dict[str, Any]:
-    """What is chosen: as the address says at first, then as the controls do, also after another page was shown."""
-    given = needles.from_address(recalling.grid())
+    """What is chosen: as the address says whenever it changed, else as the controls do, also after another page."""
+    if recalling.new_grid():
+        given = needles.from_address(recalling.grid())
+        for name, value in DEFAULT.items():
+            own, key = given.get(name), _key(name, subject_id)
+            st.session_state[key] = own if own is not None and _offered(name, own) else value
+            choices.keep(key)
     for name, value in DEFAULT.items():
-        own = given.get(name)
-        choices.begin(_key(name, subject_id), own if own is not None and _offered(name, own) else value)
+        choices.begin(_key(name, subject_id), value)
     chosen = {name: st.session_state[_key(name, subject_id)] for name in DEFAULT}
     haystack = "samples" if chosen["task"] == "passkey" else chosen["haystack"]  # it reads neither
     lists = {name: sorted(chosen[name]) for name in ("lengths", "depths")}

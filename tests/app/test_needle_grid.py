@@ -304,8 +304,13 @@ def test_the_effective_length_is_of_lengths_read_at_all_depths() -> None:
     begun = Grid("mag", "MAG", made({(256, 0.0): "rrrr", (256, 1.0): "rrrr", (512, 0.0): "mmmm"}))
     grids = [Grid("mac", "MAC", whole), begun, Grid("mal", "MAL", [])]
     said = figures.sentence(grids, [0.0, 1.0], 0.85).replace("\u00a0", " ")
-    assert said == "Effective length at 85 %, the first with less right: MAC 512, MAG over 256, MAL not known yet."
-    assert "MAC over 512" in figures.sentence(grids, [0.0, 1.0], 0.75)
+    assert said == (
+        "Effective length at 85 %: MAC falls below from 512 (holds to 256), "
+        "MAG holds up to 256 (longer texts are not all read), MAL not known yet."
+    )
+    assert "MAC holds up to 512 (nothing longer was run)" in figures.sentence(grids, [0.0, 1.0], 0.75)
+    poor = [Grid("mac", "MAC", made({(256, 0.0): "mmmm", (512, 0.0): "rrrr"}))]
+    assert "MAC falls below from 256 (nothing shorter was run)" in figures.sentence(poor, [0.0], 0.5)
     drawn = figures.drawing(grids, [256, 512], [0.0, 1.0], 0.85, LIGHT)
     assert [one["line"] for one in drawn["grids"]] == [1, None, None]
 
@@ -318,7 +323,7 @@ def test_numbers_can_be_read_on_every_colour() -> None:
     assert (figures.colour(0), figures.colour(1)) == ("#00224e", "#fee838")
 
 
-def panel(subject_id: str, address: str) -> AppTest:
+def panel(subject_id: str, address: str, **query: str) -> AppTest:
     """The panel alone on a page."""
 
     def script(subject_id: str) -> None:
@@ -330,7 +335,7 @@ def panel(subject_id: str, address: str) -> AppTest:
         grid_panel.panel(subject_id, subject, ("lmm",), "cpu")
 
     page = AppTest.from_function(script, kwargs={"subject_id": subject_id}, default_timeout=60)
-    page.query_params["grid"] = address
+    page.query_params.update({"grid": address, **query})
     page.run()
     assert not page.exception
     return page
@@ -355,6 +360,25 @@ def test_the_panel_asks_for_what_the_address_says(subject_id: str, finish: Finis
     page.session_state[f"grid_cell_{subject_id}"] = ["lmm", "512", None]  # what no grid can have reported
     assert not page.run().exception
     assert not page.button
+
+
+def test_the_controls_follow_an_address_that_changed(subject_id: str) -> None:
+    first, second = (needles.address(OPTIONS | {"task": task, "n": n}) for task, n in (("number", 3), ("word", 4)))
+
+    def chosen(page: AppTest) -> tuple[Any, Any]:
+        task, n = (f"grid_{name}_{subject_id}" for name in ("task", "n"))
+        return page.segmented_control(key=task).value, page.number_input(key=n).value
+
+    page = panel(subject_id, first, subject=subject_id)
+    assert chosen(page) == ("number", 3)
+    page.query_params["grid"] = second
+    assert chosen(page.run()) == ("word", 4)
+    page.number_input(key=f"grid_n_{subject_id}").set_value(7).run()
+    assert chosen(page.run()) == ("word", 7), "the address is as it was"
+    page.query_params["grid"] = first
+    assert chosen(page.run()) == ("number", 3)
+    del page.query_params["grid"]
+    assert chosen(page.run()) == ("number", grid_choices.DEFAULT["n"])
 
 
 def test_links_to_the_page_name_the_grid(subject_id: str) -> None:
