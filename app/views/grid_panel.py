@@ -49,6 +49,8 @@ def _panel(subject_id: str, subject: Subject, checkpoints: tuple[str, ...], devi
     refused = grid.refusal(subject, "", options)
     given = tuple(sorted((name, tuple(v) if isinstance(v, list) else v) for name, v in options.items()))
     probes = [Probe("grid", subject_id, name, subject.title, given, device) for name in checkpoints if not refused]
+    chosen = probing.wanted(probes)
+    probes = [probe for probe in probes if probe in chosen or probing.known(probe)]
     live = bool(probing.standing(probes).live)
     with st.expander("Needle, lengths, depths, n", key="grid_choices"):
         grid_choices.controls(subject_id, subject, options, disabled=live)
@@ -109,9 +111,10 @@ def _read(asked: Asked, at: probing.Standing) -> tuple[list[Grid], dict[str, str
 
 def _standing(asked: Asked, at: probing.Standing, grids: Sequence[Grid]) -> None:
     """Cells done and time left, with Cancel; or a button that begins what is open, with what it costs."""
-    total, done = asked.cells * len(grids), sum(len(one.cells) for one in grids)
+    cells = {probe.id: one.cells for one, probe in zip(grids, asked.probes, strict=True)}
     left = {probe.id: _left(asked, probe, one, grids) for one, probe in zip(grids, asked.probes, strict=True)}
     if at.live:
+        total, done = asked.cells * len(grids), sum(map(len, cells.values()))
         whole = len(grids) * grid.tokens(0, asked.options)
         words, button = st.columns([0.75, 0.25], vertical_alignment="center")
         words.progress(
@@ -121,10 +124,12 @@ def _standing(asked: Asked, at: probing.Standing, grids: Sequence[Grid]) -> None
         if button.button("Cancel", key=f"{KEY}_cancel", width="stretch"):
             for probe in at.live:
                 runs.engine().cancel(probe.id)
-    elif at.open:
-        takes = theme.about(sum(left[probe.id][1] for probe in at.open))
+    elif begin := probing.wanted(at.open):
+        takes = theme.about(sum(left[probe.id][1] for probe in begin))
+        total, done = asked.cells * len(begin), sum(len(cells[probe.id]) for probe in begin)
         verb = f"Resume, {done} of {total} cells done" if done else f"Run {total} cell{'s' if total > 1 else ''}"
-        st.button(f"{verb}: takes {takes}", key=f"{KEY}_start", on_click=_begin, args=(asked, list(at.open)))
+        of = f" of {probing.names(begin)}" if len(begin) < len(grids) else ""
+        st.button(f"{verb}{of}: takes {takes}", key=f"{KEY}_start", on_click=_begin, args=(asked, begin))
 
 
 def _begin(asked: Asked, probes: list[Probe]) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
-from app import runs, state, theme
+from app import choices, memories, runs, state, theme
 from app.jobs import Probe, Progress
 from app.jobs.probe import Answer
 from app.views import controls, parts
@@ -41,10 +41,29 @@ def known(probe: Probe) -> bool:
     return _at(probe) is not None or runs.engine().answer(probe.id) is not None
 
 
+def wanted(probes: Sequence[Probe]) -> list[Probe]:
+    """Those of the memories that are chosen in the sidebar; all where nothing was chosen in it yet."""
+    chosen = choices.value("probed", None)
+    return [probe for probe in probes if chosen is None or probe.checkpoint in chosen]
+
+
+def names(probes: Sequence[Probe]) -> str:
+    """The memories that these ask, as a label shows them."""
+    return ", ".join(state.plain(theme.label(probe.checkpoint)) for probe in probes)
+
+
 def start(key: str, probes: Sequence[Probe], tokens: int, note: str) -> None:
-    """A button that begins these probes and says what they take. tokens: that each of them reads. note: its verb."""
+    """A button that begins these probes, as far as they are `wanted`, and says what they take.
+
+    tokens: that each of them reads. note: its verb; the memories are named where another one has answered the same.
+    """
+    probes = wanted(probes)
+    if not probes:
+        return
     seconds = sum(runs.seconds(probe.kind, tokens, probe.checkpoint, probe.device) for probe in probes)
-    st.button(f"{note}: takes {theme.about(seconds)}", key=f"{key}_start", on_click=begin, args=(list(probes),))
+    if standing([replace(probes[0], checkpoint=name) for name in memories.names()]).done:
+        note = f"{note} {names(probes)}"
+    st.button(f"{note}: takes {theme.about(seconds)}", key=f"{key}_start", on_click=begin, args=(probes,))
 
 
 def begin(probes: Sequence[Probe]) -> None:

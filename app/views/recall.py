@@ -40,9 +40,10 @@ def page() -> None:
     notice = None
     if name is not None and subject is not None:
         begun = _begun(name, subject)
+        recall_controls.follow(name, subject, begun)
         _head(name, subject)
         notice = st.container()  # the sidebar, which is drawn last, may ask for something else
-        _panels(name, subject, begun)
+        _panels(name, subject)
     else:
         st.title("What does it still know?", anchor=False)
         if name or recalling.wrong_address():
@@ -96,8 +97,9 @@ def _begun(name: str, subject: Subject) -> tuple[str, ...]:
     return tuple(memory for memory in offered if probing.known(recall_curve.probe(name, subject, memory, "cpu")))
 
 
-def _panels(name: str, subject: Subject, begun: tuple[str, ...]) -> None:
-    asked = begun or tuple(filter(memories.remembers, memories.names()))
+def _panels(name: str, subject: Subject) -> None:
+    """What every memory answered; which of them are asked further questions, the sidebar says (probing.wanted)."""
+    asked = tuple(filter(memories.remembers, memories.names()))
     for row in ROWS:
         columns = st.columns([share for share, _ in row], gap="small") if len(row) > 1 else [st.container()]
         for column, (_, panel) in zip(columns, row, strict=True):

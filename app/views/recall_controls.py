@@ -37,7 +37,7 @@ def request(name: str | None, shown: Subject | None, begun: tuple[str, ...]) -> 
     What is wrong is said beside the control that it is about.
     """
     if shown is not None:
-        choices.follow(("subject", name), _asking_for(shown, begun))
+        follow(name, shown, begun)
     document, title, text, wrong = controls.chosen_text("DOCUMENT", lambda: _again(shown))
     notices, problem = controls.checked(title, text, wrong, "Probe waits for a document")
     if problem:
@@ -55,6 +55,11 @@ def request(name: str | None, shown: Subject | None, begun: tuple[str, ...]) -> 
         problem = "Choose at least one memory."
     chosen = tuple(name for name in available if name in picked)
     return Asked(fact.subject, chosen, device, problem or fact.problem, fact.tokens)
+
+
+def follow(name: str | None, shown: Subject, begun: tuple[str, ...]) -> None:
+    """Let the controls, which are not drawn yet, ask for this subject; what comes before them can know it."""
+    choices.follow(("subject", name), _asking_for(shown, begun))
 
 
 def cost(asked: Asked) -> None:
@@ -75,7 +80,7 @@ def _asking_for(shown: Subject, begun: tuple[str, ...]) -> dict[str, object]:
     """The choices that ask for this subject again."""
     original = facts.document(shown)
     asked = fact_controls.asking_for(shown, planted=shown.planted and original is not None)
-    asked |= {"probed": list(begun)} if begun else {}
+    asked |= {"probed": list(begun or filter(memories.names().__contains__, _FIRST))}
     text = original.text if original is not None else shown.text
     sample = next((sample for sample in samples.samples() if sample.text == text), None)
     if sample is not None:

@@ -113,6 +113,26 @@ def test_what_is_being_answered_is_not_said_to_be_on_the_page(asked: str, monkey
     assert "its answers are on the page" not in said
 
 
+def test_the_panels_offer_only_the_memories_that_are_chosen(asked: str, finish: Finish) -> None:
+    def labels(page: AppTest, key: str) -> list[str]:
+        return [button.label.partition(":")[0] for button in page.button if button.key == key]
+
+    page = open_page(asked)
+    assert labels(page, "needle_grid_start") == ["Run 12 cells"], "of the two memories that were asked"
+    assert labels(page, "retention_start") == ["Map"]
+    page.pills(key="probed").set_value(["mal"]).run()
+    assert labels(page, "needle_grid_start") == ["Run 6 cells"]
+    page.button(key="retention_start").click().run()
+    assert finish(Probe("retention", asked, "mal", "").id).state == "done"
+    page.pills(key="probed").set_value(["mag", "lmm"]).run()
+    assert labels(page, "retention_start") == ["Map MAG, LMM"], "below the map of MAL"
+    assert "MAL, all layers" in " ".join(element.value for element in page.markdown)
+    assert runs.engine().progress(Probe("retention", asked, "mac", "").id) is None, "it was not chosen"
+    page.pills(key="probed").set_value([]).run()
+    assert not labels(page, "retention_start")
+    assert not labels(page, "needle_grid_start")
+
+
 def test_a_document_from_elsewhere_is_shown_again(store: Path) -> None:
     text = samples.samples()[2].text + " The end."
     place = find(text, text[50:90])
