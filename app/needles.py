@@ -16,6 +16,7 @@ from typing import Any
 from titans_core.evaluation.cells import wilson
 
 Cell = dict[str, Any]
+SEED = 0  # of the grids of the page
 _ADDRESS = re.compile(
     r"(?P<task>[a-z]+)\.(?P<haystack>[a-z]+)\.(?P<lengths>\d{1,8}(-\d{1,8}){0,15})\.(?P<depths>\d{1,3}(-\d{1,3}){0,15})\.(?P<n>\d{1,3})"
 )
@@ -57,6 +58,11 @@ def adds_up(found: Any, length: int, depth: float, n: int) -> bool:
         )
     except (KeyError, TypeError):
         return False
+
+
+def given(options: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """The options as those of a probe."""
+    return tuple(sorted((name, tuple(value) if isinstance(value, list) else value) for name, value in options.items()))
 
 
 def address(options: dict[str, Any]) -> str:

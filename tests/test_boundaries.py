@@ -60,7 +60,7 @@ APP_LEVELS = [
     {"app.probing"},
     {"app.jobs.worker", "app.components", "app.exports"},
     {"app.runs", "app.state", "app.choices", "app.recalling"},
-    {"app.exports.recall", "app.exports.routes", "app.comparisons", "app.held"},
+    {"app.exports.recall", "app.exports.probed", "app.exports.routes", "app.comparisons", "app.held"},
     {"app.routes"},
     {"app.views", "app.figures_command"},
     {"app.main", "app.__main__"},

@@ -49,9 +49,9 @@ def text_stem(title: str) -> str:
     return safe(title.removesuffix(".txt").removesuffix(".md"), "text")
 
 
-def recall_stem(title: str, subject: str) -> str:
+def recall_stem(title: str, subject: str, kind: str = "recall") -> str:
     """File name without ending for what was asked of a document."""
-    return f"recall-{text_stem(title)}-{subject[:6]}"
+    return f"{kind}-{text_stem(title)}-{subject[:6]}"
 
 
 def began_file(run: Finished) -> str:

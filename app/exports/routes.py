@@ -2,6 +2,8 @@
 
 titanscope/export/{csv,parquet,zarr,text,memory,began}?run=ID
 titanscope/export/recall?subject=ID&as=csv    or as=json
+titanscope/export/retention?subject=ID
+titanscope/export/grid?subject=ID&grid=ADDRESS&as=csv    or as=json
 titanscope/export/report?run=ID[&run=ID...]&signal=S[&layer=0][&token=0]
 """
 
@@ -14,7 +16,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from app import runs
-from app.exports import archive, recall, recipe, signals
+from app.exports import archive, probed, recall, recipe, signals
 from app.exports.names import View, began_file, recall_stem, stem, text_stem
 from app.exports.report import POLICY, report
 from app.theme import SIGNALS
@@ -84,6 +86,28 @@ def about(request: Request) -> Response:
     return _download([data], kind, f"{recall_stem(subject.title, name)}.{form}")
 
 
+def maps(request: Request) -> Response:
+    """What is left of every write of a document."""
+    name = request.query_params.get("subject", "")
+    subject = runs.subject(name)
+    if subject is None or not probed.retention(name):
+        return _gone()
+    stem = recall_stem(subject.title, name, "retention")
+    return _download([probed.retention_file(name, subject)], "application/json", f"{stem}.json")
+
+
+def cells(request: Request) -> Response:
+    """The cells of a needle grid of a document."""
+    query = request.query_params
+    name, of, form = (query.get(key, "") for key in ("subject", "grid", "as"))
+    subject = runs.subject(name)
+    if subject is None or form not in ("csv", "json") or not probed.cells(name, of):
+        return _gone()
+    data = probed.grid_csv(name, of) if form == "csv" else probed.grid_json(name, subject, of)
+    kind = _TYPES["csv"] if form == "csv" else "application/json"
+    return _download([data], kind, f"{recall_stem(subject.title, name, 'needles')}.{form}")
+
+
 def _opened(name: str) -> runs.Run | None:
     try:
         return runs.opened(name)
@@ -108,5 +132,7 @@ def _gone() -> Response:
 ROUTES = [
     Route("/titanscope/export/report", whole),
     Route("/titanscope/export/recall", about),
+    Route("/titanscope/export/retention", maps),
+    Route("/titanscope/export/grid", cells),
     Route("/titanscope/export/{kind}", one),
 ]

@@ -19,7 +19,6 @@ LENGTHS = tuple(1 << power for power in range(9, 21))  # 512 to 1M
 DEPTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 # Of the size that a CPU does in about a minute for three memories.
 DEFAULT = {"task": "number", "haystack": "document", "lengths": [2048, 4096], "depths": [0.0, 0.5, 1.0], "n": 5}
-SEED = 0
 
 
 def options(subject_id: str) -> dict[str, Any]:
@@ -35,7 +34,7 @@ def options(subject_id: str) -> dict[str, Any]:
     chosen = {name: st.session_state[_key(name, subject_id)] for name in DEFAULT}
     haystack = "samples" if chosen["task"] == "passkey" else chosen["haystack"]  # it reads neither
     lists = {name: sorted(chosen[name]) for name in ("lengths", "depths")}
-    return {"task": chosen["task"], "haystack": haystack, **lists, "n": int(chosen["n"]), "seed": SEED}
+    return {"task": chosen["task"], "haystack": haystack, **lists, "n": int(chosen["n"]), "seed": needles.SEED}
 
 
 def _offered(name: str, value: Any) -> bool:

@@ -47,7 +47,7 @@ def _panel(subject_id: str, subject: Subject, checkpoints: tuple[str, ...], devi
     options = grid_choices.options(subject_id)
     parts.title("Needle grid", f"length × depth, n = {options['n']} a cell, grey = not run", words("needle_grid"))
     refused = grid.refusal(subject, "", options)
-    given = tuple(sorted((name, tuple(v) if isinstance(v, list) else v) for name, v in options.items()))
+    given = needles.given(options)
     probes = [Probe("grid", subject_id, name, subject.title, given, device) for name in checkpoints if not refused]
     chosen = probing.wanted(probes)
     probes = [probe for probe in probes if probe in chosen or probing.known(probe)]

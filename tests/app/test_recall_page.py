@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import facts, memories, runs, samples
+from app import facts, memories, needles, runs, samples
 from app.jobs import Probe, Progress, Subject
 from app.views import fact_controls
 from tests.app.conftest import TEXT
@@ -285,6 +286,10 @@ def test_the_files_hold_what_the_memories_said(asked: str) -> None:
     rows = list(csv.DictReader(io.StringIO(client.get(address, params={"subject": asked}).text)))
     assert {row["checkpoint"] for row in rows} == {"mac", "mal"}
     assert {"cosine", "loss_removed", "p_memory", "p_zeroed"} <= {row["measure"] for row in rows}
+    before = {
+        (row["layer"], row["value"]) for row in rows if (row["checkpoint"], row["measure"]) == ("mal", "cosine_before")
+    }
+    assert before == {(str(k), str(value)) for k, value in enumerate((found or {})["held"]["cosine_before"])}
     assert reply.headers["content-disposition"].startswith('attachment; filename="recall-pasted-text-')
     for query in ({"subject": "f" * 32}, {"subject": asked, "as": "exe"}, {}):
         assert client.get(address, params=query).status_code == 404
@@ -296,3 +301,29 @@ def test_a_browser_that_missed_what_was_put_into_a_field_hears_of_it_again() -> 
     assert page.text_input(key="fact_answer").proto.default == "7304416"
     assert list(page.slider(key="fact_depth").proto.default) == [10]
     assert list(page.pills(key="probed").proto.default) == [0, 1, 2]
+
+
+def test_the_files_of_the_other_panels_can_be_drawn(asked: str, finish: Finish, tmp_path: Path) -> None:
+    from starlette.applications import Starlette
+    from starlette.testclient import TestClient
+
+    from app.exports.routes import ROUTES
+    from app.exports.written import drawings
+
+    options = {"task": "word", "haystack": "document", "lengths": [512], "depths": [0.0], "n": 1, "seed": 0}
+    for probe in (Probe("retention", asked, "mac", ""), Probe("grid", asked, "mac", "", needles.given(options))):
+        runs.engine().submit(probe)
+        assert finish(probe.id).state == "done"
+    client = TestClient(Starlette(routes=ROUTES))
+    of = {"subject": asked, "grid": needles.address(options), "as": "json"}
+    for kind, names in (("retention", "retention-pasted"), ("grid", "needles-pasted")):
+        reply = client.get(f"/titanscope/export/{kind}", params=of)
+        assert names in reply.headers["content-disposition"]
+        (tmp_path / f"{kind}.json").write_bytes(reply.content)
+        assert drawings(tmp_path / f"{kind}.json"), "as the commands write it"
+    told = json.loads((tmp_path / "grid.json").read_bytes())
+    assert told["haystack"] == hashlib.sha256(DOCUMENT.encode()).hexdigest(), "as `titans niah` reads the file"
+    (row,) = csv.DictReader(io.StringIO(client.get("/titanscope/export/grid", params=of | {"as": "csv"}).text))
+    assert (row["checkpoint"], row["right"]) == ("mac", str(told["results"][0]["right"]))
+    for wrong in ({"grid": "x"}, {"subject": "f" * 32}, {"as": "exe"}):
+        assert client.get("/titanscope/export/grid", params=of | wrong).status_code == 404

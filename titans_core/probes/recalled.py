@@ -36,6 +36,9 @@ def table(results: list[dict[str, Any]]) -> list[list[Any]]:
         for name in _MEASURES:
             for tokens, values in zip(held["tokens"], held[name], strict=True):
                 rows += [[one["checkpoint"], tokens, name, layer, value, ""] for layer, value in enumerate(values)]
+        for name in ("loss_before", "cosine_before"):  # the same for all later tokens, so that it can be drawn beside
+            for tokens in held["tokens"]:
+                rows += [[one["checkpoint"], tokens, name, layer, v, ""] for layer, v in enumerate(held[name])]
         for said in one["asked"]:
             rows += [
                 [one["checkpoint"], said["tokens"], f"p_{name}", "", said[name]["p"], said[name]["text"]]
