@@ -27,7 +27,8 @@ def export(name: str, subject: Subject) -> None:
         rows.append(_row("Needle grid", f"cells of {_names(found)}", "grid", both, subject=name, grid=address))
     figures = {"recall_model": "What the model says"}
     figures |= {f"recall_memory_{memory}": f"The memory itself ({theme.label(memory)})" for memory in memories.names()}
-    figures |= {"retention_map": "Retention map", "retention_curve": "Forgetting curve"}
+    for figure, title in {"retention_map": "Retention map", "retention_curve": "Forgetting curve"}.items():
+        figures |= {f"{figure}_{memory}": f"{title}, {theme.label(memory)}" for memory in memories.names()}
     with st.popover("Export", icon=":material/download:", key="export"):
         download(rows, figures=figures, file=recall_stem(subject.title, name), ground=state.palette().panel, text=False)
 

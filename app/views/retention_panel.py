@@ -60,7 +60,7 @@ def _map(subject: Subject, answer: Answer, layer: int | None) -> None:
         retention.retention_map(answer, layer, places, state.palette()),
         config=frame.CHART,
         theme=None,
-        key="retention_map",
+        key=f"retention_map_{answer['checkpoint']}",
         alt=retention_words.map_summary(answer, layer),
     )
     st.caption(f"{retention_words.cells(answer, layer)} {retention_words.read(answer)}")
@@ -74,7 +74,7 @@ def _curve(answer: Answer, layer: int | None) -> None:
         forgetting.forgetting(answer, layer, palette),
         config=frame.CHART,
         theme=None,
-        key="retention_curve",
+        key=f"retention_curve_{answer['checkpoint']}",
         alt=retention_words.curve_summary(answer, layer),
     )
     st.html(forgetting.legend(answer, palette))

@@ -327,3 +327,25 @@ def test_the_files_of_the_other_panels_can_be_drawn(asked: str, finish: Finish, 
     assert (row["checkpoint"], row["right"]) == ("mac", str(told["results"][0]["right"]))
     for wrong in ({"grid": "x"}, {"subject": "f" * 32}, {"as": "exe"}):
         assert client.get("/titanscope/export/grid", params=of | wrong).status_code == 404
+
+
+def test_the_menu_offers_what_was_found(asked: str, finish: Finish, monkeypatch: pytest.MonkeyPatch) -> None:
+    menus: list[tuple[dict[str, str], dict[str, str]]] = []
+    monkeypatch.setattr(
+        "app.views.recall_export.download",
+        lambda rows, figures, **rest: menus.append(({row["label"]: row["note"] for row in rows}, figures)),
+    )
+    options = {"task": "word", "haystack": "document", "lengths": [512], "depths": [0.5], "n": 1, "seed": 0}
+    for probe in (Probe("retention", asked, "mal", ""), Probe("grid", asked, "mac", "", needles.given(options))):
+        runs.engine().submit(probe)
+        assert finish(probe.id).state == "done"
+    page = open_page(asked)
+    rows, figures = menus[-1]
+    assert "MAL" in rows["Retention"]
+    assert "Needle grid" not in rows, "none of this one was run"
+    keys = {chart.proto.id.partition("retention_")[2] for chart in page.get("plotly_chart")} - {""}
+    assert len(keys) == 2
+    assert all(figures[f"retention_{key}"].endswith(f", {key.rpartition('_')[2].upper()}") for key in keys)
+    page.query_params["grid"] = needles.address(options)
+    page.run()
+    assert menus[-1][0]["Needle grid"] == "cells of MAC"
