@@ -151,7 +151,7 @@ def test_what_is_looked_at_stays_when_another_memory_is_mapped(
     monkeypatch.setattr(
         type(runs.engine()),
         "answer",
-        lambda self, name: found | {"checkpoint": asked[name]} if asked[name] in there else None,
+        lambda self, name: found | {"checkpoint": asked[name]} if asked.get(name) in there else None,
     )
     page = panel(subject, "mag", "mac", "mal")
     page.get("button_group")[0].set_value("MAC").run()
