@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
@@ -72,7 +73,6 @@ def _planted(document: Document | None) -> Place | None:
         choices.begin("fact_planted", facts.SENTENCE),
         key="fact_planted",
         height=90,
-        max_chars=_LONGEST,
         on_change=_told,
         args=("fact_planted",),
     )
@@ -87,7 +87,7 @@ def _planted(document: Document | None) -> Place | None:
         on_change=choices.chose,
         args=("fact_depth",),
     )
-    if document is None:
+    if document is None or _too_long("sentence", said, wrong):
         return None
     try:
         return facts.planted(document.text, said, depth / 100)
@@ -102,12 +102,11 @@ def _found(document: Document | None) -> Place | None:
         choices.begin("fact_words", ""),
         key="fact_words",
         height=90,
-        max_chars=_LONGEST,
         placeholder="Copy a sentence of the document",
         on_change=_told,
         args=("fact_words",),
     )
-    if document is None:
+    if document is None or _too_long("fact", said, st):
         return None
     try:
         place = places.find(document.text, said)
@@ -129,7 +128,6 @@ def _question() -> tuple[str, str] | None:
         "Answer",
         choices.begin("fact_answer", facts.answer_of(said)),
         key="fact_answer",
-        max_chars=_LONGEST,
         on_change=_told,
         args=("fact_answer",),
     )
@@ -139,10 +137,11 @@ def _question() -> tuple[str, str] | None:
         choices.begin("fact_cue", facts.cue(said, answer)),
         key="fact_cue",
         height=90,
-        max_chars=_LONGEST,
         on_change=choices.chose,
         args=("fact_cue",),
     )
+    if _too_long("answer", answer, no_answer) or _too_long("cue", cue, st):
+        return None
     try:
         if not cue.strip() and answer.strip():
             cue_of(said, answer)  # says why there is none by itself
@@ -153,6 +152,14 @@ def _question() -> tuple[str, str] | None:
             (st if about_cue else no_answer).error(plain(sentence(error)))
         return None
     return cue, answer
+
+
+def _too_long(what: str, said: str, beside: Any) -> bool:
+    """Whether it is, which is then said; a field with `max_chars` would drop what is pasted without a word."""
+    over = len(said) - _LONGEST
+    if over > 0:
+        beside.error(f"The {what} has {len(said):,} characters, and may have {_LONGEST}: shorten it by {over:,}.")
+    return over > 0
 
 
 def _tokens(place: Place) -> int:

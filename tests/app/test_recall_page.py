@@ -182,6 +182,12 @@ def test_a_probe_of_other_weights_is_not_shown(asked: str, monkeypatch: pytest.M
         ("fact_planted", TEXT[:24], "stands in the document already"),
         ("fact_answer", "", "The answer is empty"),
         ("fact_answer", "blue", "is no part of the fact"),
+        (
+            "fact_planted",
+            f"{'So ' * 167}it is 5.",
+            "The sentence has 509 characters, and may have 500: shorten it by 9.",
+        ),
+        ("fact_answer", "5" * 501, "The answer has 501 characters, and may have 500: shorten it by 1."),
     ],
 )
 def test_what_is_wrong_is_said_beside_its_field(field: str, value: str, words: str) -> None:
