@@ -76,7 +76,7 @@ def niah_command(
                     cell = grid.fill(model, source, spot, count, seed=seed).to_dict()
                     own = {"checkpoint": model.name, "weights_sha256": model.weights_sha256, "depth": spot.depth}
                     results.append(own | cell)
-                    write(out, {**asked, "results": results}, grid.table(results))
+                    write(out, {**asked, "results": results}, spots.table(results))
                 bar.update()
         found = [_filled(results, model.weights_sha256, spot) for spot in asking]
         cells = [one for one in found if one is not None]

@@ -13,6 +13,7 @@ from app.jobs import Probe, Subject
 from app.jobs.probe import Answer
 from app.probing import grid
 from titans_core.errors import StoreError
+from titans_core.probes import spots
 
 FORMAT = 1
 _KINDS = {needles.WRONG: "other", needles.INVENTED: "invented", needles.MISSING: "malformed"}  # as `titans niah` says
@@ -60,12 +61,8 @@ def grid_json(name: str, subject: Subject, address: str) -> bytes:
 
 def grid_csv(name: str, address: str) -> bytes:
     """A row a cell."""
-    columns = ["checkpoint", "task", "length", "depth", "control", "n", "right", "rate", "low", "high"]
     written = io.StringIO(newline="")
-    table = csv.writer(written)
-    table.writerow([*columns, *_KINDS.values()])
-    for one in cells(name, address):
-        table.writerow([*(one[column] for column in columns), *one["kinds"].values()])
+    csv.writer(written).writerows(spots.table(cells(name, address)))
     return written.getvalue().encode()
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import statistics
 import threading
 import time
 import urllib.request
 from pathlib import Path
 
+import numpy as np
 from playwright.sync_api import Browser, FilePayload, expect
 
 from tests import making
@@ -48,8 +48,7 @@ def test_every_kind_is_read_while_a_bomb_goes_off(server: str, browser: Browser,
         over.set()
         asking.join()
     assert len(slowest) > 5
-    assert statistics.median(slowest) < 1
-    assert max(slowest) < 5
+    assert np.quantile(slowest, 0.95) < 1, "other pages are answered all the while"
     good = {
         "txt": b"Plain words.",
         "md": b"# Marked\n\nwords",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from titans_core.evaluation.answering import Answer, Batching, device_name, score
 from titans_core.evaluation.cells import CONTROLS, Cell, Key
@@ -37,10 +36,3 @@ def fill(
     found = answers(model, spot, texts(source, spot, n, seed), progress=progress)
     key = Key(spot.task, spot.length, spot.control)
     return summary(key, found, "", time.monotonic() - begun, device_name(model.device))
-
-
-def table(found: Sequence[dict[str, Any]]) -> list[list[Any]]:
-    """One cell a row, for CSV: rate with Wilson's interval, and how many answers were wrong in which way."""
-    kinds = ("other", "invented", "malformed")
-    head = ["checkpoint", "task", "length", "depth", "control", "n", "right", "rate", "low", "high", *kinds]
-    return [head, *([*(one[name] for name in head[:-3]), *(one["kinds"].get(k, 0) for k in kinds)] for one in found)]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -80,3 +80,10 @@ def effective_length(cells: Iterable[Found], threshold: float) -> int | None:
         totals[1] += cell.n
     below = [length for length, (good, n) in sorted(right.items()) if good < threshold * n]
     return below[0] if below else None
+
+
+def table(found: Sequence[dict[str, Any]]) -> list[list[Any]]:
+    """One cell a row, for CSV: rate with Wilson's interval, and how many answers were wrong in which way."""
+    kinds = ("other", "invented", "malformed")
+    head = ["checkpoint", "task", "length", "depth", "control", "n", "right", "rate", "low", "high", *kinds]
+    return [head, *([*(one[name] for name in head[:-3]), *(one["kinds"].get(k, 0) for k in kinds)] for one in found)]
