@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import silu
 
-from titans_core.memory import linear
+from titans_core.memory import linear, triton_deep
 from titans_core.memory.decay import Decays
 from titans_core.memory.signals import ChunkRecord, closed_form
 from titans_core.memory.types import MemoryScan, Watch, Weights, check_inputs, zeros_like
@@ -90,6 +90,8 @@ def _scan_chunks(
     watch: Watch | None,
 ) -> tuple[list[Tensor], tuple[Weights, Weights], dict[str, Tensor] | None]:
     """N chunks of equal size, one after the other. parts: q, k, v, theta, eta, alpha as (B, H, N, C, ...)."""
+    if triton_deep.usable(parts, weights, signals):
+        return triton_deep.scan_chunks(parts, weights, momentum, signals, share, watch)
     q, k, v, theta, eta, alpha = parts
     decays = Decays.of(eta, alpha)
     reads, records = [], []

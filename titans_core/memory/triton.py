@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 WIDTHS = (16, 32, 64, 128)  # of a head: what the kernels are written for
 PROGRAMS = 128  # about as many as a large GPU has processors
-_ALLOWED = importlib.util.find_spec("triton") is not None and os.environ.get("TITANSCOPE_TRITON", "1") != "0"
+ALLOWED = importlib.util.find_spec("triton") is not None and os.environ.get("TITANSCOPE_TRITON", "1") != "0"
 
 
 def usable(q: Tensor, v: Tensor) -> bool:
     """Whether the kernels fit: float32 on CUDA, square memories of a width in WIDTHS, blocks of at least 16 tokens."""
     size, block = q.shape[-1], q.shape[-2]
     fits = q.is_cuda and q.dtype == torch.float32 and size == v.shape[-1] and size in WIDTHS
-    return _ALLOWED and fits and block >= 16 and block & (block - 1) == 0
+    return ALLOWED and fits and block >= 16 and block & (block - 1) == 0
 
 
 def prepare(q: Tensor, k: Tensor, theta: Tensor, eta: Tensor, alpha: Tensor) -> list[Tensor]:
@@ -43,7 +43,7 @@ def _prepare(given: list[Tensor]) -> list[Tensor]:
 
     results = _prepared(given)
     batch, heads, count, block, width = given[0].shape
-    forward_kernel[(batch * heads * count,)](*given, *results, block, width, _precision(), num_warps=4)
+    forward_kernel[(batch * heads * count,)](*given, *results, block, width, precision(), num_warps=4)
     return results
 
 
@@ -68,7 +68,7 @@ def _prepare_backward(saved: list[Tensor], wanted: list[Tensor]) -> list[Tensor]
 
     results = _prepare_gradients(saved, wanted)
     batch, heads, count, block, width = saved[0].shape
-    backward_kernel[(batch * heads * count,)](*saved, *wanted, *results, block, width, _precision(), num_warps=4)
+    backward_kernel[(batch * heads * count,)](*saved, *wanted, *results, block, width, precision(), num_warps=4)
     return results
 
 
@@ -104,7 +104,7 @@ def _forward(given: list[Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor, Tenso
     batch, heads, count, block, width = given[0].shape
     columns = _columns(batch * heads, width)
     forward_kernel[(batch * heads, width // columns)](
-        *given, results[0], *results[3:], *results[1:3], count, block, width, columns, _precision(), num_warps=4
+        *given, results[0], *results[3:], *results[1:3], count, block, width, columns, precision(), num_warps=4
     )
     return results
 
@@ -136,7 +136,7 @@ def _backward(saved: list[Tensor], wanted: list[Tensor]) -> list[Tensor]:
     places = every[0].split([x.numel() for x in of_each])
     backward_kernel[(batch * heads, parts)](
         *saved, *wanted, *places, *own,
-        len(shared), count, block, width, columns, _precision(), num_warps=4,
+        len(shared), count, block, width, columns, precision(), num_warps=4,
     )  # fmt: skip
     return [every.sum(0), *own]
 
@@ -170,6 +170,10 @@ def _columns(rows: int, width: int) -> int:
     return 16 if rows * width // 32 < PROGRAMS else min(32, width)
 
 
-def _precision() -> str:
-    """Products follow torch's own setting: IEEE float32 unless a caller allowed TF32."""
-    return "ieee" if torch.get_float32_matmul_precision() == "highest" else "tf32"
+def precision(bf16: bool = False) -> str:
+    """Products follow torch's own setting: IEEE float32 unless a caller allowed TF32 ("high") or bfloat16 ("medium").
+
+    bf16: whether bfloat16 may be; else TF32 is the least.
+    """
+    asked = torch.get_float32_matmul_precision()
+    return "ieee" if asked == "highest" else "bf16" if bf16 and asked == "medium" else "tf32"

@@ -10,23 +10,7 @@ Only imported where the triton library is there. Names follow `linear.py` and `d
 import triton
 import triton.language as tl
 
-
-@triton.jit
-def _times(a, b):
-    return a * b
-
-
-@triton.jit
-def _decay(gate, row, column):
-    """L[t, s] = prod of gate[s+1..t] for s <= t, else 0."""
-    factors = tl.where(row > column, gate[:, None], 1.0)
-    return tl.where(row >= column, tl.associative_scan(factors, 0, _times), 0.0)
-
-
-@triton.jit
-def _above(x, row, column):
-    """x with every row moved down by one; exact, since each product is with 0 or 1."""
-    return tl.dot(tl.where(row == column + 1, 1.0, 0.0), x, input_precision="ieee")
+from titans_core.memory.triton_parts import above, decay, gradients_of_gates
 
 
 @triton.jit
@@ -41,7 +25,7 @@ def forward_kernel(
     td, tt = row * D + d, row * C + column
     step, eta = 2 * tl.load(theta_ + at * C + t), tl.load(eta_ + at * C + t)
     kept = 1 - tl.load(alpha_ + at * C + t)
-    E, B = _decay(eta, row, column), _decay(kept, row, column)
+    E, B = decay(eta, row, column), decay(kept, row, column)
     A = tl.dot(B, E, input_precision=PRECISION)
     carry = tl.sum(tl.where(column == 0, E, 0.0), 1) * tl.sum(tl.where(t == 0, eta, 0.0), 0)
     keep = tl.sum(tl.where(column == 0, B, 0.0), 1) * tl.sum(tl.where(t == 0, kept, 0.0), 0)
@@ -60,7 +44,7 @@ def forward_kernel(
     k, q = tl.load(k_ + at * C * D + td), tl.load(q_ + at * C * D + td)
     kt = tl.trans(k)
     tl.store(attend_ + at * C * C + tt, tl.dot(q, kt, input_precision=PRECISION) * A)
-    minus = -tl.dot(k, kt, input_precision=PRECISION) * _above(A, row, column) * step[None, :]  # -L
+    minus = -tl.dot(k, kt, input_precision=PRECISION) * above(A, row, column) * step[None, :]  # -L
     inverse = minus
     for i in range(1, C):  # row by row: X_i = -L_i - sum_{j<i} L_ij X_j, and (I + L)^-1 = I + X
         found = tl.sum(tl.where(row == i, minus, 0.0), 0)
@@ -84,12 +68,9 @@ def backward_kernel(
     td, tt = row * D + d, row * C + column
     step, eta = 2 * tl.load(theta_ + at * C + t), tl.load(eta_ + at * C + t)
     kept = 1 - tl.load(alpha_ + at * C + t)
-    first_eta, first_kept = tl.sum(tl.where(t == 0, eta, 0.0), 0), tl.sum(tl.where(t == 0, kept, 0.0), 0)
-    E, B = _decay(eta, row, column), _decay(kept, row, column)
+    E, B = decay(eta, row, column), decay(kept, row, column)
     A = tl.dot(B, E, input_precision=PRECISION)
-    A_before = _above(A, row, column)
-    E_first, B_first = tl.sum(tl.where(column == 0, E, 0.0), 1), tl.sum(tl.where(column == 0, B, 0.0), 1)
-    carry = E_first * first_eta
+    A_before = above(A, row, column)
     k, q = tl.load(k_ + at * C * D + td), tl.load(q_ + at * C * D + td)
     kt = tl.trans(k)
 
@@ -117,17 +98,9 @@ def backward_kernel(
     later = t < C - 1
     dkeep = tl.load(dkeep_ + at * C + t) + tl.load(dkeep_before_ + at * C + t + 1, mask=later, other=0.0)
     dcarried = tl.load(dcarried_ + at * C + t) + tl.load(dcarried_before_ + at * C + t + 1, mask=later, other=0.0)
-    dcarry = tl.sum(B * dcarried[:, None], 0) + tl.where(t == C - 1, tl.load(dcarry_ + at), 0.0)
-    dB = tl.dot(dA, tl.trans(E), input_precision=PRECISION) + dcarried[:, None] * carry[None, :]
-    dB += tl.where(column == 0, (dkeep * first_kept)[:, None], 0.0)
-    dE = tl.dot(tl.trans(B), dA, input_precision=PRECISION)
-    dE += tl.where(last, tl.load(dinto_s_ + at * C + t)[None, :], 0.0)
-    dE += tl.where(column == 0, (dcarry * first_eta)[:, None], 0.0)
-    # of a decay matrix L: dgate[j] = sum_s (L^T dL)[j, s] L[j-1, s]
-    inside = row >= column
-    deta = tl.dot(tl.trans(E), tl.where(inside, dE, 0.0), input_precision=PRECISION)
-    deta = tl.sum(deta * _above(E, row, column), 1) + tl.where(t == 0, tl.sum(dcarry * E_first, 0), 0.0)
-    dkept = tl.dot(tl.trans(B), tl.where(inside, dB, 0.0), input_precision=PRECISION)
-    dkept = tl.sum(dkept * _above(B, row, column), 1) + tl.where(t == 0, tl.sum(dkeep * B_first, 0), 0.0)
+    deta, dkept = gradients_of_gates(
+        eta, kept, E, B, dA, tl.load(dinto_s_ + at * C + t), dkeep, dcarried, tl.load(dcarry_ + at), t, row, column,
+        C, PRECISION,
+    )  # fmt: skip
     tl.store(deta_ + at * C + t, deta)
     tl.store(dalpha_ + at * C + t, -dkept)

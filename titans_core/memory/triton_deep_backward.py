@@ -1,0 +1,189 @@
+"""The backward kernels of a memory of two layers. Only imported where the triton library is there.
+
+Names as in `triton_deep_forward.py`; d* are gradients. Everything but W and S is computed again from them.
+"""
+
+# Kernels are compiled from this source: pointers have no types, and a function's length is the length of its program.
+# mypy: ignore-errors
+# ruff: noqa: PLR0915
+
+import triton
+import triton.language as tl
+
+from titans_core.memory.triton_deep_forward import slopes
+from titans_core.memory.triton_parts import added, decay, gradients_of_gates, product
+
+
+@triton.jit
+def reads_kernel(
+    q_, k_, v_, step_, A_, keep_, carried_, all_w1_, all_s1_, all_w2_, all_s2_, dreads_,
+    dq_, dk_, da_, dg1_, dg2_, dA_, dstep_, dkeep_, dcarried_, dw1_, ds1_, dw2_, ds2_,
+    N, C: tl.constexpr, D: tl.constexpr, F: tl.constexpr, PRECISION: tl.constexpr,
+):  # fmt: skip
+    """One program a chunk: back through its reads, as far as what it began with and its own slopes."""
+    at = tl.program_id(0).to(tl.int64)
+    state = (at // N) * (N + 1) + at % N  # gradients of W and S have one more place a memory: after the last chunk
+    t, d, f = tl.arange(0, C), tl.arange(0, D), tl.arange(0, F)
+    td, tf, tt = t[:, None] * D + d, t[:, None] * F + f, t[:, None] * C + t
+    df, fd = d[:, None] * F + f, f[:, None] * D + d
+    k, v = tl.load(k_ + at * C * D + td), tl.load(v_ + at * C * D + td)
+    w1, w2 = tl.load(all_w1_ + at * D * F + df), tl.load(all_w2_ + at * D * F + fd)
+    s1, s2 = tl.load(all_s1_ + at * D * F + df), tl.load(all_s2_ + at * D * F + fd)
+    _, _, a, slope, _, g2, g1 = slopes(k, v, w1, w2, PRECISION)
+    g1 = g1 * slope
+    step, A = tl.load(step_ + at * C + t), tl.load(A_ + at * C * C + tt)
+    pushes = A * step[None, :]
+    keep, carried = tl.load(keep_ + at * C + t)[:, None], tl.load(carried_ + at * C + t)[:, None]
+    q = tl.load(q_ + at * C * D + td)
+    read_w, read_s = product(q, w1, PRECISION), product(q, s1, PRECISION)
+    alike1 = product(q, tl.trans(k), PRECISION)
+    x = added(keep * read_w + carried * read_s, -alike1 * pushes, g1, PRECISION)
+    sigmoid = tl.sigmoid(x)
+    y = x * sigmoid
+    alike2 = product(y, tl.trans(a), PRECISION)
+
+    dy = tl.load(dreads_ + at * C * D + td)  # of the second layer's output
+    dkeep = tl.sum(dy * product(y, w2, PRECISION), 1)
+    dcarried = tl.sum(dy * product(y, s2, PRECISION), 1)
+    tl.store(dg2_ + at * C * D + td, -product(tl.trans(alike2 * pushes), dy, PRECISION))
+    dpushes = -product(dy, tl.trans(g2), PRECISION)
+    dalike = dpushes * pushes
+    dpushes = dpushes * alike2
+    tl.store(da_ + at * C * F + tf, product(tl.trans(dalike), y, PRECISION))
+    tl.store(dw2_ + state * D * F + fd, product(tl.trans(y), keep * dy, PRECISION))
+    tl.store(ds2_ + state * D * F + fd, product(tl.trans(y), carried * dy, PRECISION))
+    dx = keep * product(dy, tl.trans(w2), PRECISION) + carried * product(dy, tl.trans(s2), PRECISION)
+    dx = added(dx, dalike, a, PRECISION) * (sigmoid + y * (1 - sigmoid))
+
+    dkeep += tl.sum(dx * read_w, 1)  # and of the first layer's
+    dcarried += tl.sum(dx * read_s, 1)
+    tl.store(dkeep_ + at * C + t, dkeep)
+    tl.store(dcarried_ + at * C + t, dcarried)
+    tl.store(dg1_ + at * C * F + tf, -product(tl.trans(alike1 * pushes), dx, PRECISION))
+    dalike = -product(dx, tl.trans(g1), PRECISION)
+    dpushes += dalike * alike1
+    dalike = dalike * pushes
+    tl.store(dA_ + at * C * C + tt, dpushes * step[None, :])
+    tl.store(dstep_ + at * C + t, tl.sum(dpushes * A, 0))
+    tl.store(dk_ + at * C * D + td, product(tl.trans(dalike), q, PRECISION))
+    tl.store(dw1_ + state * D * F + df, product(tl.trans(q), keep * dx, PRECISION))
+    tl.store(ds1_ + state * D * F + df, product(tl.trans(q), carried * dx, PRECISION))
+    dq = keep * product(dx, tl.trans(w1), PRECISION) + carried * product(dx, tl.trans(s1), PRECISION)
+    tl.store(dq_ + at * C * D + td, added(dq, dalike, k, PRECISION))
+
+
+@triton.jit
+def states_kernel(
+    k_, v_, theta_, eta_, step_, A_, keep_, carried_, last_s_, carry_, all_w1_, all_s1_, all_w2_, all_s2_,
+    dk_, da_, dg1_, dg2_, dstep_, dkeep_, dcarried_, dw1_, ds1_, dw2_, ds2_,
+    dv_, dtheta_, deta_, dlast_w_, dlast_s_, dcarry_,
+    cap, N, C: tl.constexpr, D: tl.constexpr, F: tl.constexpr, CAP: tl.constexpr, PRECISION: tl.constexpr,
+):  # fmt: skip
+    """One program a memory, from its last chunk to its first: back through the writes and the slopes they are made of.
+
+    The gradients of W and S pass from chunk to chunk through memory, where `reads_kernel` has left each chunk's own.
+    """
+    memory = tl.program_id(0).to(tl.int64)
+    t, d, f = tl.arange(0, C), tl.arange(0, D), tl.arange(0, F)
+    td, tf = t[:, None] * D + d, t[:, None] * F + f
+    df, fd = d[:, None] * F + f, f[:, None] * D + d
+    for back in range(N):
+        at = memory * N + N - 1 - back
+        into = (memory * (N + 1) + N - 1 - back) * D * F
+        out = into + D * F
+        k, v = tl.load(k_ + at * C * D + td), tl.load(v_ + at * C * D + td)
+        w1, w2 = tl.load(all_w1_ + at * D * F + df), tl.load(all_w2_ + at * D * F + fd)
+        z1, sigmoid, a, slope, _, g2, h = slopes(k, v, w1, w2, PRECISION)
+        g1 = h * slope
+        step = tl.load(step_ + at * C + t)
+        last_w, last_s = tl.load(A_ + at * C * C + (C - 1) * C + t), tl.load(last_s_ + at * C + t)
+        into_w, into_s = (last_w * step)[:, None], (last_s * step)[:, None]
+        keep, carried = tl.load(keep_ + at * C + C - 1), tl.load(carried_ + at * C + C - 1)
+        carry = tl.load(carry_ + at)
+
+        # the first layer's writes: W <- keep W + carried S - k^T (into_w g1), S <- carry S - k^T (into_s g1)
+        dw, ds = tl.load(dw1_ + out + df), tl.load(ds1_ + out + df)
+        s = tl.load(all_s1_ + at * D * F + df)
+        dkeep, dcarried = tl.sum(tl.sum(dw * w1, 1), 0), tl.sum(tl.sum(dw * s, 1), 0)
+        dcarry = tl.sum(tl.sum(ds * s, 1), 0)
+        by_w, by_s = product(k, dw, PRECISION), product(k, ds, PRECISION)
+        dlast_w, dlast_s = -tl.sum(g1 * by_w, 1), -tl.sum(g1 * by_s, 1)
+        dg1 = tl.load(dg1_ + at * C * F + tf) - into_w * by_w - into_s * by_s
+        dk = added(tl.load(dk_ + at * C * D + td), -into_w * g1, tl.trans(dw), PRECISION)
+        dk = added(dk, -into_s * g1, tl.trans(ds), PRECISION)
+        dw1 = tl.load(dw1_ + into + df) + keep * dw
+        tl.store(ds1_ + into + df, tl.load(ds1_ + into + df) + carried * dw + carry * ds)
+
+        # and the second's
+        dw, ds = tl.load(dw2_ + out + fd), tl.load(ds2_ + out + fd)
+        s = tl.load(all_s2_ + at * D * F + fd)
+        dkeep += tl.sum(tl.sum(dw * w2, 1), 0)
+        dcarried += tl.sum(tl.sum(dw * s, 1), 0)
+        dcarry += tl.sum(tl.sum(ds * s, 1), 0)
+        by_w, by_s = product(a, dw, PRECISION), product(a, ds, PRECISION)
+        dlast_w -= tl.sum(g2 * by_w, 1)
+        dlast_s -= tl.sum(g2 * by_s, 1)
+        dg2 = tl.load(dg2_ + at * C * D + td) - into_w * by_w - into_s * by_s
+        da = added(tl.load(da_ + at * C * F + tf), -into_w * g2, tl.trans(dw), PRECISION)
+        da = added(da, -into_s * g2, tl.trans(ds), PRECISION)
+        dw2 = tl.load(dw2_ + into + fd) + keep * dw
+        tl.store(ds2_ + into + fd, tl.load(ds2_ + into + fd) + carried * dw + carry * ds)
+
+        tl.store(dlast_w_ + at * C + t, dlast_w * step)
+        tl.store(dlast_s_ + at * C + t, dlast_s * step)
+        end = at * C + C - 1
+        tl.store(dkeep_ + end, tl.load(dkeep_ + end) + dkeep)
+        tl.store(dcarried_ + end, tl.load(dcarried_ + end) + dcarried)
+        tl.store(dcarry_ + at, dcarry)
+        dstep = tl.load(dstep_ + at * C + t) + last_w * dlast_w + last_s * dlast_s
+
+        # the slopes: g1 = h slope(z1), h = g2 W2^T, g2 = 2 (a W2 - v), a = SiLU(z1), z1 = k W1
+        dslope, dh = dg1 * h, dg1 * slope
+        if CAP:  # step = min(theta, cap 2 (1 - eta) / curvature), `scan._largest_step`
+            rows = tl.sum(w2 * w2, 1)
+            long, steep = tl.sum(k * k, 1), tl.sum(slope * slope * rows[None, :], 1)
+            curvature = 2 * (tl.sum(a * a, 1) + long * steep)
+            capped, bent = step < tl.load(theta_ + at * C + t), curvature > 1e-6
+            room = 2 * cap / tl.maximum(curvature, 1e-6)
+            tl.store(deta_ + at * C + t, tl.where(capped, -dstep * room, 0.0))
+            dcurvature = tl.where(capped & bent, -dstep * step / tl.maximum(curvature, 1e-6), 0.0)
+            da += 4 * dcurvature[:, None] * a
+            dk += (4 * dcurvature * steep)[:, None] * k
+            dsteep = (2 * dcurvature * long)[:, None]
+            dslope += 2 * dsteep * slope * rows[None, :]
+            dw2 += 2 * tl.sum(dsteep * slope * slope, 0)[:, None] * w2
+            dstep = tl.where(capped, 0.0, dstep)
+        tl.store(dtheta_ + at * C + t, dstep)
+        dg2 = added(dg2, dh, w2, PRECISION)
+        dw2 = added(dw2, tl.trans(dh), g2, PRECISION)
+        dz2 = 2 * dg2
+        tl.store(dv_ + at * C * D + td, -dz2)
+        da = added(da, dz2, tl.trans(w2), PRECISION)
+        tl.store(dw2_ + into + fd, added(dw2, tl.trans(a), dz2, PRECISION))
+        dz1 = da * slope + dslope * sigmoid * (1 - sigmoid) * (2 + z1 * (1 - 2 * sigmoid))
+        tl.store(dk_ + at * C * D + td, added(dk, dz1, tl.trans(w1), PRECISION))
+        tl.store(dw1_ + into + df, added(dw1, tl.trans(k), dz1, PRECISION))
+        tl.debug_barrier()  # what one thread has stored another loads in the chunk before
+
+
+@triton.jit
+def gates_kernel(
+    eta_, alpha_, dA_, dlast_w_, dlast_s_, dkeep_, dcarried_, dcarry_, deta_, dalpha_,
+    C: tl.constexpr, CAP: tl.constexpr, PRECISION: tl.constexpr,
+):  # fmt: skip
+    """One program a chunk: from the gradients of what the gates decide to those of the gates."""
+    at = tl.program_id(0).to(tl.int64)
+    t = tl.arange(0, C)
+    row, column = t[:, None], t[None, :]
+    eta, kept = tl.load(eta_ + at * C + t), 1 - tl.load(alpha_ + at * C + t)
+    E, B = decay(eta, row, column), decay(kept, row, column)
+    dA = tl.load(dA_ + at * C * C + row * C + column)
+    dA += tl.where(row == C - 1, tl.load(dlast_w_ + at * C + t)[None, :], 0.0)
+    deta, dkept = gradients_of_gates(
+        eta, kept, E, B, dA, tl.load(dlast_s_ + at * C + t), tl.load(dkeep_ + at * C + t),
+        tl.load(dcarried_ + at * C + t), tl.load(dcarry_ + at), t, row, column, C, PRECISION,
+    )  # fmt: skip
+    if CAP:
+        deta += tl.load(deta_ + at * C + t)
+    tl.store(deta_ + at * C + t, deta)
+    tl.store(dalpha_ + at * C + t, -dkept)
