@@ -36,10 +36,39 @@ def test_the_kernels_equal_the_plain_form_in_float64(rows: int, block: int, ends
     for fused, dtype in ((False, torch.float64), (True, torch.float32)):
         leaves = [x.to(dtype, copy=True).requires_grad_() for x in given]
         q, k, v, *steps = leaves[:6]
-        made = triton.prepare(q, k, *steps) if fused else linear._prepare(*leaves[:6])[1][3:]
+        made = triton.prepare(q, k, *steps)[:-1] if fused else linear._prepare(*leaves[:6])[1][3:]
         form = triton.blocks if fused else linear._blocks
         *outputs, states = form(linear.Prepared(q, k, v, *made), *leaves[6:], states=True)
         sum((x * torch.arange(x.numel(), device=DEVICE).view_as(x).cos()).sum() for x in outputs).backward()
         results.append([*made, *outputs, *states, *(x.grad for x in leaves)])
     for wanted, found in zip(*results, strict=True):
         assert (found - wanted).norm().item() < 2e-6 * max(wanted.norm().item(), 1e-3)
+
+
+@pytest.mark.parametrize(("rows", "block"), SIZES)
+def test_signals_equal_the_plain_form_in_float64(rows: int, block: int) -> None:
+    torch.set_float32_matmul_precision("highest")
+    random = torch.Generator(DEVICE).manual_seed(block)
+    lead = (rows, 3, 3, block)
+    qkv = [torch.randn(*lead, 64, generator=random, device=DEVICE, dtype=torch.float64) for _ in range(3)]
+    qkv = [torch.nn.functional.normalize(x, dim=-1) for x in qkv]
+    draw = [torch.rand(*lead, generator=random, device=DEVICE, dtype=torch.float64) for _ in range(3)]
+    gates = [scale * x for scale, x in zip((0.4, 0.9, 0.1), draw, strict=True)]
+    # two pushes that undo each other but for a millionth: no norm of float32 sees what is left
+    gates[1][:, :, 0, :3], gates[2][:, :, 0, :3] = 1.0, 0.0
+    qkv[1][:, :, 0, 1] = qkv[1][:, :, 0, 0]
+    qkv[2][:, :, 0, 1] = -qkv[2][:, :, 0, 0] * (1 + 1e-6)
+    gates[0][:, :, 0, 0] = gates[0][:, :, 0, 1] = 1e-7
+    start = torch.zeros(rows, 3, 64, 64, device=DEVICE, dtype=torch.float64)
+    wanted = linear.linear_scan([*qkv, *gates], start, start, signals=True)[3]
+    single = [x.float() for x in (*qkv, *gates)]
+    *made, inverse = triton.prepare(*single[:2], *single[3:])
+    prepared = linear.Prepared(*single[:3], *made)
+    starts = triton.blocks(prepared, start.float(), start.float(), states=True)[3]
+    named = triton.signals(prepared, single[3:], inverse, *starts)
+    assert (wanted["momentum"][..., 1] < 1e-5 * wanted["momentum"][..., 0]).all()
+    wanted["alignment"][..., 2] = named["alignment"][..., 2].double()  # with what is left, a matter of rounding
+    for name, values in named.items():
+        near = 1e-3 if name == "alignment" else 1e-6 * wanted[name].abs().max().item()
+        torch.testing.assert_close(values.double(), wanted[name], rtol=1e-4, atol=near, equal_nan=True, msg=name)
+    torch.testing.assert_close(named["momentum"][..., 1].double(), wanted["momentum"][..., 1], rtol=0.1, atol=0)

@@ -21,7 +21,7 @@ from torch import Tensor
 from titans_core.memory import triton
 from titans_core.memory.decay import Decays
 from titans_core.memory.signals import ChunkRecord, closed_form
-from titans_core.memory.types import Watch
+from titans_core.memory.types import Watch, learns
 
 BLOCK = 32
 
@@ -51,23 +51,23 @@ def linear_scan(
     Returns reads (B, H, N*C, D), weights and momentum after the last token, and the signals if asked for.
     watch: told the weights at the start of every block, tokens counted from the first of `parts`.
     """
-    fused = triton.usable(parts[0], parts[2])
     states = signals or watch is not None
-    if fused and not states:
+    named = None
+    if triton.usable(parts[0], parts[2]) and not (signals and learns(*parts, weights, momentum)):
         q, k, v, *gates = parts
-        reads, weights, momentum, _ = triton.blocks(
-            Prepared(q, k, v, *triton.prepare(q, k, *gates)), weights, momentum, states=False
-        )
-        return reads.flatten(2, 3), weights, momentum, None
-    decays, prepared, inverse = _prepare(*parts)
-    if fused:
+        *made, inverse = triton.prepare(q, k, *gates)
+        prepared = Prepared(q, k, v, *made)
         reads, weights, momentum, starts = triton.blocks(prepared, weights, momentum, states=states)
+        if signals and starts is not None:
+            named = triton.signals(prepared, gates, inverse, *starts)
     else:
+        decays, prepared, inverse = _prepare(*parts)
         reads, weights, momentum, starts = _blocks(prepared, weights, momentum, states=states)
+        if signals and starts is not None:
+            named = _signals(parts, decays, prepared, inverse, *starts)
     if watch is not None and starts is not None:
         for block, start in enumerate(starts[0].unbind(2)):
             watch(block * parts[0].shape[3], (start,))
-    named = _signals(parts, decays, prepared, inverse, *starts) if signals and starts is not None else None
     return reads.flatten(2, 3), weights, momentum, named
 
 

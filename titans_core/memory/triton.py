@@ -33,8 +33,8 @@ def usable(q: Tensor, v: Tensor) -> bool:
 
 
 def prepare(q: Tensor, k: Tensor, theta: Tensor, eta: Tensor, alpha: Tensor) -> list[Tensor]:
-    """All of `linear.Prepared` after v. q, k: (B, H, N, C, D); theta, eta, alpha: (B, H, N, C)."""
-    return _prepare([x.contiguous() for x in (q, k, theta, eta, alpha)])[:-1]
+    """All of `linear.Prepared` after v, and the inverse. q, k: (B, H, N, C, D); theta, eta, alpha: (B, H, N, C)."""
+    return _prepare([x.contiguous() for x in (q, k, theta, eta, alpha)])
 
 
 @torch.library.custom_op("titanscope::prepare", mutates_args=())
@@ -43,7 +43,7 @@ def _prepare(given: list[Tensor]) -> list[Tensor]:
 
     results = _prepared(given)
     batch, heads, count, block, width = given[0].shape
-    forward_kernel[(batch * heads * count,)](*given, *results, block, width, precision(), num_warps=4)
+    forward_kernel[(batch * heads * count,)](*given, *results, block, width, _precision(), num_warps=4)
     return results
 
 
@@ -68,7 +68,7 @@ def _prepare_backward(saved: list[Tensor], wanted: list[Tensor]) -> list[Tensor]
 
     results = _prepare_gradients(saved, wanted)
     batch, heads, count, block, width = saved[0].shape
-    backward_kernel[(batch * heads * count,)](*saved, *wanted, *results, block, width, precision(), num_warps=4)
+    backward_kernel[(batch * heads * count,)](*saved, *wanted, *results, block, width, _precision(), num_warps=4)
     return results
 
 
@@ -96,6 +96,22 @@ def blocks(
     return reads, w, s, (all_w, all_s) if states else None
 
 
+def signals(p: Prepared, gates: list[Tensor], inverse: Tensor, weights: Tensor, momentum: Tensor) -> dict[str, Tensor]:
+    """The signals of `signals.closed_form` but theta, name -> (B, H, N*C), without gradients.
+
+    gates: theta, eta, alpha. weights, momentum: at the start of every block, (B, H, N, D, D).
+    """
+    from titans_core.memory.triton_signals import NAMES, linear_kernel  # noqa: PLC0415 (needs the triton library)
+
+    given = [x.contiguous() for x in (p.k, p.v, *gates, inverse, p.keep_before, p.carried_before, weights, momentum)]
+    blocks = gates[0].numel() // gates[0].shape[-1]
+    lost = torch.empty(blocks, dtype=torch.int32, device=inverse.device)
+    out = inverse.new_empty(len(NAMES), *gates[0].shape)
+    for exact in (False, True):  # in float64 again where float32 lost too many digits
+        linear_kernel[(blocks,)](*given, out, lost, gates[0].numel(), *p.k.shape[-2:], exact, num_warps=4)
+    return dict(zip(NAMES, out.flatten(-2).unbind(), strict=True))
+
+
 @torch.library.custom_op("titanscope::blocks", mutates_args=())
 def _forward(given: list[Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     from titans_core.memory.triton_kernels import forward_kernel  # noqa: PLC0415 (needs the triton library)
@@ -104,7 +120,7 @@ def _forward(given: list[Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor, Tenso
     batch, heads, count, block, width = given[0].shape
     columns = _columns(batch * heads, width)
     forward_kernel[(batch * heads, width // columns)](
-        *given, results[0], *results[3:], *results[1:3], count, block, width, columns, precision(), num_warps=4
+        *given, results[0], *results[3:], *results[1:3], count, block, width, columns, _precision(), num_warps=4
     )
     return results
 
@@ -136,7 +152,7 @@ def _backward(saved: list[Tensor], wanted: list[Tensor]) -> list[Tensor]:
     places = every[0].split([x.numel() for x in of_each])
     backward_kernel[(batch * heads, parts)](
         *saved, *wanted, *places, *own,
-        len(shared), count, block, width, columns, precision(), num_warps=4,
+        len(shared), count, block, width, columns, _precision(), num_warps=4,
     )  # fmt: skip
     return [every.sum(0), *own]
 
@@ -170,10 +186,6 @@ def _columns(rows: int, width: int) -> int:
     return 16 if rows * width // 32 < PROGRAMS else min(32, width)
 
 
-def precision(bf16: bool = False) -> str:
-    """Products follow torch's own setting: IEEE float32 unless a caller allowed TF32 ("high") or bfloat16 ("medium").
-
-    bf16: whether bfloat16 may be; else TF32 is the least.
-    """
-    asked = torch.get_float32_matmul_precision()
-    return "ieee" if asked == "highest" else "bf16" if bf16 and asked == "medium" else "tf32"
+def _precision() -> str:
+    """Products follow torch's own setting: IEEE float32 unless a caller allowed less."""
+    return "ieee" if torch.get_float32_matmul_precision() == "highest" else "tf32"

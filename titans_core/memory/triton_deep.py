@@ -14,11 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from titans_core.memory.triton import ALLOWED, precision
-from titans_core.memory.types import Watch, Weights
+from titans_core.memory.triton import ALLOWED
+from titans_core.memory.types import Watch, Weights, learns
 
 WIDTHS = (16, 32, 64)  # of keys and values, and tokens of a chunk
 HIDDEN = (16, 32, 64, 128)
+GATES = "tf32x3"  # products of gates alone keep float32's digits, whatever the others do
 PIECE = 8192  # chunks of all memories at once where nothing is differentiated: about 1 GB of copies
 
 
@@ -31,7 +32,7 @@ def usable(parts: list[Tensor], weights: Weights, signals: bool) -> bool:
     if not (ALLOWED and q.is_cuda and q.dtype == torch.float32 and len(weights) == 2):
         return False
     sizes = q.shape[-1] in WIDTHS and v.shape[-1] == q.shape[-1] and q.shape[-2] in WIDTHS
-    return sizes and weights[0].shape[-1] in HIDDEN and not (signals and _learns(parts, weights))
+    return sizes and weights[0].shape[-1] in HIDDEN and not (signals and learns(*parts, *weights))
 
 
 def scan_chunks(
@@ -44,7 +45,7 @@ def scan_chunks(
 ) -> tuple[list[Tensor], tuple[Weights, Weights], dict[str, Tensor] | None]:
     """As `scan._scan_chunks`; named: whether signals are wanted."""
     batch, heads, count, chunk = parts[3].shape
-    piece = count if _learns(parts, weights) else max(1, PIECE // (batch * heads))
+    piece = count if learns(*parts, *weights) else max(1, PIECE // (batch * heads))
     reads, records = [], []
     for start in range(0, count, piece):
         part = [x[:, :, start : start + piece] for x in parts]
@@ -62,9 +63,10 @@ def scan_chunks(
 
 
 def scan(parts: list[Tensor], weights: Weights, momentum: Weights, share: float | None) -> list[Tensor]:
-    """Reads (B, H, N, C, D); the last W1, S1, W2, S2; the same at the start of every chunk; the steps as applied."""
+    """Reads (B, H, N, C, D); the last W1, S1, W2, S2; the same at the start of every chunk; the steps as applied (empty
+    where that is theta), A and E of `decay.Decays`."""
     w1, w2, s1, s2 = (*weights, *momentum)
-    return _forward([x.contiguous() for x in (*parts, w1, s1, w2, s2)], share)[:10]
+    return _forward([x.contiguous() for x in (*parts, w1, s1, w2, s2)], share)[:12]
 
 
 def signals(parts: list[Tensor], found: list[Tensor]) -> dict[str, Tensor]:
@@ -72,13 +74,15 @@ def signals(parts: list[Tensor], found: list[Tensor]) -> dict[str, Tensor]:
     from titans_core.memory.triton_signals import NAMES, deep_kernel  # noqa: PLC0415 (needs the triton library)
 
     _, k, v, theta, eta, alpha = (x.detach().contiguous() for x in parts)
-    *copies, applied = found[5:10]
+    *copies, applied, A, E = found[5:]
     out = theta.new_empty(len(NAMES), *theta.shape)
     memories, count, sizes = _sizes([k, k, v, theta, eta, alpha, *copies])
-    step = applied if applied.numel() else theta
-    deep_kernel[(memories * count,)](
-        k, v, step, eta, alpha, *copies, out, theta.numel(), *sizes, precision(bf16=True), num_warps=8
-    )
+    step = theta if applied.numel() == 0 else applied
+    lost = torch.empty(memories * count, dtype=torch.int32, device=k.device)
+    for exact in (False, True):  # in float64 again where float32 lost too many digits
+        deep_kernel[(memories * count,)](
+            k, v, step, eta, alpha, A, E, *copies, out, lost, theta.numel(), *sizes, _precision(), exact, num_warps=8
+        )
     named = dict(zip(NAMES, out.flatten(-2).unbind(), strict=True))
     return named if step is theta else named | {"theta": step.flatten(-2)}
 
@@ -89,18 +93,18 @@ def _forward(given: list[Tensor], share: float | None) -> list[Tensor]:
 
     q, k, v, theta, eta, alpha, *state = given
     results = _results(given, share)
-    reads, *ends, all_w1, all_s1, all_w2, all_s2, applied, A, keep, carried, last_s, carry = results
+    reads, *ends, all_w1, all_s1, all_w2, all_s2, applied, A, E, keep, carried, carry = results
     everything = (all_w1, all_s1, all_w2, all_s2)
     memories, count, sizes = _sizes(given)
     chunks = memories * count
-    kernels.decays_kernel[(chunks,)](eta, alpha, A, keep, carried, last_s, carry, sizes[0], precision(), num_warps=4)
+    kernels.decays_kernel[(chunks,)](eta, alpha, A, E, keep, carried, carry, sizes[0], GATES, num_warps=4)
     kernels.states_kernel[(memories,)](
-        k, v, theta, eta, A, keep, carried, last_s, carry, *state, *everything, applied, *ends,
-        share or 0.0, count, *sizes, share is not None, precision(bf16=True), num_warps=8,
+        k, v, theta, eta, A, E, keep, carried, carry, *state, *everything, applied, *ends,
+        share or 0.0, count, *sizes, share is not None, _precision(), num_warps=8,
     )  # fmt: skip
     step = theta if share is None else applied
     kernels.reads_kernel[(chunks,)](
-        q, k, v, step, A, keep, carried, *everything, reads, *sizes, precision(bf16=True), num_warps=8
+        q, k, v, step, A, keep, carried, *everything, reads, *sizes, _precision(), num_warps=8
     )
     return results
 
@@ -113,8 +117,16 @@ def _results(given: list[Tensor], share: float | None) -> list[Tensor]:
     ends = [torch.empty_like(x) for x in given[6:]]
     copies = [q.new_empty(*chunks, *w.shape[-2:]) for w in (w1, w1, w2, w2)]
     applied = q.new_empty(0) if share is None else torch.empty_like(theta)
-    decays = [q.new_empty(*theta.shape, theta.shape[-1]), *(torch.empty_like(theta) for _ in range(3))]
-    return [torch.empty_like(q), *ends, *copies, applied, *decays, q.new_empty(chunks)]
+    squares = [q.new_empty(*theta.shape, theta.shape[-1]) for _ in range(2)]
+    return [
+        torch.empty_like(q),
+        *ends,
+        *copies,
+        applied,
+        *squares,
+        *map(torch.empty_like, (theta, theta)),
+        q.new_empty(chunks),
+    ]
 
 
 @torch.library.custom_op("titanscope::deep_backward", mutates_args=())
@@ -123,30 +135,35 @@ def _backward(saved: list[Tensor], wanted: list[Tensor], share: float | None) ->
     reads and the last W1, S1, W2, S2. Returns the gradients of what the forward was given."""
     from titans_core.memory import triton_deep_backward as kernels  # noqa: PLC0415 (needs the triton library)
 
-    q, k, v, theta, eta, alpha, *copies, applied, A, keep, carried, last_s, carry = saved
+    q, k, v, theta, eta, alpha, *copies, applied, A, E, keep, carried, carry = saved
     memories, count, sizes = _sizes([q, *saved[1:6], *copies])
     step = theta if share is None else applied
     dq, dk, dv, dtheta, deta, dalpha = (torch.empty_like(x) for x in saved[:6])
     hidden = q.new_empty(*q.shape[:-1], copies[0].shape[-1])
     dstep, dkeep, dcarried, dlast_w, dlast_s = (torch.empty_like(theta) for _ in range(5))
-    dA, da, dg1, dg2, dcarry = (torch.empty_like(x) for x in (A, hidden, hidden, q, carry))
+    dA, da, dg1, dx, dg2, dcarry = (torch.empty_like(x) for x in (A, hidden, hidden, hidden, q, carry))
     states = []
     for end, copy in zip(wanted[1:], copies, strict=True):
         states.append(q.new_empty(memories, count + 1, *copy.shape[-2:]))
         states[-1][:, -1] = end.flatten(0, 1)
-    last = precision(bf16=True)
-    kernels.reads_kernel[(memories * count,)](
-        q, k, v, step, A, keep, carried, *copies, wanted[0], dq, dk, da, dg1, dg2, dA, dstep, dkeep, dcarried, *states,
+    last, each = _precision(), (memories * count,)
+    dw1, ds1, dw2, ds2 = states
+    kernels.reads2_kernel[each](
+        q, k, v, step, A, keep, carried, *copies, wanted[0], dg1, dx, da, dg2, dA, dkeep, dcarried, dw2, ds2,
+        count, *sizes, last, num_warps=8,
+    )  # fmt: skip
+    kernels.reads1_kernel[each](
+        q, k, step, A, keep, carried, *copies[:2], dx, dq, dk, dg1, dA, dstep, dkeep, dcarried, dw1, ds1,
         count, *sizes, last, num_warps=8,
     )  # fmt: skip
     kernels.states_kernel[(memories,)](
-        k, v, theta, eta, step, A, keep, carried, last_s, carry, *copies,
+        k, v, theta, eta, step, A, E, keep, carried, carry, *copies,
         dk, da, dg1, dg2, dstep, dkeep, dcarried, *states, dv, dtheta, deta, dlast_w, dlast_s, dcarry,
         share or 0.0, count, *sizes, share is not None, last, num_warps=8,
     )  # fmt: skip
-    kernels.gates_kernel[(memories * count,)](
+    kernels.gates_kernel[each](
         eta, alpha, dA, dlast_w, dlast_s, dkeep, dcarried, dcarry, deta, dalpha,
-        sizes[0], share is not None, precision(), num_warps=4,
+        sizes[0], share is not None, GATES, num_warps=4,
     )  # fmt: skip
     starts = [x[:, 0].unflatten(0, q.shape[:2]).clone() for x in states]
     return [dq, dk, dv, dtheta, deta, dalpha, *starts]
@@ -170,8 +187,9 @@ def _differentiate(ctx: Any, grads: list[Tensor]) -> tuple[list[Tensor], None]:
 _forward.register_autograd(_differentiate, setup_context=_remember)
 
 
-def _learns(parts: list[Tensor], weights: Weights) -> bool:
-    return torch.is_grad_enabled() and any(x.requires_grad for x in (*parts, *weights))
+def _precision() -> str:
+    """Products follow torch's own setting. Three of TF32 for one have the error of float32's own, at twice the speed."""
+    return {"highest": "tf32x3", "high": "tf32", "medium": "bf16"}[torch.get_float32_matmul_precision()]
 
 
 def _sizes(given: list[Tensor]) -> tuple[int, int, tuple[int, int, int]]:

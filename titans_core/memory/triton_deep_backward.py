@@ -15,12 +15,12 @@ from titans_core.memory.triton_parts import added, decay, gradients_of_gates, pr
 
 
 @triton.jit
-def reads_kernel(
+def reads2_kernel(
     q_, k_, v_, step_, A_, keep_, carried_, all_w1_, all_s1_, all_w2_, all_s2_, dreads_,
-    dq_, dk_, da_, dg1_, dg2_, dA_, dstep_, dkeep_, dcarried_, dw1_, ds1_, dw2_, ds2_,
+    g1_, dx_, da_, dg2_, dpushes_, dkeep_, dcarried_, dw2_, ds2_,
     N, C: tl.constexpr, D: tl.constexpr, F: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """One program a chunk: back through its reads, as far as what it began with and its own slopes."""
+    """One program a chunk: back through what its reads make of the second layer. Leaves g1 and dx for the first."""
     at = tl.program_id(0).to(tl.int64)
     state = (at // N) * (N + 1) + at % N  # gradients of W and S have one more place a memory: after the last chunk
     t, d, f = tl.arange(0, C), tl.arange(0, D), tl.arange(0, F)
@@ -28,60 +28,80 @@ def reads_kernel(
     df, fd = d[:, None] * F + f, f[:, None] * D + d
     k, v = tl.load(k_ + at * C * D + td), tl.load(v_ + at * C * D + td)
     w1, w2 = tl.load(all_w1_ + at * D * F + df), tl.load(all_w2_ + at * D * F + fd)
-    s1, s2 = tl.load(all_s1_ + at * D * F + df), tl.load(all_s2_ + at * D * F + fd)
-    _, _, a, slope, _, g2, g1 = slopes(k, v, w1, w2, PRECISION)
-    g1 = g1 * slope
+    _, _, a, slope, _, g2, h = slopes(k, v, w1, w2, PRECISION)
+    pushes = tl.load(A_ + at * C * C + tt) * tl.load(step_ + at * C + t)[None, :]
+    keep, carried = tl.load(keep_ + at * C + t)[:, None], tl.load(carried_ + at * C + t)[:, None]
+    q = tl.load(q_ + at * C * D + td)
+    x = keep * product(q, w1, PRECISION) + carried * product(q, tl.load(all_s1_ + at * D * F + df), PRECISION)
+    g1 = h * slope
+    x = added(x, -product(q, tl.trans(k), PRECISION) * pushes, g1, PRECISION)
+    tl.store(g1_ + at * C * F + tf, g1)
+    sigmoid = tl.sigmoid(x)
+    y = x * sigmoid
+
+    dy = tl.load(dreads_ + at * C * D + td)
+    yt = tl.trans(y)
+    tl.store(dw2_ + state * D * F + fd, product(yt, keep * dy, PRECISION))
+    tl.store(ds2_ + state * D * F + fd, product(yt, carried * dy, PRECISION))
+    alike = product(y, tl.trans(a), PRECISION)
+    tl.store(dg2_ + at * C * D + td, -product(tl.trans(alike * pushes), dy, PRECISION))
+    dpushes = -product(dy, tl.trans(g2), PRECISION)
+    tl.store(dpushes_ + at * C * C + tt, dpushes * alike)
+    dalike = dpushes * pushes
+    tl.store(da_ + at * C * F + tf, product(tl.trans(dalike), y, PRECISION))
+    by_w = product(dy, tl.trans(tl.load(all_w2_ + at * D * F + fd)), PRECISION)
+    by_s = product(dy, tl.trans(tl.load(all_s2_ + at * D * F + fd)), PRECISION)
+    tl.store(dkeep_ + at * C + t, tl.sum(y * by_w, 1))
+    tl.store(dcarried_ + at * C + t, tl.sum(y * by_s, 1))
+    dx = added(keep * by_w + carried * by_s, dalike, a, PRECISION) * (sigmoid + y * (1 - sigmoid))
+    tl.store(dx_ + at * C * F + tf, dx)
+
+
+@triton.jit
+def reads1_kernel(
+    q_, k_, step_, A_, keep_, carried_, all_w1_, all_s1_, dx_,
+    dq_, dk_, dg1_, dA_, dstep_, dkeep_, dcarried_, dw1_, ds1_,
+    N, C: tl.constexpr, D: tl.constexpr, F: tl.constexpr, PRECISION: tl.constexpr,
+):  # fmt: skip
+    """One program a chunk: back through the first layer. dg1_ holds g1, and dA_ the second layer's part of dpushes."""
+    at = tl.program_id(0).to(tl.int64)
+    state = (at // N) * (N + 1) + at % N
+    t, d, f = tl.arange(0, C), tl.arange(0, D), tl.arange(0, F)
+    td, tf, tt = t[:, None] * D + d, t[:, None] * F + f, t[:, None] * C + t
+    df = d[:, None] * F + f
+    q, k = tl.load(q_ + at * C * D + td), tl.load(k_ + at * C * D + td)
+    dx, g1 = tl.load(dx_ + at * C * F + tf), tl.load(dg1_ + at * C * F + tf)
     step, A = tl.load(step_ + at * C + t), tl.load(A_ + at * C * C + tt)
     pushes = A * step[None, :]
     keep, carried = tl.load(keep_ + at * C + t)[:, None], tl.load(carried_ + at * C + t)[:, None]
-    q = tl.load(q_ + at * C * D + td)
-    read_w, read_s = product(q, w1, PRECISION), product(q, s1, PRECISION)
-    alike1 = product(q, tl.trans(k), PRECISION)
-    x = added(keep * read_w + carried * read_s, -alike1 * pushes, g1, PRECISION)
-    sigmoid = tl.sigmoid(x)
-    y = x * sigmoid
-    alike2 = product(y, tl.trans(a), PRECISION)
-
-    dy = tl.load(dreads_ + at * C * D + td)  # of the second layer's output
-    dkeep = tl.sum(dy * product(y, w2, PRECISION), 1)
-    dcarried = tl.sum(dy * product(y, s2, PRECISION), 1)
-    tl.store(dg2_ + at * C * D + td, -product(tl.trans(alike2 * pushes), dy, PRECISION))
-    dpushes = -product(dy, tl.trans(g2), PRECISION)
+    alike = product(q, tl.trans(k), PRECISION)
+    dpushes = -product(dx, tl.trans(g1), PRECISION)
+    tl.store(dg1_ + at * C * F + tf, -product(tl.trans(alike * pushes), dx, PRECISION))
     dalike = dpushes * pushes
-    dpushes = dpushes * alike2
-    tl.store(da_ + at * C * F + tf, product(tl.trans(dalike), y, PRECISION))
-    tl.store(dw2_ + state * D * F + fd, product(tl.trans(y), keep * dy, PRECISION))
-    tl.store(ds2_ + state * D * F + fd, product(tl.trans(y), carried * dy, PRECISION))
-    dx = keep * product(dy, tl.trans(w2), PRECISION) + carried * product(dy, tl.trans(s2), PRECISION)
-    dx = added(dx, dalike, a, PRECISION) * (sigmoid + y * (1 - sigmoid))
-
-    dkeep += tl.sum(dx * read_w, 1)  # and of the first layer's
-    dcarried += tl.sum(dx * read_s, 1)
-    tl.store(dkeep_ + at * C + t, dkeep)
-    tl.store(dcarried_ + at * C + t, dcarried)
-    tl.store(dg1_ + at * C * F + tf, -product(tl.trans(alike1 * pushes), dx, PRECISION))
-    dalike = -product(dx, tl.trans(g1), PRECISION)
-    dpushes += dalike * alike1
-    dalike = dalike * pushes
+    dpushes = dpushes * alike + tl.load(dA_ + at * C * C + tt)
     tl.store(dA_ + at * C * C + tt, dpushes * step[None, :])
     tl.store(dstep_ + at * C + t, tl.sum(dpushes * A, 0))
     tl.store(dk_ + at * C * D + td, product(tl.trans(dalike), q, PRECISION))
-    tl.store(dw1_ + state * D * F + df, product(tl.trans(q), keep * dx, PRECISION))
-    tl.store(ds1_ + state * D * F + df, product(tl.trans(q), carried * dx, PRECISION))
-    dq = keep * product(dx, tl.trans(w1), PRECISION) + carried * product(dx, tl.trans(s1), PRECISION)
-    tl.store(dq_ + at * C * D + td, added(dq, dalike, k, PRECISION))
+    qt = tl.trans(q)
+    tl.store(dw1_ + state * D * F + df, product(qt, keep * dx, PRECISION))
+    tl.store(ds1_ + state * D * F + df, product(qt, carried * dx, PRECISION))
+    by_w = product(dx, tl.trans(tl.load(all_w1_ + at * D * F + df)), PRECISION)
+    by_s = product(dx, tl.trans(tl.load(all_s1_ + at * D * F + df)), PRECISION)
+    tl.store(dkeep_ + at * C + t, tl.load(dkeep_ + at * C + t) + tl.sum(q * by_w, 1))
+    tl.store(dcarried_ + at * C + t, tl.load(dcarried_ + at * C + t) + tl.sum(q * by_s, 1))
+    tl.store(dq_ + at * C * D + td, added(keep * by_w + carried * by_s, dalike, k, PRECISION))
 
 
 @triton.jit
 def states_kernel(
-    k_, v_, theta_, eta_, step_, A_, keep_, carried_, last_s_, carry_, all_w1_, all_s1_, all_w2_, all_s2_,
+    k_, v_, theta_, eta_, step_, A_, E_, keep_, carried_, carry_, all_w1_, all_s1_, all_w2_, all_s2_,
     dk_, da_, dg1_, dg2_, dstep_, dkeep_, dcarried_, dw1_, ds1_, dw2_, ds2_,
     dv_, dtheta_, deta_, dlast_w_, dlast_s_, dcarry_,
     cap, N, C: tl.constexpr, D: tl.constexpr, F: tl.constexpr, CAP: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
     """One program a memory, from its last chunk to its first: back through the writes and the slopes they are made of.
 
-    The gradients of W and S pass from chunk to chunk through memory, where `reads_kernel` has left each chunk's own.
+    The gradients of W and S pass from chunk to chunk through memory, where the reads have left each chunk's own.
     """
     memory = tl.program_id(0).to(tl.int64)
     t, d, f = tl.arange(0, C), tl.arange(0, D), tl.arange(0, F)
@@ -96,7 +116,7 @@ def states_kernel(
         z1, sigmoid, a, slope, _, g2, h = slopes(k, v, w1, w2, PRECISION)
         g1 = h * slope
         step = tl.load(step_ + at * C + t)
-        last_w, last_s = tl.load(A_ + at * C * C + (C - 1) * C + t), tl.load(last_s_ + at * C + t)
+        last_w, last_s = tl.load(A_ + at * C * C + (C - 1) * C + t), tl.load(E_ + at * C * C + (C - 1) * C + t)
         into_w, into_s = (last_w * step)[:, None], (last_s * step)[:, None]
         keep, carried = tl.load(keep_ + at * C + C - 1), tl.load(carried_ + at * C + C - 1)
         carry = tl.load(carry_ + at)

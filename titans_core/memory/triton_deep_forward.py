@@ -1,7 +1,8 @@
 """The forward kernels of a memory of two layers. Only imported where the triton library is there.
 
 Names follow `scan.py`: z1 = k W1, a = SiLU(z1), g1 and g2 the loss's slopes in the outputs of both layers; A, keep,
-carried and carry of `decay.Decays`; last_w and last_s how much of a token's push is in the chunk's last W and S.
+carried and carry of `decay.Decays`; the last rows of A and E are
+how much of a token's push is in the chunk's last W and S.
 """
 
 # Kernels are compiled from this source: pointers have no types, and a function's length is the length of its program.
@@ -14,20 +15,18 @@ from titans_core.memory.triton_parts import added, decay, product
 
 
 @triton.jit
-def decays_kernel(
-    eta_, alpha_, A_, keep_, carried_, last_s_, carry_, C: tl.constexpr, PRECISION: tl.constexpr
-):  # fmt: skip
+def decays_kernel(eta_, alpha_, A_, E_, keep_, carried_, carry_, C: tl.constexpr, PRECISION: tl.constexpr):
     at = tl.program_id(0).to(tl.int64)
     t = tl.arange(0, C)
     row, column = t[:, None], t[None, :]
     eta, kept = tl.load(eta_ + at * C + t), 1 - tl.load(alpha_ + at * C + t)
     E, B = decay(eta, row, column), decay(kept, row, column)
+    tl.store(E_ + at * C * C + row * C + column, E)
     tl.store(A_ + at * C * C + row * C + column, tl.dot(B, E, input_precision=PRECISION))
     carry = tl.sum(tl.where(column == 0, E, 0.0), 1) * tl.sum(tl.where(t == 0, eta, 0.0), 0)
     keep = tl.sum(tl.where(column == 0, B, 0.0), 1) * tl.sum(tl.where(t == 0, kept, 0.0), 0)
     tl.store(keep_ + at * C + t, keep)
     tl.store(carried_ + at * C + t, tl.sum(B * carry[None, :], 1))
-    tl.store(last_s_ + at * C + t, tl.sum(tl.where(row == C - 1, E, 0.0), 0))
     tl.store(carry_ + at, tl.sum(tl.where(t == C - 1, carry, 0.0), 0))
 
 
@@ -45,7 +44,7 @@ def slopes(k, v, w1, w2, PRECISION: tl.constexpr):
 
 @triton.jit
 def states_kernel(
-    k_, v_, theta_, eta_, A_, keep_, carried_, last_s_, carry_, w1_, s1_, w2_, s2_,
+    k_, v_, theta_, eta_, A_, E_, keep_, carried_, carry_, w1_, s1_, w2_, s2_,
     all_w1_, all_s1_, all_w2_, all_s2_, applied_, w1_end_, s1_end_, w2_end_, s2_end_,
     cap, N, C: tl.constexpr, D: tl.constexpr, F: tl.constexpr, CAP: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
@@ -71,7 +70,7 @@ def states_kernel(
             step = tl.minimum(step, cap * 2 * (1 - tl.load(eta_ + at * C + t)) / curvature)
             tl.store(applied_ + at * C + t, step)
         into_w = (tl.load(A_ + at * C * C + (C - 1) * C + t) * step)[:, None]
-        into_s = (tl.load(last_s_ + at * C + t) * step)[:, None]
+        into_s = (tl.load(E_ + at * C * C + (C - 1) * C + t) * step)[:, None]
         keep, carried = tl.load(keep_ + at * C + C - 1), tl.load(carried_ + at * C + C - 1)
         carry = tl.load(carry_ + at)
         kt, at_ = tl.trans(k), tl.trans(a)

@@ -32,6 +32,11 @@ def zeros_like(weights: Weights) -> Weights:
     return tuple(torch.zeros_like(w) for w in weights)
 
 
+def learns(*tensors: Tensor) -> bool:
+    """Whether gradients are wanted of any of them."""
+    return torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
+
+
 def _check_kinds(named: dict[str, object], dims: int | None = None) -> None:
     """Raise ConfigError for what is not a tensor, or not one of so many dimensions."""
     for name, value in named.items():
