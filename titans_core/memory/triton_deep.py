@@ -19,7 +19,6 @@ from titans_core.memory.types import Watch, Weights, learns
 
 WIDTHS = (16, 32, 64)  # of keys and values, and tokens of a chunk
 HIDDEN = (16, 32, 64, 128)
-GATES = "tf32x3"  # products of gates alone keep float32's digits, whatever the others do
 PIECE = 8192  # chunks of all memories at once where nothing is differentiated: about 1 GB of copies
 
 
@@ -81,7 +80,7 @@ def signals(parts: list[Tensor], found: list[Tensor]) -> dict[str, Tensor]:
     lost = torch.empty(memories * count, dtype=torch.int32, device=k.device)
     for exact in (False, True):  # in float64 again where float32 lost too many digits
         deep_kernel[(memories * count,)](
-            k, v, step, eta, alpha, A, E, *copies, out, lost, theta.numel(), *sizes, _precision(), exact, num_warps=8
+            k, v, step, eta, alpha, A, E, *copies, out, lost, theta.numel(), *sizes, _precision(), _gates(), exact, num_warps=4
         )
     named = dict(zip(NAMES, out.flatten(-2).unbind(), strict=True))
     return named if step is theta else named | {"theta": step.flatten(-2)}
@@ -93,11 +92,11 @@ def _forward(given: list[Tensor], share: float | None) -> list[Tensor]:
 
     q, k, v, theta, eta, alpha, *state = given
     results = _results(given, share)
-    reads, *ends, all_w1, all_s1, all_w2, all_s2, applied, A, E, keep, carried, carry = results
+    reads, *ends, all_w1, all_s1, all_w2, all_s2, applied, A, E, B, keep, carried, carry = results
     everything = (all_w1, all_s1, all_w2, all_s2)
     memories, count, sizes = _sizes(given)
     chunks = memories * count
-    kernels.decays_kernel[(chunks,)](eta, alpha, A, E, keep, carried, carry, sizes[0], GATES, num_warps=4)
+    kernels.decays_kernel[(chunks,)](eta, alpha, A, B, E, keep, carried, carry, sizes[0], _gates(), num_warps=8)
     kernels.states_kernel[(memories,)](
         k, v, theta, eta, A, E, keep, carried, carry, *state, *everything, applied, *ends,
         share or 0.0, count, *sizes, share is not None, _precision(), num_warps=8,
@@ -117,7 +116,7 @@ def _results(given: list[Tensor], share: float | None) -> list[Tensor]:
     ends = [torch.empty_like(x) for x in given[6:]]
     copies = [q.new_empty(*chunks, *w.shape[-2:]) for w in (w1, w1, w2, w2)]
     applied = q.new_empty(0) if share is None else torch.empty_like(theta)
-    squares = [q.new_empty(*theta.shape, theta.shape[-1]) for _ in range(2)]
+    squares = [q.new_empty(*theta.shape, theta.shape[-1]) for _ in range(3)]
     return [
         torch.empty_like(q),
         *ends,
@@ -135,13 +134,14 @@ def _backward(saved: list[Tensor], wanted: list[Tensor], share: float | None) ->
     reads and the last W1, S1, W2, S2. Returns the gradients of what the forward was given."""
     from titans_core.memory import triton_deep_backward as kernels  # noqa: PLC0415 (needs the triton library)
 
-    q, k, v, theta, eta, alpha, *copies, applied, A, E, keep, carried, carry = saved
+    q, k, v, theta, eta, alpha, *copies, applied, A, E, B, keep, carried, carry = saved
     memories, count, sizes = _sizes([q, *saved[1:6], *copies])
     step = theta if share is None else applied
     dq, dk, dv, dtheta, deta, dalpha = (torch.empty_like(x) for x in saved[:6])
     hidden = q.new_empty(*q.shape[:-1], copies[0].shape[-1])
     dstep, dkeep, dcarried, dlast_w, dlast_s = (torch.empty_like(theta) for _ in range(5))
-    dA, da, dg1, dx, dg2, dcarry = (torch.empty_like(x) for x in (A, hidden, hidden, hidden, q, carry))
+    z1, h, da, dg1, dx = (torch.empty_like(hidden) for _ in range(5))
+    g2, dg2, dA, dcarry = (torch.empty_like(x) for x in (q, q, A, carry))
     states = []
     for end, copy in zip(wanted[1:], copies, strict=True):
         states.append(q.new_empty(memories, count + 1, *copy.shape[-2:]))
@@ -149,21 +149,25 @@ def _backward(saved: list[Tensor], wanted: list[Tensor], share: float | None) ->
     last, each = _precision(), (memories * count,)
     dw1, ds1, dw2, ds2 = states
     kernels.reads2_kernel[each](
-        q, k, v, step, A, keep, carried, *copies, wanted[0], dg1, dx, da, dg2, dA, dkeep, dcarried, dw2, ds2,
-        count, *sizes, last, num_warps=8,
+        q, k, v, step, A, keep, carried, *copies, wanted[0],
+        z1, h, dg1, g2, dx, da, dg2, dA, dkeep, dcarried, dw2, ds2, count, *sizes, last, num_warps=8,
     )  # fmt: skip
     kernels.reads1_kernel[each](
         q, k, step, A, keep, carried, *copies[:2], dx, dq, dk, dg1, dA, dstep, dkeep, dcarried, dw1, ds1,
         count, *sizes, last, num_warps=8,
     )  # fmt: skip
+    dz1 = dx  # which the first layer has taken
     kernels.states_kernel[(memories,)](
-        k, v, theta, eta, step, A, E, keep, carried, carry, *copies,
-        dk, da, dg1, dg2, dstep, dkeep, dcarried, *states, dv, dtheta, deta, dlast_w, dlast_s, dcarry,
+        k, theta, eta, step, A, E, keep, carried, carry, copies[2], z1, h, g2,
+        dk, da, dg1, dg2, dstep, *states, dz1, dv, dtheta, deta, dlast_w, dlast_s,
         share or 0.0, count, *sizes, share is not None, last, num_warps=8,
     )  # fmt: skip
+    kernels.keys_kernel[each](
+        step, A, E, *copies, z1, h, dz1, *states, dk, dkeep, dcarried, dcarry, count, *sizes, last, num_warps=8
+    )
     kernels.gates_kernel[each](
-        eta, alpha, dA, dlast_w, dlast_s, dkeep, dcarried, dcarry, deta, dalpha,
-        sizes[0], share is not None, GATES, num_warps=4,
+        eta, alpha, B, E, dA, dlast_w, dlast_s, dkeep, dcarried, dcarry, deta, dalpha,
+        sizes[0], share is not None, _gates(), num_warps=8,
     )  # fmt: skip
     starts = [x[:, 0].unflatten(0, q.shape[:2]).clone() for x in states]
     return [dq, dk, dv, dtheta, deta, dalpha, *starts]
@@ -188,8 +192,13 @@ _forward.register_autograd(_differentiate, setup_context=_remember)
 
 
 def _precision() -> str:
-    """Products follow torch's own setting. Three of TF32 for one have the error of float32's own, at twice the speed."""
+    """Products follow torch's own setting. Three of TF32 for one have no more error than float32's own."""
     return {"highest": "tf32x3", "high": "tf32", "medium": "bf16"}[torch.get_float32_matmul_precision()]
+
+
+def _gates() -> str:
+    """Of products of gates alone, and of signals: bfloat16 would spoil both."""
+    return "tf32x3" if torch.get_float32_matmul_precision() == "highest" else "tf32"
 
 
 def _sizes(given: list[Tensor]) -> tuple[int, int, tuple[int, int, int]]:

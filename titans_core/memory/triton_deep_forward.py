@@ -15,12 +15,13 @@ from titans_core.memory.triton_parts import added, decay, product
 
 
 @triton.jit
-def decays_kernel(eta_, alpha_, A_, E_, keep_, carried_, carry_, C: tl.constexpr, PRECISION: tl.constexpr):
+def decays_kernel(eta_, alpha_, A_, B_, E_, keep_, carried_, carry_, C: tl.constexpr, PRECISION: tl.constexpr):
     at = tl.program_id(0).to(tl.int64)
     t = tl.arange(0, C)
     row, column = t[:, None], t[None, :]
     eta, kept = tl.load(eta_ + at * C + t), 1 - tl.load(alpha_ + at * C + t)
     E, B = decay(eta, row, column), decay(kept, row, column)
+    tl.store(B_ + at * C * C + row * C + column, B)
     tl.store(E_ + at * C * C + row * C + column, E)
     tl.store(A_ + at * C * C + row * C + column, tl.dot(B, E, input_precision=PRECISION))
     carry = tl.sum(tl.where(column == 0, E, 0.0), 1) * tl.sum(tl.where(t == 0, eta, 0.0), 0)

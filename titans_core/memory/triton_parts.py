@@ -45,12 +45,13 @@ def added(total, a, b, PRECISION: tl.constexpr):
 
 @triton.jit
 def gradients_of_gates(
-    eta, kept, E, B, dA, dE_last, dkeep, dcarried, dcarry_last, t, row, column,
+    eta, kept, E, B, E_before, B_before, dA, dE_last, dkeep, dcarried, dcarry_last, t, row, column,
     C: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
     """Of eta and of 1 - alpha, (C,), from those of what `decay.Decays` makes of them.
 
     dA: (C, C). dE_last: of E's last row. dkeep, dcarried: of every token's. dcarry_last: of carry's last.
+    E_before, B_before: E and B with every row moved down by one.
     """
     first_eta, first_kept = tl.sum(tl.where(t == 0, eta, 0.0), 0), tl.sum(tl.where(t == 0, kept, 0.0), 0)
     E_first, B_first = tl.sum(tl.where(column == 0, E, 0.0), 1), tl.sum(tl.where(column == 0, B, 0.0), 1)
@@ -64,7 +65,7 @@ def gradients_of_gates(
     # of a decay matrix L: dgate[j] = sum_s (L^T dL)[j, s] L[j-1, s]
     inside = row >= column
     deta = tl.dot(tl.trans(E), tl.where(inside, dE, 0.0), input_precision=PRECISION)
-    deta = tl.sum(deta * above(E, row, column), 1) + tl.where(t == 0, tl.sum(dcarry * E_first, 0), 0.0)
+    deta = tl.sum(deta * E_before, 1) + tl.where(t == 0, tl.sum(dcarry * E_first, 0), 0.0)
     dkept = tl.dot(tl.trans(B), tl.where(inside, dB, 0.0), input_precision=PRECISION)
-    dkept = tl.sum(dkept * above(B, row, column), 1) + tl.where(t == 0, tl.sum(dkeep * B_first, 0), 0.0)
+    dkept = tl.sum(dkept * B_before, 1) + tl.where(t == 0, tl.sum(dkeep * B_first, 0), 0.0)
     return deta, dkept

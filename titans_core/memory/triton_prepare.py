@@ -99,8 +99,8 @@ def backward_kernel(
     dkeep = tl.load(dkeep_ + at * C + t) + tl.load(dkeep_before_ + at * C + t + 1, mask=later, other=0.0)
     dcarried = tl.load(dcarried_ + at * C + t) + tl.load(dcarried_before_ + at * C + t + 1, mask=later, other=0.0)
     deta, dkept = gradients_of_gates(
-        eta, kept, E, B, dA, tl.load(dinto_s_ + at * C + t), dkeep, dcarried, tl.load(dcarry_ + at), t, row, column,
-        C, PRECISION,
+        eta, kept, E, B, above(E, row, column), above(B, row, column), dA, tl.load(dinto_s_ + at * C + t),
+        dkeep, dcarried, tl.load(dcarry_ + at), t, row, column, C, PRECISION,
     )  # fmt: skip
     tl.store(deta_ + at * C + t, deta)
     tl.store(dalpha_ + at * C + t, -dkept)
