@@ -48,7 +48,7 @@ def scan_chunks(
     reads, records = [], []
     for start in range(0, count, piece):
         part = [x[:, :, start : start + piece] for x in parts]
-        found = scan(part, weights, momentum, share)
+        found = scan(part, weights, momentum, share, named)
         reads.append(found[0].flatten(2, 3))
         w1, s1, w2, s2 = found[1:5]
         if watch is not None:
@@ -61,39 +61,43 @@ def scan_chunks(
     return reads, (weights, momentum), joined
 
 
-def scan(parts: list[Tensor], weights: Weights, momentum: Weights, share: float | None) -> list[Tensor]:
+def scan(
+    parts: list[Tensor], weights: Weights, momentum: Weights, share: float | None, named: bool = False
+) -> list[Tensor]:
     """Reads (B, H, N, C, D); the last W1, S1, W2, S2; the same at the start of every chunk; the steps as applied (empty
-    where that is theta), A and E of `decay.Decays`."""
+    where that is theta), A and E of `decay.Decays`, and the rest that `signals` needs, empty if not named."""
     w1, w2, s1, s2 = (*weights, *momentum)
-    return _forward([x.contiguous() for x in (*parts, w1, s1, w2, s2)], share)[:12]
+    return _forward([x.contiguous() for x in (*parts, w1, s1, w2, s2)], share, named)
 
 
 def signals(parts: list[Tensor], found: list[Tensor]) -> dict[str, Tensor]:
     """The signals of `signals.closed_form`, name -> (B, H, N*C). found: what `scan` returned."""
     from titans_core.memory.triton_signals import NAMES, deep_kernel  # noqa: PLC0415 (needs the triton library)
 
-    _, k, v, theta, eta, alpha = (x.detach().contiguous() for x in parts)
-    *copies, applied, A, E = found[5:]
+    _, k, _, theta, eta, alpha = (x.detach().contiguous() for x in parts)
+    *copies, applied, A, E = found[5:12]
+    made = found[-5:]
     out = theta.new_empty(len(NAMES), *theta.shape)
-    memories, count, sizes = _sizes([k, k, v, theta, eta, alpha, *copies])
+    memories, count, sizes = _sizes([k, k, k, theta, eta, alpha, *copies])
     step = theta if applied.numel() == 0 else applied
     lost = torch.empty(memories * count, dtype=torch.int32, device=k.device)
     for exact in (False, True):  # in float64 again where float32 lost too many digits
         deep_kernel[(memories * count,)](
-            k, v, step, eta, alpha, A, E, *copies, out, lost, theta.numel(), *sizes, _precision(), _gates(), exact, num_warps=4
-        )
+            k, *made, step, eta, alpha, A, E, *copies, out, lost,
+            theta.numel(), memories * count, *sizes, _gates(), exact, num_warps=4,
+        )  # fmt: skip
     named = dict(zip(NAMES, out.flatten(-2).unbind(), strict=True))
     return named if step is theta else named | {"theta": step.flatten(-2)}
 
 
 @torch.library.custom_op("titanscope::deep", mutates_args=())
-def _forward(given: list[Tensor], share: float | None) -> list[Tensor]:
+def _forward(given: list[Tensor], share: float | None, named: bool) -> list[Tensor]:
     from titans_core.memory import triton_deep_forward as kernels  # noqa: PLC0415 (needs the triton library)
 
     q, k, v, theta, eta, alpha, *state = given
-    results = _results(given, share)
-    reads, *ends, all_w1, all_s1, all_w2, all_s2, applied, A, E, B, keep, carried, carry = results
-    everything = (all_w1, all_s1, all_w2, all_s2)
+    results = _results(given, share, named)
+    reads, ends, everything = results[0], results[1:5], results[5:9]
+    applied, A, E, B, keep, carried, carry, *made = results[9:]
     memories, count, sizes = _sizes(given)
     chunks = memories * count
     kernels.decays_kernel[(chunks,)](eta, alpha, A, B, E, keep, carried, carry, sizes[0], _gates(), num_warps=8)
@@ -103,20 +107,23 @@ def _forward(given: list[Tensor], share: float | None) -> list[Tensor]:
     )  # fmt: skip
     step = theta if share is None else applied
     kernels.reads_kernel[(chunks,)](
-        q, k, v, step, A, keep, carried, *everything, reads, *sizes, _precision(), num_warps=8
-    )
+        q, k, v, step, A, keep, carried, *everything, reads, *made,
+        theta.numel(), chunks, *sizes, named, _precision(), num_warps=4,
+    )  # fmt: skip
     return results
 
 
 @_forward.register_fake
-def _results(given: list[Tensor], share: float | None) -> list[Tensor]:
-    """Not filled in. The applied steps are empty where they are those given."""
+def _results(given: list[Tensor], share: float | None, named: bool) -> list[Tensor]:
+    """Not filled in. The applied steps are empty where they are those given, and so is what only signals need."""
     q, theta, (w1, w2) = given[0], given[3], (given[6], given[8])
     chunks = q.shape[:3]
     ends = [torch.empty_like(x) for x in given[6:]]
     copies = [q.new_empty(*chunks, *w.shape[-2:]) for w in (w1, w1, w2, w2)]
     applied = q.new_empty(0) if share is None else torch.empty_like(theta)
     squares = [q.new_empty(*theta.shape, theta.shape[-1]) for _ in range(3)]
+    hidden = (*q.shape[:-1], w1.shape[-1])
+    made = [hidden, hidden, q.shape, (3, *theta.shape), (3, *chunks)]  # a, g1, g2, inner products and sizes
     return [
         torch.empty_like(q),
         *ends,
@@ -125,6 +132,7 @@ def _results(given: list[Tensor], share: float | None) -> list[Tensor]:
         *squares,
         *map(torch.empty_like, (theta, theta)),
         q.new_empty(chunks),
+        *(q.new_empty(shape if named else 0) for shape in made),
     ]
 
 
@@ -178,14 +186,14 @@ def _gradients(saved: list[Tensor], wanted: list[Tensor], share: float | None) -
     return [torch.empty_like(x) for x in (*saved[:6], *wanted[1:])]
 
 
-def _remember(ctx: Any, inputs: tuple[list[Tensor], float | None], output: list[Tensor]) -> None:
-    ctx.save_for_backward(*inputs[0][:6], *output[5:])
+def _remember(ctx: Any, inputs: tuple[list[Tensor], float | None, bool], output: list[Tensor]) -> None:
+    ctx.save_for_backward(*inputs[0][:6], *output[5:-5])
     ctx.share = inputs[1]
 
 
-def _differentiate(ctx: Any, grads: list[Tensor]) -> tuple[list[Tensor], None]:
+def _differentiate(ctx: Any, grads: list[Tensor]) -> tuple[list[Tensor], None, None]:
     # the copies are for signals, which are not differentiated here
-    return _backward(list(ctx.saved_tensors), [g.contiguous() for g in grads[:5]], ctx.share), None
+    return _backward(list(ctx.saved_tensors), [g.contiguous() for g in grads[:5]], ctx.share), None, None
 
 
 _forward.register_autograd(_differentiate, setup_context=_remember)

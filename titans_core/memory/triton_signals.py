@@ -10,7 +10,6 @@ of its terms' sizes is marked, and done again in float64 by a second launch.
 import triton
 import triton.language as tl
 
-from titans_core.memory.triton_deep_forward import slopes
 from titans_core.memory.triton_parts import above, decay, product, times
 
 NAMES = ("loss", "surprise", "past_surprise", "momentum", "alignment", "update", "forgotten", "memory")  # in this order
@@ -107,7 +106,7 @@ def _store(
         few |= M2 < SMALL * _carry_on(keep * keep, 2 * keep * tl.abs(y) + S2, w2)
         few |= change < SMALL * (alpha * alpha * M2_before + 2 * alpha * tl.abs(y) + S2)
         tl.store(lost_ + at, tl.max(few.to(tl.int32), 0))
-    alignment = p / tl.sqrt(past2 * u2)  # NaN where there is no momentum or no push
+    alignment = p / (tl.sqrt(past2) * tl.sqrt(u2))  # NaN where there is no momentum or no push
     alignment = tl.where(alignment > 1, 1.0, tl.where(alignment < -1, -1.0, alignment))
     tl.store(out_ + here, loss)
     tl.store(out_ + size + here, tl.sqrt(surprise2))
@@ -121,44 +120,53 @@ def _store(
 
 @triton.jit
 def deep_kernel(
-    k_, v_, step_, eta_, alpha_, A_, E_, all_w1_, all_s1_, all_w2_, all_s2_, out_, lost_, size,
-    C: tl.constexpr, D: tl.constexpr, F: tl.constexpr, PRECISION: tl.constexpr, FEW: tl.constexpr,
-    EXACT: tl.constexpr,
+    k_, a_, g1_, g2_, pushes_, sizes_, step_, eta_, alpha_, A_, E_, all_w1_, all_s1_, all_w2_, all_s2_, out_, lost_,
+    tokens, chunks,
+    C: tl.constexpr, D: tl.constexpr, F: tl.constexpr, FEW: tl.constexpr, EXACT: tl.constexpr,
 ):  # fmt: skip
-    """Of a memory of two layers."""
+    """Of a memory of two layers, from what `triton_deep_forward.reads_kernel` leaves."""
     at = tl.program_id(0).to(tl.int64)
     if EXACT:
         if tl.load(lost_ + at) == 0:
             return
     t, d, f = tl.arange(0, C), tl.arange(0, D), tl.arange(0, F)
-    td, df, fd = t[:, None] * D + d, d[:, None] * F + f, f[:, None] * D + d
-    k, v = tl.load(k_ + at * C * D + td), tl.load(v_ + at * C * D + td)
-    w1, w2 = tl.load(all_w1_ + at * D * F + df), tl.load(all_w2_ + at * D * F + fd)
-    z1, _, a, slope, z2, g2, g1 = slopes(k, v, w1, w2, PRECISION)
-    g1 = g1 * slope
-    weights_push = tl.sum(_wide(z1, EXACT) * g1, 1) + tl.sum(_wide(z2, EXACT) * g2, 1)
-    if EXACT:
-        weights_push = tl.sum(_product(k, w1, FEW, EXACT) * g1, 1) + tl.sum(_product(a, w2, FEW, EXACT) * g2, 1)
-    ww = _inner(w1, w1, EXACT) + _inner(w2, w2, EXACT)
-    s = tl.load(all_s1_ + at * D * F + df)
-    ws, ss = _inner(w1, s, EXACT), _inner(s, s, EXACT)
-    momentum_push = tl.sum(_product(k, s, FEW, EXACT) * g1, 1)
-    gram = _gram(k, g1, FEW, EXACT)
-    s = tl.load(all_s2_ + at * D * F + fd)
-    ws += _inner(w2, s, EXACT)
-    ss += _inner(s, s, EXACT)
-    momentum_push += tl.sum(_product(a, s, FEW, EXACT) * g2, 1)
-    gram += _gram(a, g2, FEW, EXACT)
-    loss = tl.sum(_wide(g2, EXACT) * g2, 1) / 4  # the last slope is twice the error
+    td, tf = t[:, None] * D + d, t[:, None] * F + f
     row, column = t[:, None], t[None, :]
+    here = at * C + t
+    k, g2 = tl.load(k_ + at * C * D + td), tl.load(g2_ + at * C * D + td)
     if EXACT:
-        eta, kept = tl.load(eta_ + at * C + t).to(tl.float64), 1 - tl.load(alpha_ + at * C + t).to(tl.float64)
+        df, fd = d[:, None] * F + f, f[:, None] * D + d
+        a, g1 = tl.load(a_ + at * C * F + tf), tl.load(g1_ + at * C * F + tf)
+        gram = _gram(k, g1, FEW, EXACT) + _gram(a, g2, FEW, EXACT)
+        loss = tl.sum(_wide(g2, EXACT) * g2, 1) / 4  # the last slope is twice the error
+        w, s = tl.load(all_w1_ + at * D * F + df), tl.load(all_s1_ + at * D * F + df)
+        weights_push = tl.sum(_product(k, w, FEW, EXACT) * g1, 1)
+        momentum_push = tl.sum(_product(k, s, FEW, EXACT) * g1, 1)
+        ww, ss, ws = _inner(w, w, EXACT), _inner(s, s, EXACT), _inner(w, s, EXACT)
+        w, s = tl.load(all_w2_ + at * D * F + fd), tl.load(all_s2_ + at * D * F + fd)
+        weights_push += tl.sum(_product(a, w, FEW, EXACT) * g2, 1)
+        momentum_push += tl.sum(_product(a, s, FEW, EXACT) * g2, 1)
+        ww += _inner(w, w, EXACT)
+        ss += _inner(s, s, EXACT)
+        ws += _inner(w, s, EXACT)
+        eta, kept = tl.load(eta_ + here).to(tl.float64), 1 - tl.load(alpha_ + here).to(tl.float64)
         E, before = _decays(eta, kept, t)
     else:
+        alike1, alike2 = tl.zeros((C, C), tl.float32), tl.zeros((C, C), tl.float32)
+        part = tl.arange(0, 16)
+        for start in range(0, F, 16):
+            x = tl.load(a_ + at * C * F + t[:, None] * F + start + part)
+            y = tl.load(g1_ + at * C * F + t[:, None] * F + start + part)
+            alike1 = tl.dot(x, tl.trans(x), acc=alike1, input_precision=FEW)
+            alike2 = tl.dot(y, tl.trans(y), acc=alike2, input_precision=FEW)
+        gram = _product(k, tl.trans(k), FEW, EXACT) * alike2 + alike1 * _product(g2, tl.trans(g2), FEW, EXACT)
+        weights_push, momentum_push = tl.load(pushes_ + here), tl.load(pushes_ + tokens + here)
+        loss = tl.load(pushes_ + 2 * tokens + here)
+        ww, ss, ws = tl.load(sizes_ + at), tl.load(sizes_ + chunks + at), tl.load(sizes_ + 2 * chunks + at)
         E = tl.load(E_ + at * C * C + row * C + column)
         before = tl.load(A_ + at * C * C + (row - 1) * C + column, mask=row > 0, other=0.0)
     _store(
-        gram, weights_push, momentum_push, loss, ww, ss, ws, step_, eta_, alpha_, E, before, out_, lost_, at, size,
+        gram, weights_push, momentum_push, loss, ww, ss, ws, step_, eta_, alpha_, E, before, out_, lost_, at, tokens,
         C, FEW, EXACT,
     )  # fmt: skip
 
