@@ -69,7 +69,7 @@ def test_signals_equal_the_plain_form_in_float64(chunk: int, width: int, hidden:
     given[8], given[9] = 0 * given[8], 0 * given[9]  # so that the first token carries no momentum
     _, _, wanted = scan._scan_chunks(given[:6], tuple(given[6:8]), tuple(given[8:]), True, share, None)
     single = [x.float() for x in given]
-    found = triton_deep.scan(single[:6], tuple(single[6:8]), tuple(single[8:]), share, named=True)
+    found = triton_deep.scan(single[:6], tuple(single[6:8]), tuple(single[8:]), share)
     named = triton_deep.signals(single[:6], found)
     assert named.keys() == wanted.keys()
     assert named["alignment"][..., 0].isnan().all(), "no momentum yet"

@@ -48,7 +48,7 @@ def scan_chunks(
     reads, records = [], []
     for start in range(0, count, piece):
         part = [x[:, :, start : start + piece] for x in parts]
-        found = scan(part, weights, momentum, share, named)
+        found = scan(part, weights, momentum, share)
         reads.append(found[0].flatten(2, 3))
         w1, s1, w2, s2 = found[1:5]
         if watch is not None:
@@ -61,79 +61,69 @@ def scan_chunks(
     return reads, (weights, momentum), joined
 
 
-def scan(
-    parts: list[Tensor], weights: Weights, momentum: Weights, share: float | None, named: bool = False
-) -> list[Tensor]:
+def scan(parts: list[Tensor], weights: Weights, momentum: Weights, share: float | None) -> list[Tensor]:
     """Reads (B, H, N, C, D); the last W1, S1, W2, S2; the same at the start of every chunk; the steps as applied (empty
-    where that is theta), A and E of `decay.Decays`, and the rest that `signals` needs, empty if not named."""
+    where that is theta), A and E of `decay.Decays`."""
     w1, w2, s1, s2 = (*weights, *momentum)
-    return _forward([x.contiguous() for x in (*parts, w1, s1, w2, s2)], share, named)
+    return _forward([x.contiguous() for x in (*parts, w1, s1, w2, s2)], share)[:12]
 
 
 def signals(parts: list[Tensor], found: list[Tensor]) -> dict[str, Tensor]:
     """The signals of `signals.closed_form`, name -> (B, H, N*C). found: what `scan` returned."""
+    from titans_core.memory.triton_deep_forward import pushes_kernel  # noqa: PLC0415 (needs the triton library)
     from titans_core.memory.triton_signals import NAMES, deep_kernel  # noqa: PLC0415 (needs the triton library)
 
-    _, k, _, theta, eta, alpha = (x.detach().contiguous() for x in parts)
-    *copies, applied, A, E = found[5:12]
-    made = found[-5:]
-    out = theta.new_empty(len(NAMES), *theta.shape)
+    _, k, v, theta, eta, alpha = (x.detach().contiguous() for x in parts)
+    *copies, applied, A, E = found[5:]
     memories, count, sizes = _sizes([k, k, k, theta, eta, alpha, *copies])
+    chunks, tokens = memories * count, theta.numel()
+    a, g1 = (k.new_empty(tokens, copies[0].shape[-1]) for _ in range(2))
+    made = (a, g1, torch.empty_like(k), k.new_empty(3, tokens), k.new_empty(3, chunks))
+    pushes_kernel[(chunks,)](k, v, *copies, *made, tokens, chunks, *sizes, _precision(), num_warps=8)
+    out = theta.new_empty(len(NAMES), *theta.shape)
     step = theta if applied.numel() == 0 else applied
-    lost = torch.empty(memories * count, dtype=torch.int32, device=k.device)
+    lost = torch.empty(chunks, dtype=torch.int32, device=k.device)
     for exact in (False, True):  # in float64 again where float32 lost too many digits
-        deep_kernel[(memories * count,)](
-            k, *made, step, eta, alpha, A, E, *copies, out, lost,
-            theta.numel(), memories * count, *sizes, _gates(), exact, num_warps=4,
-        )  # fmt: skip
+        deep_kernel[(chunks,)](
+            k, *made, step, eta, alpha, A, E, *copies, out, lost, tokens, chunks, *sizes, _gates(), exact, num_warps=4
+        )
     named = dict(zip(NAMES, out.flatten(-2).unbind(), strict=True))
     return named if step is theta else named | {"theta": step.flatten(-2)}
 
 
 @torch.library.custom_op("titanscope::deep", mutates_args=())
-def _forward(given: list[Tensor], share: float | None, named: bool) -> list[Tensor]:
+def _forward(given: list[Tensor], share: float | None) -> list[Tensor]:
     from titans_core.memory import triton_deep_forward as kernels  # noqa: PLC0415 (needs the triton library)
 
     q, k, v, theta, eta, alpha, *state = given
-    results = _results(given, share, named)
+    results = _results(given, share)
     reads, ends, everything = results[0], results[1:5], results[5:9]
-    applied, A, E, B, keep, carried, carry, *made = results[9:]
+    applied, A, E, B, keep, carried, carry = results[9:]
     memories, count, sizes = _sizes(given)
     chunks = memories * count
-    kernels.decays_kernel[(chunks,)](eta, alpha, A, B, E, keep, carried, carry, sizes[0], _gates(), num_warps=8)
+    kernels.decays_kernel[(chunks,)](eta, alpha, A, B, E, keep, carried, carry, sizes[0], _gates(), num_warps=_warps(4))
     kernels.states_kernel[(memories,)](
         k, v, theta, eta, A, E, keep, carried, carry, *state, *everything, applied, *ends,
         share or 0.0, count, *sizes, share is not None, _precision(), num_warps=8,
     )  # fmt: skip
     step = theta if share is None else applied
     kernels.reads_kernel[(chunks,)](
-        q, k, v, step, A, keep, carried, *everything, reads, *made,
-        theta.numel(), chunks, *sizes, named, _precision(), num_warps=4,
-    )  # fmt: skip
+        q, k, v, step, A, keep, carried, *everything, reads, *sizes, _precision(), num_warps=_warps(4)
+    )
     return results
 
 
 @_forward.register_fake
-def _results(given: list[Tensor], share: float | None, named: bool) -> list[Tensor]:
-    """Not filled in. The applied steps are empty where they are those given, and so is what only signals need."""
+def _results(given: list[Tensor], share: float | None) -> list[Tensor]:
+    """Not filled in. The applied steps are empty where they are those given."""
     q, theta, (w1, w2) = given[0], given[3], (given[6], given[8])
     chunks = q.shape[:3]
     ends = [torch.empty_like(x) for x in given[6:]]
     copies = [q.new_empty(*chunks, *w.shape[-2:]) for w in (w1, w1, w2, w2)]
     applied = q.new_empty(0) if share is None else torch.empty_like(theta)
     squares = [q.new_empty(*theta.shape, theta.shape[-1]) for _ in range(3)]
-    hidden = (*q.shape[:-1], w1.shape[-1])
-    made = [hidden, hidden, q.shape, (3, *theta.shape), (3, *chunks)]  # a, g1, g2, inner products and sizes
-    return [
-        torch.empty_like(q),
-        *ends,
-        *copies,
-        applied,
-        *squares,
-        *map(torch.empty_like, (theta, theta)),
-        q.new_empty(chunks),
-        *(q.new_empty(shape if named else 0) for shape in made),
-    ]
+    vectors = [torch.empty_like(theta), torch.empty_like(theta), q.new_empty(chunks)]
+    return [torch.empty_like(q), *ends, *copies, applied, *squares, *vectors]
 
 
 @torch.library.custom_op("titanscope::deep_backward", mutates_args=())
@@ -175,7 +165,7 @@ def _backward(saved: list[Tensor], wanted: list[Tensor], share: float | None) ->
     )
     kernels.gates_kernel[each](
         eta, alpha, B, E, dA, dlast_w, dlast_s, dkeep, dcarried, dcarry, deta, dalpha,
-        sizes[0], share is not None, _gates(), num_warps=8,
+        sizes[0], share is not None, _gates(), num_warps=_warps(4),
     )  # fmt: skip
     starts = [x[:, 0].unflatten(0, q.shape[:2]).clone() for x in states]
     return [dq, dk, dv, dtheta, deta, dalpha, *starts]
@@ -186,14 +176,14 @@ def _gradients(saved: list[Tensor], wanted: list[Tensor], share: float | None) -
     return [torch.empty_like(x) for x in (*saved[:6], *wanted[1:])]
 
 
-def _remember(ctx: Any, inputs: tuple[list[Tensor], float | None, bool], output: list[Tensor]) -> None:
-    ctx.save_for_backward(*inputs[0][:6], *output[5:-5])
+def _remember(ctx: Any, inputs: tuple[list[Tensor], float | None], output: list[Tensor]) -> None:
+    ctx.save_for_backward(*inputs[0][:6], *output[5:])
     ctx.share = inputs[1]
 
 
-def _differentiate(ctx: Any, grads: list[Tensor]) -> tuple[list[Tensor], None, None]:
+def _differentiate(ctx: Any, grads: list[Tensor]) -> tuple[list[Tensor], None]:
     # the copies are for signals, which are not differentiated here
-    return _backward(list(ctx.saved_tensors), [g.contiguous() for g in grads[:5]], ctx.share), None, None
+    return _backward(list(ctx.saved_tensors), [g.contiguous() for g in grads[:5]], ctx.share), None
 
 
 _forward.register_autograd(_differentiate, setup_context=_remember)
@@ -202,6 +192,11 @@ _forward.register_autograd(_differentiate, setup_context=_remember)
 def _precision() -> str:
     """Products follow torch's own setting. Three of TF32 for one have no more error than float32's own."""
     return {"highest": "tf32x3", "high": "tf32", "medium": "bf16"}[torch.get_float32_matmul_precision()]
+
+
+def _warps(few: int) -> int:
+    """Of a program for which so many are enough, if its products do not take three times the registers."""
+    return 8 if _precision() == "tf32x3" else few
 
 
 def _gates() -> str:

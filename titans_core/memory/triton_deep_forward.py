@@ -89,43 +89,55 @@ def states_kernel(
 @triton.jit
 def reads_kernel(
     q_, k_, v_, step_, A_, keep_, carried_, all_w1_, all_s1_, all_w2_, all_s2_, reads_,
-    a_, g1_, g2_, pushes_, sizes_, tokens, chunks,
-    C: tl.constexpr, D: tl.constexpr, F: tl.constexpr, NAMED: tl.constexpr, PRECISION: tl.constexpr,
+    C: tl.constexpr, D: tl.constexpr, F: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """One program a chunk: what its tokens read, from the W and S that it began with.
-
-    NAMED: leave also what the signals are made of: a, g1, g2; the push's inner products with W and S, and the loss,
-    each of so many tokens; |W|^2, |S|^2 and <W, S>, each of so many chunks.
-    """
+    """One program a chunk: what its tokens read, from the W and S that it began with."""
     at = tl.program_id(0).to(tl.int64)
     t, d, f = tl.arange(0, C), tl.arange(0, D), tl.arange(0, F)
     td, df, fd = t[:, None] * D + d, d[:, None] * F + f, f[:, None] * D + d
     k, v = tl.load(k_ + at * C * D + td), tl.load(v_ + at * C * D + td)
     w1, w2 = tl.load(all_w1_ + at * D * F + df), tl.load(all_w2_ + at * D * F + fd)
-    z1, _, a, slope, z2, g2, h = slopes(k, v, w1, w2, PRECISION)
+    _, _, a, slope, _, g2, h = slopes(k, v, w1, w2, PRECISION)
     g1 = h * slope
-    s = tl.load(all_s1_ + at * D * F + df)
-    if NAMED:
-        here = at * C + t
-        tl.store(a_ + at * C * F + t[:, None] * F + f, a)
-        tl.store(g1_ + at * C * F + t[:, None] * F + f, g1)
-        tl.store(g2_ + at * C * D + td, g2)
-        tl.store(pushes_ + here, tl.sum(z1 * g1, 1) + tl.sum(z2 * g2, 1))
-        tl.store(pushes_ + 2 * tokens + here, tl.sum(g2 * g2, 1) / 4)  # the last slope is twice the error
-        along = tl.sum(product(k, s, PRECISION) * g1, 1)
-        ww, ss, ws = tl.sum(tl.sum(w1 * w1, 1), 0), tl.sum(tl.sum(s * s, 1), 0), tl.sum(tl.sum(w1 * s, 1), 0)
     pushes = tl.load(A_ + at * C * C + t[:, None] * C + t) * tl.load(step_ + at * C + t)[None, :]
     keep, carried = tl.load(keep_ + at * C + t)[:, None], tl.load(carried_ + at * C + t)[:, None]
     q = tl.load(q_ + at * C * D + td)
-    x = keep * product(q, w1, PRECISION) + carried * product(q, s, PRECISION)
+    x = keep * product(q, w1, PRECISION)
+    x += carried * product(q, tl.load(all_s1_ + at * D * F + df), PRECISION)
     x = added(x, -product(q, tl.trans(k), PRECISION) * pushes, g1, PRECISION)
     x = x * tl.sigmoid(x)
-    s = tl.load(all_s2_ + at * D * F + fd)
-    if NAMED:
-        tl.store(pushes_ + tokens + here, along + tl.sum(product(a, s, PRECISION) * g2, 1))
-        tl.store(sizes_ + at, ww + tl.sum(tl.sum(w2 * w2, 1), 0))
-        tl.store(sizes_ + chunks + at, ss + tl.sum(tl.sum(s * s, 1), 0))
-        tl.store(sizes_ + 2 * chunks + at, ws + tl.sum(tl.sum(w2 * s, 1), 0))
-    y = keep * product(x, w2, PRECISION) + carried * product(x, s, PRECISION)
+    y = keep * product(x, w2, PRECISION)
+    y += carried * product(x, tl.load(all_s2_ + at * D * F + fd), PRECISION)
     y = added(y, -product(x, tl.trans(a), PRECISION) * pushes, g2, PRECISION)
     tl.store(reads_ + at * C * D + td, y)
+
+
+@triton.jit
+def pushes_kernel(
+    k_, v_, all_w1_, all_s1_, all_w2_, all_s2_, a_, g1_, g2_, pushes_, sizes_, tokens, chunks,
+    C: tl.constexpr, D: tl.constexpr, F: tl.constexpr, PRECISION: tl.constexpr,
+):  # fmt: skip
+    """One program a chunk: what signals are made of. a, g1, g2; the inner products of a push with W and S, and the
+    loss, each of so many tokens; |W|^2, |S|^2 and <W, S>, each of so many chunks."""
+    at = tl.program_id(0).to(tl.int64)
+    t, d, f = tl.arange(0, C), tl.arange(0, D), tl.arange(0, F)
+    td, tf = t[:, None] * D + d, t[:, None] * F + f
+    df, fd = d[:, None] * F + f, f[:, None] * D + d
+    k, v = tl.load(k_ + at * C * D + td), tl.load(v_ + at * C * D + td)
+    w1, w2 = tl.load(all_w1_ + at * D * F + df), tl.load(all_w2_ + at * D * F + fd)
+    z1, _, a, slope, z2, g2, h = slopes(k, v, w1, w2, PRECISION)
+    g1 = h * slope
+    here = at * C + t
+    tl.store(a_ + at * C * F + tf, a)
+    tl.store(g1_ + at * C * F + tf, g1)
+    tl.store(g2_ + at * C * D + td, g2)
+    tl.store(pushes_ + here, tl.sum(z1 * g1, 1) + tl.sum(z2 * g2, 1))
+    tl.store(pushes_ + 2 * tokens + here, tl.sum(g2 * g2, 1) / 4)  # the last slope is twice the error
+    s = tl.load(all_s1_ + at * D * F + df)
+    along = tl.sum(product(k, s, PRECISION) * g1, 1)
+    ww, ss, ws = tl.sum(tl.sum(w1 * w1, 1), 0), tl.sum(tl.sum(s * s, 1), 0), tl.sum(tl.sum(w1 * s, 1), 0)
+    s = tl.load(all_s2_ + at * D * F + fd)
+    tl.store(pushes_ + tokens + here, along + tl.sum(product(a, s, PRECISION) * g2, 1))
+    tl.store(sizes_ + at, ww + tl.sum(tl.sum(w2 * w2, 1), 0))
+    tl.store(sizes_ + chunks + at, ss + tl.sum(tl.sum(s * s, 1), 0))
+    tl.store(sizes_ + 2 * chunks + at, ws + tl.sum(tl.sum(w2 * s, 1), 0))

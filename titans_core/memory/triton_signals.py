@@ -124,7 +124,7 @@ def deep_kernel(
     tokens, chunks,
     C: tl.constexpr, D: tl.constexpr, F: tl.constexpr, FEW: tl.constexpr, EXACT: tl.constexpr,
 ):  # fmt: skip
-    """Of a memory of two layers, from what `triton_deep_forward.reads_kernel` leaves."""
+    """Of a memory of two layers, from what `triton_deep_forward.pushes_kernel` leaves."""
     at = tl.program_id(0).to(tl.int64)
     if EXACT:
         if tl.load(lost_ + at) == 0:
