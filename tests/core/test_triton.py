@@ -72,3 +72,25 @@ def test_signals_equal_the_plain_form_in_float64(rows: int, block: int) -> None:
         near = 1e-3 if name == "alignment" else 1e-6 * wanted[name].abs().max().item()
         torch.testing.assert_close(values.double(), wanted[name], rtol=1e-4, atol=near, equal_nan=True, msg=name)
     torch.testing.assert_close(named["momentum"][..., 1].double(), wanted["momentum"][..., 1], rtol=0.1, atol=0)
+
+
+@pytest.mark.parametrize(("rows", "block"), SIZES)
+def test_signals_of_a_momentum_that_has_faded(rows: int, block: int) -> None:
+    torch.set_float32_matmul_precision("highest")
+    random = torch.Generator(DEVICE).manual_seed(block)
+    lead = (rows, 3, 3, block)
+    qkv = [torch.randn(*lead, 64, generator=random, device=DEVICE, dtype=torch.float64) for _ in range(3)]
+    theta, eta, alpha = (torch.zeros(lead, device=DEVICE, dtype=torch.float64) for _ in range(3))
+    theta[:, :, 0, 0] = theta[:, :, 2, -1] = 1e-3
+    eta += 0.1 ** (20 / (3 * block))  # the square of what is left is far below what float32 can be
+    given = [torch.nn.functional.normalize(x, dim=-1) for x in qkv] + [theta, eta, alpha]
+    start = torch.zeros(rows, 3, 64, 64, device=DEVICE, dtype=torch.float64)
+    wanted = linear.linear_scan(given, start, start, signals=True)[3]
+    single = [x.float() for x in given]
+    *made, inverse = triton.prepare(*single[:2], *single[3:])
+    prepared = linear.Prepared(*single[:3], *made)
+    starts = triton.blocks(prepared, start.float(), start.float(), states=True)[3]
+    named = triton.signals(prepared, single[3:], inverse, *starts)
+    assert 0 < wanted["past_surprise"][..., -1].max() < 1e-19
+    for name in ("past_surprise", "momentum", "alignment"):
+        torch.testing.assert_close(named[name].double(), wanted[name], rtol=1e-3, atol=0, equal_nan=True, msg=name)

@@ -78,7 +78,7 @@ def signals(parts: list[Tensor], found: list[Tensor]) -> dict[str, Tensor]:
     memories, count, sizes = _sizes([k, k, k, theta, eta, alpha, *copies])
     chunks, tokens = memories * count, theta.numel()
     a, g1 = (k.new_empty(tokens, copies[0].shape[-1]) for _ in range(2))
-    made = (a, g1, torch.empty_like(k), k.new_empty(3, tokens), k.new_empty(3, chunks))
+    made = (a, g1, torch.empty_like(k), k.new_empty(3, tokens), k.new_empty(3, chunks, dtype=torch.float64))
     pushes_kernel[(chunks,)](k, v, *copies, *made, tokens, chunks, *sizes, _precision(), num_warps=8)
     out = theta.new_empty(len(NAMES), *theta.shape)
     step = theta if applied.numel() == 0 else applied

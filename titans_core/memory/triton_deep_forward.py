@@ -11,7 +11,7 @@ how much of a token's push is in the chunk's last W and S.
 import triton
 import triton.language as tl
 
-from titans_core.memory.triton_parts import added, decay, product
+from titans_core.memory.triton_parts import added, decay, inner, product
 
 
 @triton.jit
@@ -135,9 +135,9 @@ def pushes_kernel(
     tl.store(pushes_ + 2 * tokens + here, tl.sum(g2 * g2, 1) / 4)  # the last slope is twice the error
     s = tl.load(all_s1_ + at * D * F + df)
     along = tl.sum(product(k, s, PRECISION) * g1, 1)
-    ww, ss, ws = tl.sum(tl.sum(w1 * w1, 1), 0), tl.sum(tl.sum(s * s, 1), 0), tl.sum(tl.sum(w1 * s, 1), 0)
+    ww, ss, ws = inner(w1, w1), inner(s, s), inner(w1, s)
     s = tl.load(all_s2_ + at * D * F + fd)
     tl.store(pushes_ + tokens + here, along + tl.sum(product(a, s, PRECISION) * g2, 1))
-    tl.store(sizes_ + at, ww + tl.sum(tl.sum(w2 * w2, 1), 0))
-    tl.store(sizes_ + chunks + at, ss + tl.sum(tl.sum(s * s, 1), 0))
-    tl.store(sizes_ + 2 * chunks + at, ws + tl.sum(tl.sum(w2 * s, 1), 0))
+    tl.store(sizes_ + at, ww + inner(w2, w2))
+    tl.store(sizes_ + chunks + at, ss + inner(s, s))
+    tl.store(sizes_ + 2 * chunks + at, ws + inner(w2, s))

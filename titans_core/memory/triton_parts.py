@@ -69,3 +69,12 @@ def gradients_of_gates(
     dkept = tl.dot(tl.trans(B), tl.where(inside, dB, 0.0), input_precision=PRECISION)
     dkept = tl.sum(dkept * B_before, 1) + tl.where(t == 0, tl.sum(dkeep * B_first, 0), 0.0)
     return deta, dkept
+
+
+@triton.jit
+def inner(a, b):
+    """The sum of a * b in float64, of squares too small for float32 as well: each is divided by its largest first."""
+    large_a, large_b = tl.max(tl.max(tl.abs(a), 1), 0), tl.max(tl.max(tl.abs(b), 1), 0)
+    some_a, some_b = tl.where(large_a > 0, large_a, 1.0), tl.where(large_b > 0, large_b, 1.0)
+    total = tl.sum(tl.sum((a / some_a) * (b / some_b), 1), 0)
+    return total.to(tl.float64) * large_a.to(tl.float64) * large_b.to(tl.float64)

@@ -1,16 +1,18 @@
 """The signals of `signals.py` as kernels, one program a chunk. Only imported where the triton library is there.
 
-Names follow `signals.closed_form`. All is in float32 first; a chunk where a squared norm comes out small beside the sum
-of its terms' sizes is marked, and done again in float64 by a second launch.
+Names follow `signals.closed_form`. Products and sums over two tokens are in float32 first, what is of one token in
+float64: a momentum that fades has squares far below float32's range. A chunk where a squared norm comes out small
+beside the sum of its terms' sizes is marked, and done again in float64 alone by a second launch.
 """
 
 # Kernels are compiled from this source: pointers have no types, and a function's length is the length of its program.
 # mypy: ignore-errors
+# ruff: noqa: SIM102, SIM300
 
 import triton
 import triton.language as tl
 
-from titans_core.memory.triton_parts import above, decay, product, times
+from titans_core.memory.triton_parts import above, decay, inner, product, times
 
 NAMES = ("loss", "surprise", "past_surprise", "momentum", "alignment", "update", "forgotten", "memory")  # in this order
 
@@ -36,7 +38,10 @@ def _wide(x, EXACT: tl.constexpr):
 
 @triton.jit
 def _inner(a, b, EXACT: tl.constexpr):
-    return tl.sum(tl.sum(_wide(a, EXACT) * _wide(b, EXACT), 1), 0)
+    if EXACT:
+        return tl.sum(tl.sum(a.to(tl.float64) * b.to(tl.float64), 1), 0)
+    else:
+        return inner(a, b)
 
 
 @triton.jit
@@ -80,17 +85,18 @@ def _store(
     t = tl.arange(0, C)
     row, column = t[:, None], t[None, :]
     here = at * C + t
-    theta, eta = _wide(tl.load(step_ + here), EXACT), _wide(tl.load(eta_ + here), EXACT)
-    alpha = _wide(tl.load(alpha_ + here), EXACT)
+    theta, eta = tl.load(step_ + here).to(tl.float64), tl.load(eta_ + here).to(tl.float64)
+    alpha = tl.load(alpha_ + here).to(tl.float64)
     keep = 1 - alpha
-    surprise2 = tl.maximum(tl.sum(tl.where(row == column, gram, 0.0), 1), 0.0)
+    surprise2 = tl.maximum(tl.sum(tl.where(row == column, gram, 0.0), 1), 0.0).to(tl.float64)
+    pushed = gram * _wide(tl.load(step_ + here), EXACT)[None, :]  # <u_t, u_i> but for theta_t
     u2 = surprise2 * theta * theta
     carry = tl.associative_scan(eta, 0, times)
     wu, su = -theta * weights_push, -theta * momentum_push
-    p = carry * su + theta * tl.sum(tl.where(row > column, E, 0.0) * gram * theta[None, :], 1)
+    p = carry * su + theta * tl.sum(tl.where(row > column, E, 0.0) * pushed, 1)
     kept_before = _shift(tl.associative_scan(keep, 0, times), 1.0, t)
     carried_before = _shift(_carry_on(keep, carry, 0.0), 0.0, t)
-    m = kept_before * wu + carried_before * su + theta * tl.sum(before * gram * theta[None, :], 1)
+    m = kept_before * wu + carried_before * su + theta * tl.sum(before * pushed, 1)
 
     S2 = tl.maximum(_carry_on(eta * eta, 2 * p + u2, s2), 0.0)
     x = _carry_on(keep * eta, keep * m + S2, ws)
