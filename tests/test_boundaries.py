@@ -17,7 +17,7 @@ SOURCES = {
 
 # Each level may import the levels below it, never one above. The longest matching name counts.
 CORE_LEVELS = [
-    {"titans_core.errors", "titans_core.assets"},
+    {"titans_core.errors", "titans_core.assets", "titans_core.versions"},
     {"titans_core.config", "titans_core.documents", "titans_core.outputs", "titans_core.settings"},
     {"titans_core.tokenizer", "titans_core.interventions"},
     {"titans_core.corpus"},
@@ -238,3 +238,8 @@ def test_what_the_page_uses_of_the_core_loads_no_torch() -> None:
     loaded = modules_after("import titans_core as tc; tc.open_trace; import " + ", ".join(sorted(used)))
     assert "torch" not in loaded
     assert "numpy" in loaded
+
+
+@pytest.mark.parametrize("module", ["titans_core.tracing", "titans_core.growth"])
+def test_a_run_without_a_store_needs_no_zarr(module) -> None:
+    assert "zarr" not in top(reached(module))

@@ -13,11 +13,10 @@ import secrets
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
-import zarr
 
 from titans_core import moments, pyramid, storage
 from titans_core.documents import of_trace
@@ -25,6 +24,9 @@ from titans_core.errors import StoreError
 from titans_core.pyramid import layout
 from titans_core.signals import BY_HEAD, OUTPUTS, SIGNALS, Arrays
 from titans_core.storage import READ_ERRORS, as_path, check_name, create, dims_of, labels_of, writing
+
+if TYPE_CHECKING:
+    import zarr
 
 CHUNK = 16_384  # tokens per stored chunk
 FORMAT = 1
@@ -97,8 +99,7 @@ class Recording:
         with writing(self.store):
             group = self._group(arrays)
             for name, values in arrays.items():
-                target = group[name]
-                assert isinstance(target, zarr.Array)  # noqa: S101 (tells the type checker)
+                target: Any = group[name]
                 target[..., self._written : self._written + size] = values[..., :size]
             if self._pyramid is not None:
                 self._pyramid.add({name: values[..., :size] for name, values in arrays.items()})
@@ -107,6 +108,8 @@ class Recording:
         self._written += size
 
     def _group(self, arrays: Arrays) -> zarr.Group:
+        import zarr  # noqa: PLC0415 (only what touches a store loads it)
+
         folder = self._folder
         if folder is not None and folder.exists():
             return zarr.open_group(folder, mode="r+")
@@ -117,6 +120,8 @@ class Recording:
         return group
 
     def _write_once(self, attrs: dict[str, Any], found: xr.Dataset | None) -> None:
+        import zarr  # noqa: PLC0415
+
         group = zarr.open_group(self._folder, mode="r+")
         for name, values in (("id", self.ids.astype(np.int32)), ("start", self.start), ("end", self.end)):
             create(group, name, values.shape, values.dtype, ("token",), chunk=CHUNK, labels=labels_of(name))[:] = values

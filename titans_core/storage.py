@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import zarr
 
 from titans_core.errors import StoreError, shown
 from titans_core.signals import BY_HEAD, OUTPUTS, SIGNALS
+
+if TYPE_CHECKING:  # only what touches a store loads it: a run without one does without zarr
+    import zarr
 
 LONGEST_NAME = 200  # leaves room for the temporary name
 READ_ERRORS = (OSError, KeyError, ValueError, TypeError, RuntimeError)  # what zarr and its codecs raise

@@ -9,7 +9,6 @@ import platform
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -27,6 +26,7 @@ from titans_core.settings import Settings
 from titans_core.signals import SIGNALS, Arrays, by_head, sum_heads
 from titans_core.slabs import Slab, stream
 from titans_core.storage import as_path
+from titans_core.versions import installed
 
 
 class Recorder(Protocol):
@@ -182,7 +182,7 @@ def _tell(recorder: Recorder | None, slab: Slab) -> None:
 
 
 def _attributes(model: Model, text: str, settings: Settings, seconds: float) -> dict[str, Any]:
-    versions = {"titanscope": version("titanscope"), "torch": torch.__version__, "python": platform.python_version()}
+    versions = {"titanscope": installed("titanscope"), "torch": torch.__version__, "python": platform.python_version()}
     return {
         "text_sha256": hashlib.sha256(text.encode()).hexdigest(),
         "checkpoint": model.name,

@@ -6,7 +6,6 @@ import json
 import os
 import platform
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import torch
 from titans_core.errors import ConfigError
 from titans_core.evaluation.cells import Cell, Job, Key
 from titans_core.model import Model
+from titans_core.versions import installed
 
 FORMAT = 1
 _IDENTITY = ("weights_sha256", "seed", "quick")
@@ -96,7 +96,7 @@ def header_of(model: Model, seed: int, *, quick: bool) -> dict[str, Any]:
         "quick": quick,
         "precision": torch.get_float32_matmul_precision(),
         "versions": {
-            "titanscope": _version("titanscope"),
+            "titanscope": installed("titanscope"),
             "torch": torch.__version__,
             "numpy": np.__version__,
             "python": platform.python_version(),
@@ -120,10 +120,3 @@ def agreement(cell: Cell, header: dict[str, Any], recorded: Report | None) -> st
         return f"as recorded, {n} of {n} texts"
     named = ", ".join(map(str, differing[:5])) + (", ..." if len(differing) > 5 else "")
     return f"DIFFERS from the record in {len(differing)} of {n} texts: number {named}"
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:  # run from a folder that was not installed
-        return "not installed"

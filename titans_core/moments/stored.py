@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import xarray as xr
-import zarr
 
 from titans_core.errors import StoreError
 from titans_core.moments.measure import VARIABLES, dataset
 from titans_core.storage import READ_ERRORS, create
+
+if TYPE_CHECKING:
+    import zarr
 
 GROUP = "moments"
 MOST = 64

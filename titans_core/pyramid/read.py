@@ -8,7 +8,6 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import xarray as xr
-import zarr
 
 from titans_core.errors import ConfigError, StoreError
 from titans_core.pyramid import layout
@@ -114,6 +113,8 @@ def _which(layers: int, layer: int) -> int:
 
 def _load(stored: _Stored, size: int, rows: slice, low: int, high: int) -> np.ndarray:
     """The stored bins low..high of `size` tokens."""
+    import zarr  # noqa: PLC0415 (only what touches a store loads it)
+
     place = f"{layout.GROUP}/{size}/{stored.name}"
     broken = f"the trace store {stored.store.name} is damaged: {place}"
     *layers, tokens = stored.shape

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
-from zarr.codecs import BloscCodec, Crc32cCodec
 
 from titans_core.pyramid import layout
 from titans_core.pyramid.table import STATISTICS, measure, merge
@@ -55,6 +53,9 @@ class PyramidWriter:
         self._levels[name].add(measure(rows[:, :whole], layout.FIRST, first))
 
     def _create(self, name: str, rows: int) -> _Level:
+        import zarr  # noqa: PLC0415 (only what touches a store loads it)
+        from zarr.codecs import BloscCodec, Crc32cCodec  # noqa: PLC0415
+
         group = zarr.open_group(self._folder, mode="r+").require_group(layout.GROUP)
         level: _Level | None = None
         for size in reversed(self.sizes):
