@@ -38,7 +38,7 @@ CORE_LEVELS = [
     {"titans_core.memory_file"},
     {"titans_core.record", "titans_core.slabs", "titans_core.snapshot"},
     {"titans_core.tracing", "titans_core.growth"},
-    {"titans_core.passages", "titans_core.lineage"},
+    {"titans_core.passages", "titans_core.lineage", "titans_core.steady"},
     {"titans_core.lasting"},
     {"titans_core.evaluation"},
     {"titans_core.training", "titans_core.probes"},

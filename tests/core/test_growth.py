@@ -11,6 +11,9 @@ from titans_core.cli import main
 from titans_core.config import VARIANTS
 from titans_core.errors import ConfigError
 from titans_core.growth import FULL, full_attention, growth
+from titans_core.record import open_trace
+from titans_core.slabs import SLAB
+from titans_core.steady import steady
 
 IDS = torch.arange(300) * 7 % 4096
 
@@ -53,6 +56,23 @@ def test_a_limit_ends_it_and_what_cannot_be_read_is_refused(tiny_model) -> None:
             growth(model, IDS, lengths)
     with pytest.raises(ConfigError, match="tiny-mag is a mag; only a transformer's window"):
         full_attention(model)
+
+
+def test_quarters_of_a_trace_and_what_stays_in_memory(tiny_model, tmp_path) -> None:
+    model, seen = tiny_model("mac"), []
+    found = steady(
+        model, "It rained, and it rained.\n", 8 * SLAB, store=tmp_path / "a", progress=lambda *d: seen.append(d)
+    )
+    assert found.tokens == open_trace(tmp_path / "a").sizes["token"] == seen[-1][0]
+    assert 8 * SLAB <= found.tokens < 8.1 * SLAB
+    assert len(found.quarters) == len(found.resident) == 4
+    assert min(found.quarters) > 0
+    assert found.ratio == found.quarters[3] / found.quarters[0]
+    assert all(10e6 < size < 100e9 for size in found.resident)
+    assert found.grown == found.resident[3] - found.resident[0]
+    assert found.to_dict()["speed"] == pytest.approx((found.tokens - SLAB) / sum(found.quarters))
+    with pytest.raises(ConfigError, match=f"at least {5 * SLAB}"):
+        steady(model, "It rained.", 100)
 
 
 def test_the_command(tmp_path) -> None:
