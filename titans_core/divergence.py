@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from titans_core.variants.block import Signals
 
@@ -21,11 +22,21 @@ class Lost(NamedTuple):
 
 def lowest(signals: Signals) -> int | None:
     """The lowest layer with a value that is not finite; None where there is none. signals: name -> (layers, ...)."""
-    watched = [signals[name].isfinite().flatten(1).all(1) for name in _WATCHED if name in signals]
+    watched = _watched(signals)
     if not watched:  # a model without memory
         return None
     bad = ~torch.stack(watched).all(0)
     return int(bad.int().argmax()) if bad.any() else None
+
+
+def finite(signals: Signals, device: torch.device) -> Tensor:
+    """Whether all layers have finite values only, as a tensor () on `device`: nothing waits for it."""
+    watched = _watched(signals)
+    return torch.stack(watched).all() if watched else torch.ones((), dtype=torch.bool, device=device)
+
+
+def _watched(signals: Signals) -> list[Tensor]:
+    return [signals[name].isfinite().flatten(1).all(1) for name in _WATCHED if name in signals]
 
 
 def search(read: Callable[[int], Signals], length: int, layer: int) -> Lost:

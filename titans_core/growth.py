@@ -42,7 +42,7 @@ class Point:
 class FullAttention(WindowAttention):
     """Token t attends to the persistent tokens and to all tokens up to t: what is carried grows with the text."""
 
-    def forward(self, x: Tensor, cache: Cache | None, position: int) -> tuple[Tensor, Cache]:
+    def forward(self, x: Tensor, cache: Cache | None, position: int | Tensor) -> tuple[Tensor, Cache]:
         q, k, v = self.split(x)
         rotation = rotary(position, x.shape[1], q.shape[-1], x)
         q, k = rotate(q, rotation), rotate(k, rotation)

@@ -96,26 +96,26 @@ class Model(nn.Module):
         if state.pending.shape[0] != ids.shape[0]:
             raise ConfigError(f"the state holds {state.pending.shape[0]} texts, but ids hold {ids.shape[0]}")
         settings = Settings() if settings is None else settings
-        unit = self._unit(settings, state)
+        unit = self.unit(settings, state)
         known = state.pending.shape[1]
         ids = torch.cat((state.pending, ids), 1)
         whole = ids.shape[1] - ids.shape[1] % unit
         parts, position, layers = [], state.position, state.layers
         if whole:
-            logits, layers, named = self._through(ids[:, :whole], layers, Step(position, settings, signals))
+            logits, layers, named = self.through(ids[:, :whole], layers, Step(position, settings, signals))
             parts.append((logits, named))
             position += whole
         now = layers
         if whole < ids.shape[1]:
-            logits, now, named = self._through(ids[:, whole:], layers, Step(position, settings, signals))
+            logits, now, named = self.through(ids[:, whole:], layers, Step(position, settings, signals))
             parts.append((logits, named))
         logits = _join([p[0] for p in parts], 1)[:, known:]
         named = {name: _join([p[1][name] for p in parts], 3)[..., known:] for name in parts[0][1]}
         state = ModelState(position, layers, ids[:, whole:], logits[:, -1], state.model, now, state.origin)
         return Output(logits, state, named if signals else None)
 
-    def _unit(self, settings: Settings, state: ModelState) -> int:
-        """Raises ConfigError for an update chunk that does not fit the model or the state."""
+    def unit(self, settings: Settings, state: ModelState) -> int:
+        """Tokens computed together. Raises ConfigError for an update chunk that does not fit the model or the state."""
         if settings.chunk is None:
             return self.config.unit
         unit = self.config.unit_at(settings.chunk)
@@ -123,7 +123,8 @@ class Model(nn.Module):
             raise ConfigError(f"the state holds {state.position} tokens, no multiple of chunk {settings.chunk}")
         return unit
 
-    def _through(self, ids: Tensor, layers: tuple[Any, ...], step: Step) -> tuple[Tensor, tuple[Any, ...], Signals]:
+    def through(self, ids: Tensor, layers: tuple[Any, ...], step: Step) -> tuple[Tensor, tuple[Any, ...], Signals]:
+        """ids (B, T) of whole units, or the last of a call: logits (B, T, V), the layers after, and their signals."""
         x = F.rms_norm(self.embed(ids), (self.config.dim,))
         after, named = [], []
         for place, (block, before) in enumerate(zip(self.blocks, layers, strict=True)):

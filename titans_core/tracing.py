@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import platform
 import time
 from collections.abc import Callable
@@ -12,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor
@@ -23,8 +21,7 @@ from titans_core.model import Model, ModelState
 from titans_core.moments.collect import Collector
 from titans_core.record import Recording
 from titans_core.settings import Settings
-from titans_core.signals import SIGNALS, Arrays, by_head, sum_heads
-from titans_core.slabs import Slab, stream
+from titans_core.slabs import Read, stream
 from titans_core.storage import as_path
 from titans_core.versions import installed
 
@@ -57,9 +54,9 @@ def run(
     For long texts use `trace`. Raises TextError for a text without anything to read, and ConfigError for settings that
     do not fit the model or the text.
     """
-    kept: list[Slab] = []
-    dataset = _record(model, text, settings, state, None, False, None, recorder, kept.append)
-    return Run(torch.cat([slab.logits for slab in kept]), kept[-1].state, dataset)
+    kept: list[Read] = []
+    dataset = _record(model, text, settings, state, None, False, None, recorder, kept.append, whole=True)
+    return Run(torch.cat([read.logits for read in kept]), kept[-1].state, dataset)
 
 
 def trace(
@@ -103,11 +100,11 @@ def trace_on(
     """
     last: list[ModelState] = []
 
-    def keep(slab: Slab) -> None:
-        last[:] = [slab.state]
+    def keep(read: Read) -> None:
+        last[:] = [read.state]
 
     target = None if store is None else as_path(store)
-    return _record(model, text, settings, state, target, heads, progress, None, keep, document), last[0]
+    return _record(model, text, settings, state, target, heads, progress, None, keep, document=document), last[0]
 
 
 def _record(
@@ -119,7 +116,9 @@ def _record(
     heads: bool,
     progress: Callable[[int, int], None] | None,
     recorder: Recorder | None,
-    keep: Callable[[Slab], None] | None,
+    keep: Callable[[Read], None],
+    *,
+    whole: bool = False,
     document: Document | None = None,
 ) -> xr.Dataset:
     begun = time.monotonic()
@@ -133,49 +132,32 @@ def _record(
     recording = Recording(encoding.ids, encoding.start, encoding.end, model.tokenizer.pieces, text, store)
     collector = Collector(model, total, first)
     lost = None
+    slabs = stream(model, encoding.ids, settings, state, collector, heads=heads, whole=whole)
     try:
-        for slab in stream(model, encoding.ids, settings, state, collector):
-            lost = lost or slab.lost
-            recording.add(_arrays(slab, encoding.ids, heads))
-            _tell(recorder, slab)
-            if keep is not None:
-                keep(slab)
+        for slab in slabs:
+            recording.add(slab.arrays)
+            if slab.read is not None:
+                lost = lost or slab.read.lost
+                _tell(recorder, slab.read)
+                keep(slab.read)
             if progress is not None:
                 progress(slab.span[1], total)
         found = collector.dataset()
         attributes = _attributes(model, text, settings, time.monotonic() - begun)
-        if slab.state.origin is not None:
-            attributes["memory_from"] = slab.state.origin
+        if slab.read is not None and slab.read.state.origin is not None:
+            attributes["memory_from"] = slab.read.state.origin
         if places:
             attributes[PLACES] = places
         if lost is not None:
             attributes["diverged"] = json.dumps(lost._asdict())
         return recording.finish(attributes, found)
     except BaseException:
+        slabs.close()
         recording.abandon()
         raise
 
 
-def _arrays(slab: Slab, ids: np.ndarray, heads: bool) -> Arrays:
-    named = {name: value.float().cpu().numpy() for name, value in slab.signals.items()}
-    if named:
-        named = {name: named[name] for name in SIGNALS if name in named}
-        named = (named if heads else sum_heads(named)) | by_head(named)
-    return {**named, **_predictions(slab, ids)}
-
-
-def _predictions(slab: Slab, ids: np.ndarray) -> Arrays:
-    """nll[t] = -log2 p(token t given those before it) and the entropy of that distribution, in bits."""
-    with torch.inference_mode():
-        first = torch.full_like(slab.logits[:1], math.nan) if slab.before is None else slab.before[None]
-        log_p = torch.cat((first, slab.logits[:-1])).float().log_softmax(-1)
-        target = torch.from_numpy(ids[slice(*slab.span)].astype(np.int64)).to(log_p.device)
-        nll = -log_p.gather(1, target[:, None])[:, 0] / math.log(2)
-        entropy = -(log_p.exp() * log_p).sum(-1) / math.log(2)
-    return {"nll": nll.cpu().numpy(), "entropy": entropy.cpu().numpy()}
-
-
-def _tell(recorder: Recorder | None, slab: Slab) -> None:
+def _tell(recorder: Recorder | None, slab: Read) -> None:
     if recorder is not None and slab.signals:
         for layer in range(next(iter(slab.signals.values())).shape[0]):
             recorder.on_chunk(layer, slab.span, {name: value[layer] for name, value in slab.signals.items()})

@@ -47,7 +47,7 @@ class _Projections(nn.Module):
 class WindowAttention(_Projections):
     """Token t attends to the persistent tokens and to tokens t-W+1..t."""
 
-    def forward(self, x: Tensor, cache: Cache | None, position: int) -> tuple[Tensor, Cache]:
+    def forward(self, x: Tensor, cache: Cache | None, position: int | Tensor) -> tuple[Tensor, Cache]:
         batch, length, _ = x.shape
         window = self.window
         q, k, v = self.split(x)
@@ -123,9 +123,9 @@ class SegmentAttention(_Projections):
         return (share @ torch.cat((prefix_v, v, known.v), 2)).transpose(1, 2).flatten(2), share
 
 
-def rotary(position: int, length: int, width: int, like: Tensor) -> tuple[Tensor, Tensor]:
+def rotary(position: int | Tensor, length: int, width: int, like: Tensor) -> tuple[Tensor, Tensor]:
     """Cosines and sines of rotary positions, (length, width/2). Angles in float64: exact at a million tokens too."""
-    steps = torch.arange(position, position + length, dtype=torch.float64, device=like.device)
+    steps = position + torch.arange(length, dtype=torch.float64, device=like.device)
     rates = 10_000.0 ** (-torch.arange(0, width, 2, dtype=torch.float64, device=like.device) / width)
     angles = steps[:, None] * rates
     return angles.cos().to(like.dtype), angles.sin().to(like.dtype)

@@ -23,7 +23,7 @@ def changed(gates: Sequence[Tensor], step: Step) -> list[Tensor]:
             named[change.gate] = change.applied(named[change.gate])
     frozen, length = step.settings.freeze_from, gates[0].shape[-1]
     if frozen is not None and frozen < step.position + length:
-        open_ = max(0, frozen - step.position)
+        open_ = int(max(0, frozen - step.position))
         for name, gate in named.items():
             named[name] = torch.cat((gate[..., :open_], torch.zeros_like(gate[..., open_:])), -1)
     return list(named.values())

@@ -36,6 +36,10 @@ class Collector:
         self._watched = [_Watched(self, layer, first, first + total, self._spacing) for layer in layers]
         self._states: Tensor | None = None  # (moments, L, H, weights)
 
+    def due(self, start: int, stop: int) -> bool:
+        """Whether a moment is to be kept at one of the tokens start..stop of the stream."""
+        return any(watched.due(start, stop) for watched in self._watched)
+
     def watching(self, position: int) -> AbstractContextManager[None]:
         """While the model is called in this thread, with `position` as its state says."""
         return listening(self._layers, self._watched, position)
@@ -74,6 +78,9 @@ class _Watched(Listener):
         self._collector, self._layer = collector, layer
         self._first, self._end, self._spacing = first, end, spacing
         self._due = 0
+
+    def due(self, start: int, stop: int) -> bool:
+        return not self.tokens or (self._due < stop and start < self._end)
 
     def passes(self, at: int, weights: Weights) -> None:
         if self.tokens and at < self._due:
