@@ -46,7 +46,7 @@ CORE_LEVELS = [
     {"titans_core.compare_command", "titans_core.memory_command", "titans_core.summary"},
     {"titans_core.cli", "titans_core.__main__"},
     {
-        "titans_core.bench_command",
+        "titans_core.bench",
         "titans_core.recall_command",
         "titans_core.niah_command",
         "titans_core.retention_command",

@@ -24,7 +24,7 @@ _LAZY = {
     "train": ("titans_core.training.command", "train_command"),
     "eval": ("titans_core.evaluation.command", "eval_command"),
     "compare": ("titans_core.compare_command", "compare_command"),
-    "bench": ("titans_core.bench_command", "bench_command"),
+    "bench": ("titans_core.bench.command", "bench_command"),
     "memory": ("titans_core.memory_command", "memory_command"),
     "niah": ("titans_core.niah_command", "niah_command"),
     "retention": ("titans_core.retention_command", "retention_command"),
