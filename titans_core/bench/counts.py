@@ -46,8 +46,9 @@ class Shape:
 
 
 class Product(NamedTuple):
-    """(m, k) @ (k, n), `times` of one chunk of one head."""
+    """(m, k) @ (k, n), `times` of one chunk of one head, and what for."""
 
+    what: str
     m: int
     k: int
     n: int
@@ -61,20 +62,28 @@ class Product(NamedTuple):
 def products(shape: Shape) -> list[Product]:
     """All products of one chunk of one head, going forward, in the order of `memory/scan.py`."""
     c = shape.chunk
-    found = [Product(c, c, c)]  # A = B E
+    found = [Product("A = B E", c, c, c)]
     for place, (wide, out) in enumerate(shape.layers):
-        found.append(Product(c, wide, out))  # a_i W: the loss of the chunk's keys
+        found.append(Product("loss and slope", c, wide, out))  # a_i W
         if place:
-            found.append(Product(c, out, wide))  # g_i W^T: its slope below this layer
-        found.append(Product(c, wide, out, 2))  # x_t W_0 and x_t S_0
-        found += [Product(c, wide, c), Product(c, c, out)]  # (x_t . a_i) and what comes of it
-        found.append(Product(wide, c, 2 * out))  # a^T g, for W and for S
+            found.append(Product("loss and slope", c, out, wide))  # g_i W^T, for the layer below
+        found.append(Product("reads of W and S", c, wide, out, 2))
+        found += [Product("reads of the chunk's own writes", c, *size) for size in ((wide, c), (c, out))]  # (x . a) g
+        found.append(Product("writes to W and S", wide, c, 2 * out))  # a^T g
     return found
 
 
 def forward_flops(shape: Shape) -> float:
     """A token, all heads."""
     return sum(product.flops for product in products(shape)) * shape.heads / shape.chunk
+
+
+def purposes(shape: Shape) -> dict[str, float]:
+    """FLOPs a token, all heads, going forward, by what they are for."""
+    found: dict[str, float] = {}
+    for product in products(shape):
+        found[product.what] = found.get(product.what, 0) + product.flops * shape.heads / shape.chunk
+    return found
 
 
 def backward_flops(shape: Shape) -> float:

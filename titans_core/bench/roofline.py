@@ -52,6 +52,7 @@ def _counts(setup: Setup) -> Row:
         "kind": "counts",
         "forward_flops": counts.forward_flops(shape),
         "backward_flops": counts.backward_flops(shape),
+        "purposes": counts.purposes(shape),
         "moved_bytes": counts.moved_bytes(shape),
         "carried_bytes": counts.carried_bytes(shape),
         "memories": shape.rows,
@@ -72,7 +73,7 @@ def _products(setup: Setup, chunks: int) -> Callable[[], object]:
     shape, turns = setup.shape, setup.shape.tokens // setup.shape.chunk // chunks
     batch = shape.rows * chunks
     sets: list[tuple[Tensor, Tensor, Tensor]] = []
-    for m, k, n, times in counts.products(shape):
+    for _, m, k, n, times in counts.products(shape):
         a, b = (torch.randn(batch, *size, device=setup.device) for size in ((m, k), (k, n)))
         sets += [(a, b, torch.empty(batch, m, n, device=setup.device))] * times
 

@@ -12,7 +12,7 @@ from titans_core.bench.readers import Reader
 from titans_core.versions import MISSING, installed
 
 PACKAGE = "titans-pytorch"
-HOW = 'not installed: pip install "titanscope[bench]", or pip install titans-pytorch'
+HOW = "not installed; pip install titans-pytorch gets it"
 INCLUDES = (
     "its whole NeuralMemory, as it is called: norm, projections, gates, writing, reading, combining heads; momentum "
     "and forgetting once a chunk"
