@@ -91,7 +91,7 @@ def _grows() -> None:
     rows = measured.grown()
     title, note = "How do cost and memory grow with length?", "one text at a time"
     if not rows:
-        _missing("grows", title, "titans bench --out growth.json")
+        _missing("grows", title, "titans bench --part growth --out growth.json")
         return
     record = measured.measured("growth") or {}
     said = (

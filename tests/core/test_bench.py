@@ -110,6 +110,15 @@ def test_bars_pass_fall_short_or_were_not_measured() -> None:
     assert set(verdicts().values()) == {"not measured"}
 
 
+def test_a_trace_that_stays_in_memory_is_not_judged_by_the_memory_it_takes() -> None:
+    traced = {"kind": "traced", "name": "mac", "tokens": 1, "seconds": [1.0], "ratio": 1.0, "grown": 2**30}
+    for stored, verdict in ((True, "falls short by 3,100 %"), (False, "not measured")):
+        record = {"cuda": True, "quick": False, "parts": {"growth": [traced | {"stored": stored}]}}
+        found = {what: said for what, *_, said in bars.table(record).cells}
+        assert found["long trace, RAM grown after the first quarter"] == verdict
+        assert found["long trace, last quarter's time over the first's"] == "pass"
+
+
 def test_contestants_take_turns() -> None:
     order: list[str] = []
     setup = Setup(torch.device("cpu"), True, (), (), 1.0, lambda line: None)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from titans_core.bench.spread import NONE, Row, measured, rate, ratios, rounded, speed
+from titans_core.bench.spread import NONE, Row, measured, rate, ratios, rounded, share, speed
 from titans_core.bench.tables import Table
 
 Record = dict[str, Any]
@@ -37,7 +37,7 @@ class Bar:
         over = found / self.wanted
         if over <= 1 if self.most else over >= 1:
             return self.what, wanted, self.say(found), "pass"
-        return self.what, wanted, self.say(found), f"falls short by {_share(abs(over - 1))}"
+        return self.what, wanted, self.say(found), f"falls short by {share(abs(over - 1))}"
 
 
 def bars(record: Record) -> list[Bar]:
@@ -107,11 +107,11 @@ def _training(name: str) -> Callable[[Record], float | None]:
     return found
 
 
-def _growth(value: str) -> Callable[[Record], float | None]:
+def _growth(value: str, **wanted: object) -> Callable[[Record], float | None]:
     """The largest of models with a memory, traced."""
 
     def found(record: Record) -> float | None:
-        rows = _rows(record, "growth", kind="traced")
+        rows = _rows(record, "growth", kind="traced", **wanted)
         return max((r[value] for r in rows if r["name"] in MEMORIES and r.get(value) is not None), default=None)
 
     return found
@@ -119,10 +119,6 @@ def _growth(value: str) -> Callable[[Record], float | None]:
 
 def _times(value: float) -> str:
     return f"{value:.2f}×"
-
-
-def _share(value: float) -> str:
-    return f"{value:.0%}".replace("%", " %")
 
 
 def _seconds(value: float) -> str:
@@ -135,7 +131,7 @@ def _mib(value: float) -> str:
 
 _CPU = [
     Bar("forward, titans-pytorch's time at chunk 64 over ours", 8, _against_theirs, say=_times),
-    Bar("forward, share of this machine's batched product rate", 0.6, _of_products, say=_share),
+    Bar("forward, share of this machine's batched product rate", 0.6, _of_products, say=share),
     Bar("signals of the memory alone, time on over off", 1.6, _signals("memory alone"), most=True, say=_times),
     Bar("full trace of mac, tokens/s", 5000, _trace(speed)),
 ]
@@ -151,5 +147,5 @@ _GPU = [
 _BOTH = [
     Bar("signals of a whole model, time on over off", 1.2, _signals("whole model"), most=True, say=_times),
     Bar("long trace, last quarter's time over the first's", 1.05, _growth("ratio"), most=True, say=_times),
-    Bar("long trace, RAM grown after the first quarter", FLAT, _growth("grown"), most=True, say=_mib),
+    Bar("long trace, RAM grown after the first quarter", FLAT, _growth("grown", stored=True), most=True, say=_mib),
 ]

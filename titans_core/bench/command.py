@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import os
 import platform
 import shlex
@@ -80,6 +81,7 @@ def bench_command(
         _say("")
         for table in tables.tables(name, record):
             click.echo(f"\n{table.text()}")
+        record["load"] = max(record["load"], _load())
         if out is not None:
             replace_file(out, (json.dumps(record, indent=1) + "\n").encode())  # a later part may be stopped
     click.echo(f"\n{bars.table(record).text()}")
@@ -132,11 +134,17 @@ def _header(device: torch.device, quick: bool, command: str) -> dict[str, Any]:
         "processor": _processor(),
         "machine": platform.machine(),
         "threads": torch.get_num_threads(),
+        "load": _load(),
         "torch": torch.__version__,
         "versions": {"python": platform.python_version(), **versions, theirs.PACKAGE: theirs.version()},
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "parts": {},
     }
+
+
+def _load() -> float:
+    """Processes that ran or waited for a processor in the last minute, this one with its threads among them."""
+    return round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else math.nan
 
 
 def _processor() -> str:

@@ -122,13 +122,14 @@ def windowed(q: Tensor, k: Tensor, v: Tensor, window: int = WINDOW) -> Tensor:
     i = torch.arange(window, device=q.device)[:, None]
     j = torch.arange(2 * window, device=q.device)
     band = (j > i) & (j <= i + window)
-    blocks = q.unflatten(2, (-1, window))
-    first = (torch.arange(blocks.shape[2], device=q.device) == 0)[:, None, None]  # has no block before it
+    blocks = q.unflatten(2, (-1, window)).flatten(0, 1)  # four dimensions: what the fused kernels take
+    first = (torch.arange(blocks.shape[1], device=q.device) == 0)[:, None, None]  # has no block before it
     mask = band & ~(first & (j < window))
-    return F.scaled_dot_product_attention(blocks, _pairs(k, window), _pairs(v, window), attn_mask=mask).flatten(2, 3)
+    read = F.scaled_dot_product_attention(blocks, _pairs(k, window), _pairs(v, window), attn_mask=mask)
+    return read.view(q.shape)
 
 
 def _pairs(x: Tensor, window: int) -> Tensor:
-    """(B, H, N*W, D) -> (B, H, N, 2W, D): each block with the one before it."""
-    blocks = F.pad(x, (0, 0, window, 0)).unflatten(2, (-1, window))
-    return torch.cat((blocks[:, :, :-1], blocks[:, :, 1:]), 3)
+    """(B, H, N*W, D) -> (B*H, N, 2W, D): each block with the one before it."""
+    blocks = F.pad(x, (0, 0, window, 0)).unflatten(2, (-1, window)).flatten(0, 1)
+    return torch.cat((blocks[:, :-1], blocks[:, 1:]), 2)

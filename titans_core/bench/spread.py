@@ -55,6 +55,16 @@ def rounded(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
+def per_second(value: float, unit: str) -> str:
+    """12,300,000 is "12.3 MFLOP/s"."""
+    said = rounded(value)
+    return f"{said[:-1]} {said[-1]}{unit}" if said[-1].isalpha() else f"{said} {unit}"
+
+
+def share(value: float) -> str:
+    return f"{100 * value:,.0f} %"
+
+
 def size(value: float | None) -> str:
     """Bytes."""
     if value is None:

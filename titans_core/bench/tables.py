@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from titans_core.bench.spread import NONE, Row, measured, rate, ratios, rounded, size, speed, spread
+from titans_core.bench.spread import NONE, Row, measured, per_second, rate, ratios, rounded, share, size, speed, spread
 
 _KINDS = {
     "memory alone": "The memory alone, with its signals and without",
@@ -76,8 +76,11 @@ def memory(rows: Sequence[Row]) -> list[Table]:
 
 
 def includes(rows: Sequence[Row]) -> list[str]:
-    """What a call of each of the memory's rows does."""
-    return [f"{name}: {words}." for name, words in {row["name"]: row.get("includes") for row in rows}.items() if words]
+    """What a call of the memory's rows does; those that do alike together."""
+    alike: dict[str, dict[str, None]] = {}
+    for row in filter(measured, rows):
+        alike.setdefault(row["includes"], {})[row["name"]] = None
+    return [f"{'; '.join(names)}: {words}." for words, names in alike.items()]
 
 
 def roofline(rows: Sequence[Row]) -> list[Table]:
@@ -91,7 +94,7 @@ def roofline(rows: Sequence[Row]) -> list[Table]:
         products = [row for row in machine if "flops" in row and measured(row)]
         paths = [row for row in group if row["kind"] == "path" and measured(row)]
         cells = [
-            (row["name"], rounded(speed(row)), rounded(rate(row)), *(f"{rate(row) / rate(p):.0%}" for p in products))
+            (row["name"], rounded(speed(row)), rounded(rate(row)), *(share(rate(row) / rate(p)) for p in products))
             for row in paths
         ]
         headers = ("memory_scan", "tokens/s", "FLOP/s", *(f"of {row['short']}" for row in products))
@@ -103,15 +106,15 @@ def _floors(counts: Row, machine: Sequence[Row]) -> list[tuple[str, ...]]:
     cells: list[tuple[str, ...]] = []
     for row in filter(measured, machine):
         if "flops" in row:
-            cells.append((row["name"], f"{rounded(rate(row))}FLOP/s", rounded(rate(row) / counts["forward_flops"])))
+            cells.append((row["name"], per_second(rate(row), "FLOP/s"), rounded(rate(row) / counts["forward_flops"])))
         else:
             bandwidth = row["bytes"] / spread(row["seconds"]).middle
-            cells.append((row["name"], f"{rounded(bandwidth)}B/s", rounded(bandwidth / counts["moved_bytes"])))
+            cells.append((row["name"], per_second(bandwidth, "B/s"), rounded(bandwidth / counts["moved_bytes"])))
     large = next((row for row in machine if row["name"] == "one large product" and measured(row)), None)
     if large is not None and counts["processors"] > counts["memories"]:
         part = rate(large) * counts["memories"] / counts["processors"]
         words = f"its rate on {counts['memories']} of {counts['processors']} processors, one a memory"
-        cells.insert(3, (words, f"{rounded(part)}FLOP/s", rounded(part / counts["forward_flops"])))
+        cells.insert(3, (words, per_second(part, "FLOP/s"), rounded(part / counts["forward_flops"])))
     return cells
 
 

@@ -37,6 +37,10 @@ def measure(setup: Setup) -> list[Row]:
 def _row(name: str, window: int, batch_tokens: int, setup: Setup) -> Row:
     setup.say(f"{name}: making a step")
     config = load(name, "cpu").config
+    if setup.cuda:  # what was compiled and held for the model before
+        torch.compiler.reset()
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(setup.device)
     torch.manual_seed(1)
     model = Model(config).to(setup.device)
     batch = _batch(config, batch_tokens // window, window)
