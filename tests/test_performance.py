@@ -11,7 +11,7 @@ from titans_core.bench import bars
 from tools import performance
 
 ROOT = Path(__file__).parents[1]
-RECORDS = [json.loads(path.read_text("utf-8")) for path in performance.STORED if path.is_file()]
+RECORDS = [json.loads(path.read_text("utf-8")) for path in performance.STORED]
 
 
 def test_the_note_and_its_figures_are_what_the_stored_measurements_make() -> None:
@@ -35,6 +35,20 @@ def test_a_device_that_was_not_measured_and_a_part_that_was_not_are_left_out() -
     both = performance.made([less, less | {"cuda": True, "device": "A GPU"}])["performance.md"].decode()
     assert "### A GPU" in both
     assert all(bar.what in both for one in (record, {"cuda": True}) for bar in bars.bars(one))
+
+
+def test_files_of_one_device_are_taken_together() -> None:
+    (record,) = RECORDS[:1]
+    halves = [
+        record | {"parts": {name: record["parts"][name]}, "command": f"titans bench --part {name}"}
+        for name in ("memory", "training")
+    ]
+    note = performance.made(halves)["performance.md"].decode()
+    assert "`titans bench --part memory`, `titans bench --part training`" in note
+    assert "**Training steps of" in note
+    assert "**Forward, IEEE float32**" in note
+    with pytest.raises(SystemExit, match="different devices"):
+        performance.made([record, record | {"device": "another"}])
 
 
 def test_small_sizes_are_not_published() -> None:

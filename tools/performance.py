@@ -1,6 +1,8 @@
 """Write docs/performance.md and its figures from what `titans bench` measured.
 
-python -m tools.performance [CPU.json [GPU.json]]    (default: those in assets/measured that are there)
+python -m tools.performance [FILE.json ...]    (default: assets/measured/bench-*.json)
+
+What was measured on a CPU in several files is taken together, and likewise what was measured on a GPU.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from tools import performance_figures
 
 Record = dict[str, Any]
 ROOT = Path(__file__).parents[1]
-STORED = [ROOT / "assets" / "measured" / f"bench-{kind}.json" for kind in ("cpu", "gpu")]
+STORED = sorted((ROOT / "assets" / "measured").glob("bench-*.json"))
 FIGURES: dict[str, Callable[[Record], bytes]] = {
     "memory": performance_figures.memory,
     "roofline": performance_figures.roofline,
@@ -41,7 +43,7 @@ _TEXTS = {"note": _PARTS[0], **dict(zip(_PARTS[1::2], (text.strip() for text in 
 
 
 def main(given: Sequence[str]) -> None:
-    paths = [Path(path) for path in given] or [path for path in STORED if path.is_file()]
+    paths = [Path(path) for path in given] or STORED
     for name, data in made([json.loads(path.read_text("utf-8")) for path in paths]).items():
         path = ROOT / "docs" / name
         path.parent.mkdir(exist_ok=True)
@@ -50,9 +52,10 @@ def main(given: Sequence[str]) -> None:
 
 
 def made(records: Sequence[Record]) -> dict[str, bytes]:
-    """Files below docs. records: of different devices, at least one, each with the parts that were measured."""
+    """Files below docs. records: at least one, each with the parts that were measured."""
     if not records or any(record["quick"] for record in records):
         raise SystemExit("give what `titans bench --out FILE` wrote, without --quick")
+    records = _merged(records)
     files = {
         _figure(part, record): draw(record)
         for record in records
@@ -74,6 +77,19 @@ def made(records: Sequence[Record]) -> dict[str, bytes]:
     return {"performance.md": (note.strip() + "\n").encode(), **files}
 
 
+def _merged(records: Sequence[Record]) -> list[Record]:
+    """One record of a CPU and one of a GPU, those that are there: with the parts and commands of all."""
+    found: dict[bool, Record] = {}
+    for record in records:
+        before = found.get(record["cuda"], {"parts": {}})
+        if before.get("device", record["device"]) != record["device"]:
+            raise SystemExit(f"{before['device']} and {record['device']} are different devices; measure on one")
+        commands = [*before.get("commands", []), record["command"]]
+        parts = {**before["parts"], **record["parts"]}
+        found[record["cuda"]] = {**before, **record, "parts": parts, "commands": commands}
+    return [found[cuda] for cuda in sorted(found)]
+
+
 def _device(record: Record) -> str:
     return str(record["device"] if record["cuda"] else f"{record['device']}, {record['processor']}")
 
@@ -85,7 +101,8 @@ def _heading(record: Record) -> str:
 def _machine(record: Record) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
     how = f"{record['threads']} threads, load {record['load']:.1f}; " if not record["cuda"] else ""
-    said = f"{how}torch {record['torch']}, {versions}; {record['when'][:10]}; `{record['command']}`"
+    commands = ", ".join(f"`{command}`" for command in record["commands"])
+    said = f"{how}torch {record['torch']}, {versions}; {record['when'][:10]}; {commands}"
     return f"| {_device(record)} | {said} |"
 
 

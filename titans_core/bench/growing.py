@@ -32,7 +32,7 @@ def measure(setup: Setup) -> tuple[list[Row], dict[str, Any]]:
     ratio: time of the last quarter over that of the first. grown: bytes of main memory in use at the end that were not
     after the first quarter. None of either where the limit came first.
     """
-    names = ("mal",) if setup.quick else (*VARIANTS, *(YARDSTICKS[1:2] if setup.cuda else YARDSTICKS))
+    names = ("mal",) if setup.quick else ("mac", "transformer") if setup.cuda else (*VARIANTS, *YARDSTICKS)
     models = [load(name, setup.device.type) for name in setup.models(*names)]
     models += [full_attention(model) for model in models if model.config.variant == "transformer"][:1]
     rows: list[Row] = []

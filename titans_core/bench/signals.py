@@ -62,7 +62,7 @@ def _whole(model: Model, setup: Setup) -> list[Row]:
 
 def _traced(model: Model, setup: Setup) -> list[Row]:
     """What `tc.trace` does with a text, kept in memory or streamed to a store, beside reading its tokens in slabs."""
-    tokens = 256 if setup.quick else 32_768 if setup.cuda else 8192
+    tokens = 256 if setup.quick else 16_384 if setup.cuda else 8192
     text, ids = text_of(tokens, model.tokenizer), ids_of(tokens, model)
     about, found = _about(TRACED, model.name), len(model.tokenizer.encode(text).ids)
     with TemporaryDirectory(prefix="titans-bench") as folder:
