@@ -15,7 +15,6 @@ import os
 import secrets
 import socket
 import sys
-import tomllib
 import urllib.error
 import urllib.request
 from collections.abc import AsyncGenerator
@@ -25,44 +24,19 @@ from urllib.parse import urlencode
 
 import streamlit as st
 from starlette.middleware import Middleware
-from streamlit import config as streamlit_config
 
-from app import figures_command, memories, runs
+from app import figures_command, logs, memories, runs
 from app.jobs import imports
-from app.routes import ROUTES, Ahead
+from app.routes import ROUTES
+from app.serving import counts, ready, server_logs
+from app.serving.ahead import Ahead
+from app.serving.doors import NOTHING_ELSE, Doors
+from app.serving.settings import settings, streamlits
 from titans_core.errors import StoreError, TitansError
 from titans_core.recognise import holds_runs, refusal
 
 HOME = Path(__file__).absolute().parent
 log = logging.getLogger("titanscope.page")
-
-CONFIG = HOME.parent / "streamlit_config.toml"
-
-
-def settings(path: Path = CONFIG) -> dict[str, Any]:
-    """Streamlit's options as dotted names; variables of the environment (STREAMLIT_...) win over the file."""
-    values = _flat(tomllib.loads(path.read_text(encoding="utf-8")))
-    for name, option in streamlit_config.get_config_options().items():
-        if option.env_var in os.environ and not option.sensitive:
-            values[name] = _value(os.environ[option.env_var])
-    return values
-
-
-def _flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for key, value in table.items():
-        if isinstance(value, dict):
-            result |= _flat(value, f"{prefix}{key}.")
-        else:
-            result[prefix + key] = value
-    return result
-
-
-def _value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
 
 
 @contextlib.asynccontextmanager
@@ -78,14 +52,21 @@ async def _lifespan(_: st.App) -> AsyncGenerator[None]:
 def _unexpected(error: Exception) -> bool:
     """Tell the person an id and the log the rest."""
     code = secrets.token_hex(4)
+    counts.failed()
     log.error("page failed, error %s", code, exc_info=error)
     st.error(f"This part of the page could not be drawn. The server log has the details under error {code}.")
     return True
 
 
-app = st.App(
-    HOME / "main.py", routes=ROUTES, middleware=[Middleware(Ahead)], lifespan=_lifespan, on_script_error=_unexpected
-)
+def _app(chosen: dict[str, Any]) -> st.App:
+    metrics = bool(chosen["titanscope.metrics"])
+    return st.App(
+        HOME / "main.py",
+        routes=[*ROUTES, ready.ROUTE, *([counts.ROUTE] if metrics else []), NOTHING_ELSE],
+        middleware=[Middleware(Doors, metrics=metrics), Middleware(Ahead)],
+        lifespan=_lifespan,
+        on_script_error=_unexpected,
+    )
 
 
 def main() -> None:
@@ -129,9 +110,9 @@ def _serve() -> None:
     if taken:
         parser.exit(1, f"{parser.prog}: {taken}\n")
     print(f"Titanscope: {page}", flush=True)
-    # Streamlit reads its configuration twice here and warns that the second reading differs from the first.
-    logging.getLogger("streamlit.config").addFilter(lambda record: "config option section" not in record.msg)
-    app.run(config=chosen)
+    logs.setup(str(chosen["logger.level"]))
+    server_logs.adopt()
+    _app(chosen).run(config=streamlits(chosen))
 
 
 def _port(text: str) -> int:

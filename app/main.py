@@ -9,6 +9,7 @@ import streamlit as st
 
 import titans_core as tc
 from app import recalling, runs, state
+from app.serving import sign_in
 from app.theme import DARK, LIGHT
 from app.views import answers, compare, explore, recall
 
@@ -21,6 +22,7 @@ def main() -> None:
     names = ("panel", "line", "selected", "ground")
     variables = "; ".join(f"--ts-{n}: light-dark({getattr(LIGHT, n)}, {getattr(DARK, n)})" for n in names)
     st.html(f"<style>:root {{ {variables} }} {STYLE}</style>")
+    sign_in.gate()
     comparing = st.Page(compare.page, title="Compare", url_path="compare")
     exploring = st.Page(partial(explore.page, comparing), title="Explore", url_path="explore", default=True)
     recalling_page = st.Page(recall.page, title="Recall", url_path="recall")

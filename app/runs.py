@@ -52,6 +52,15 @@ def shut_down() -> None:
     _local().close()
 
 
+def worker_alive() -> bool:
+    return _local().alive()
+
+
+def jobs_by_state() -> dict[str, int]:
+    """How many jobs wait, load and run."""
+    return _local().counts()
+
+
 def engine() -> Engine:
     """The engine of this server, shared by all its sessions."""
     return _local()

@@ -8,6 +8,7 @@ import logging
 import secrets
 import threading
 import time
+from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -197,3 +198,14 @@ class LocalEngine:
     def weight(self) -> dict[str, float]:
         """Checkpoint -> stored bytes a token of its latest run."""
         return self._times.weight
+
+    def alive(self) -> bool:
+        """Whether the worker that runs on the CPU is there."""
+        with self._lock:
+            worker = self._workers.get("cpu")
+            return worker is not None and worker.process.poll() is None
+
+    def counts(self) -> dict[str, int]:
+        """How many jobs are in each state of LIVE."""
+        with self._lock:
+            return dict(Counter(run.progress.state for run in self._runs.values() if run.progress.live))

@@ -21,7 +21,7 @@ import time
 from dataclasses import asdict
 from typing import Any, TextIO
 
-from app import memories, probing
+from app import logs, memories, probing
 from app.jobs import memory_files, sanity, store
 from app.jobs.telling import Cancelled, Progress, Telling, plain
 from titans_core.documents import unpacked
@@ -193,7 +193,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     device = parser.parse_args().device
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s worker %(levelname)s %(message)s")
+    logs.setup()
     # Whatever a library prints must not mix with the answers, so stdout becomes a second stderr.
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)

@@ -12,6 +12,7 @@ import pytest
 from starlette.requests import Request
 
 from app import opening, routes, runs
+from app.serving.ahead import Ahead
 
 
 def headers(query: str, path: str = "/") -> dict[bytes, bytes]:
@@ -26,7 +27,7 @@ def headers(query: str, path: str = "/") -> dict[bytes, bytes]:
 
     scope = {"type": "http", "method": "GET", "path": path, "query_string": query.encode(), "headers": []}
     with ThreadPoolExecutor(1) as other:  # tests in a browser leave a loop running in this thread
-        other.submit(asyncio.run, routes.Ahead(page)(scope, None, send)).result()  # type: ignore[arg-type]
+        other.submit(asyncio.run, Ahead(page)(scope, None, send)).result()  # type: ignore[arg-type]
     return {**dict(sent[0]["headers"]), b"status": str(sent[0]["status"]).encode()}
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, sync_playwright
 
 import titans_core as tc
 from app.jobs import store
@@ -83,5 +83,22 @@ def browser() -> Iterator[Browser]:
     path = next(filter(None, map(shutil.which, SYSTEM_BROWSERS)), None)  # None: playwright's own
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        chromium.on("context", lambda context: context.on("console", _note))
         yield chromium
         chromium.close()
+
+
+_against_policy: list[str] = []
+
+
+def _note(message: ConsoleMessage) -> None:
+    if "Content Security Policy" in message.text:
+        _against_policy.append(f"{message.text[:300]} ({message.page.url if message.page else 'a worker'})")
+
+
+@pytest.fixture(autouse=True)
+def no_page_breaks_the_policy() -> Iterator[None]:
+    """Every page, figure and download that a test of this folder opens keeps to the Content-Security-Policy."""
+    _against_policy.clear()
+    yield
+    assert _against_policy == []

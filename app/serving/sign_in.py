@@ -1,0 +1,43 @@
+"""Sign-in by an identity provider (OIDC), where secrets.toml has a section [auth]; without one everybody is let in."""
+
+from __future__ import annotations
+
+import json
+
+import streamlit as st
+from starlette.requests import HTTPConnection
+from starlette.types import Scope
+from streamlit.auth_util import get_cookie_with_chunks, get_secrets_auth_section
+from streamlit.web.server.server_util import get_cookie_secret
+from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
+from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
+
+
+def wanted() -> bool:
+    return bool(get_secrets_auth_section())
+
+
+def gate() -> None:
+    """Of a page: stop it with a button where the person has to sign in first."""
+    if not wanted() or st.user.is_logged_in:
+        return
+    st.title("Titanscope")
+    st.write("Sign in to see runs and to start one.")
+    st.button("Sign in", on_click=st.login, type="primary")
+    st.stop()
+
+
+def known(scope: Scope) -> bool:
+    """Of a request: whether who asks has signed in, as Streamlit's signed cookie says, or need not."""
+    if not wanted():
+        return True
+    cookies, secret = HTTPConnection(scope).cookies, get_cookie_secret()
+
+    def signed(name: str) -> bytes | None:
+        return decode_signed_value(secret, name, cookies[name]) if name in cookies else None
+
+    try:
+        said = json.loads(get_cookie_with_chunks(signed, USER_COOKIE_NAME) or b"{}")
+    except ValueError:
+        return False
+    return isinstance(said, dict) and said.get("is_logged_in") is True
