@@ -15,7 +15,7 @@ PAINTED = "window.__titanscope && window.__titanscope.laidOut && !window.__titan
 
 def open_page(browser: Browser, address: str, theme: str, width: int, height: int) -> Page:
     """The page with the first sample run and drawn."""
-    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=theme)  # type: ignore[arg-type]
+    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=theme, bypass_csp=True)  # type: ignore[arg-type]
     page.goto(address)
     page.wait_for_function(PAINTED, timeout=90_000)
     page.wait_for_timeout(2500)
@@ -33,7 +33,7 @@ def below(page: Page, panel: str, path: Path) -> None:
 
 def recall(browser: Browser, address: str, path: Path) -> None:
     """A fact planted in the first sample, asked of three memories in every way that the page has."""
-    page = browser.new_page(viewport={"width": 1280, "height": 1000}, color_scheme="light")
+    page = browser.new_page(viewport={"width": 1280, "height": 1000}, color_scheme="light", bypass_csp=True)
     page.goto(f"{address}/recall")
     idle = page.locator("[data-testid=stApp][data-test-script-state=notRunning]")
     page.get_by_role("button", name="Probe", exact=True).wait_for(timeout=60_000)

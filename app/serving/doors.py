@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 import time
 from http import HTTPStatus
@@ -26,7 +27,7 @@ SHUT = {
     "/_stcore/agent": "server.enableAgentApi",
     "/_stcore/script-health-check": "server.scriptHealthCheckEnabled",
 }
-LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
+LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?")
 
 log = logging.getLogger("titanscope.requests")
 
@@ -75,7 +76,7 @@ class Doors:
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, host = scope["path"], Headers(scope=scope).get("host")
-        if not is_host_allowed(host) and not (path in ALIVE and _name(host) in LOOPBACK):
+        if not is_host_allowed(host) and not (path in ALIVE and LOOPBACK.fullmatch(host or "")):
             said = "This server does not go by that name; server.allowedHosts lists those it has.", HTTPStatus.FORBIDDEN
         elif self._shut(path):
             said = "Not found", HTTPStatus.NOT_FOUND
@@ -91,12 +92,6 @@ class Doors:
             if path.startswith(prefix):
                 return not (self._metrics if option == "titanscope.metrics" else config.get_option(option))
         return False
-
-
-def _name(host: str | None) -> str:
-    """Of a Host header, without the port."""
-    text = host or ""
-    return text.rpartition("]")[0] + "]" if text.startswith("[") else text.partition(":")[0]
 
 
 def _known(path: str) -> str:

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 import titans_core as tc
 from app.jobs import store
+from tests.e2e.serving import served
+from tests.e2e.waiting import wait_for_function
 from titans_core.model import Model
 
-ROOT = Path(__file__).parents[2]
 SYSTEM_BROWSERS = ("chromium", "google-chrome", "chromium-browser")  # as tools/browser.sh looks for them
 
 
@@ -50,37 +44,14 @@ def publish(folder: Path) -> Iterator[Callable[..., str]]:
 @pytest.fixture(scope="session")
 def server(folder: Path) -> Iterator[str]:
     """Address of a server that was started with `python -m app`."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    env = os.environ | {"TITANSCOPE_RUNS": str(folder / "runs")}
-    with open(folder / "server.log", "w+", encoding="utf-8") as log:
-        command = [sys.executable, "-m", "app", "--port", str(port)]
-        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT)
-        try:
-            _wait(f"http://127.0.0.1:{port}/_stcore/health", process, folder / "server.log")
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
-def _wait(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        assert process.poll() is None, f"the server ended:\n{log.read_text()}"
-        try:
-            with urllib.request.urlopen(address, timeout=2) as reply:  # noqa: S310 (our own address)
-                if reply.read() == b"ok":
-                    return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
-    raise TimeoutError(f"the server did not answer:\n{log.read_text()}")
+    with served(folder) as (address, _):
+        yield address
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     path = next(filter(None, map(shutil.which, SYSTEM_BROWSERS)), None)  # None: playwright's own
+    Page.wait_for_function = wait_for_function  # type: ignore[method-assign,assignment]
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
         chromium.on("context", lambda context: context.on("console", _note))

@@ -1,0 +1,253 @@
+"""The real server asked as an attacker asks it: other names, other origins, other paths, too much at once."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.sync.client import connect
+
+import titans_core as tc
+from tests.e2e.serving import ask
+
+EVIL = "evil.example"
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec_WebSocket_Version": "13",
+    "Sec_WebSocket_Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    "Sec_WebSocket_Protocol": "streamlit",
+}
+STREAM = "/_stcore/stream"
+
+
+def port_of(server: str) -> int:
+    port = urlsplit(server).port
+    assert port is not None
+    return port
+
+
+def test_it_listens_on_loopback_only_unless_told(server: str) -> None:
+    with pytest.raises(OSError, match=r"refused|unreachable|timed out"):
+        socket.create_connection((_other_address(), port_of(server)), 2).close()
+
+
+def _other_address() -> str:
+    """An address of this machine that is not 127.0.0.1: of its network, else the loopback's next."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+        try:
+            asked.connect(("203.0.113.1", 9))  # sends nothing
+            return str(asked.getsockname()[0])
+        except OSError:
+            return "127.0.0.2"
+
+
+def test_a_websocket_by_another_name_is_refused(server: str) -> None:
+    host = f"{EVIL}:{port_of(server)}"
+    status, _, _ = ask(server, STREAM, Host=host, Origin=f"http://{host}", **UPGRADE)
+    assert status == 403
+    own = urlsplit(server).netloc
+    assert ask(server, STREAM, Host=own, Origin=server, **UPGRADE)[0] == 101
+
+
+@pytest.mark.parametrize("origin", [f"http://{EVIL}", "null", "http://127.0.0.1.evil.example", "file://"])
+def test_a_websocket_of_another_page_is_refused(server: str, origin: str) -> None:
+    assert ask(server, STREAM, Origin=origin, **UPGRADE)[0] == 403
+
+
+ROUTES = ["/", "/compare", "/_stcore/health", "/_stcore/host-config", "/titanscope/text?run=x", "/titanscope/nothing"]
+
+
+@pytest.mark.parametrize("path", [*ROUTES, "/static/js/x.js", "/media/x.png", "/favicon.png"])
+def test_no_route_answers_to_another_name(server: str, path: str) -> None:
+    for host in (EVIL, "127.0.0.1.evil.example", "user@127.0.0.1", "", "127.0.0.1:x", "[::1]evil"):
+        status, headers, body = ask(server, path, Host=host)
+        assert status == 403, host
+        assert headers["x-content-type-options"] == "nosniff"
+        assert EVIL.encode() not in body
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_every_reply_says_what_a_browser_may_do_with_it(server: str, path: str) -> None:
+    _, headers, _ = ask(server, path)
+    policy = headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self' blob: 'sha256-")
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe-eval" not in policy
+    assert "unsafe-inline" not in policy.partition("style-src")[0]
+    assert (headers["x-frame-options"], headers["x-content-type-options"]) == ("DENY", "nosniff")
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+    assert "camera=()" in headers["permissions-policy"]
+    assert len(headers["x-request-id"]) == 16
+    assert "access-control-allow-origin" not in ask(server, path, Origin=f"http://{EVIL}")[1]
+
+
+def test_an_export_may_do_even_less(server: str, publish: Callable[..., str]) -> None:
+    run = publish(tc.load("mag"), "The lamp was lit at six. " * 8)
+    for kind in ("csv", "report"):
+        headers = ask(server, f"/titanscope/export/{kind}?run={run}")[1]
+        assert headers["content-security-policy"].startswith("default-src 'none'; style-src 'unsafe-inline'")
+        assert headers["content-disposition"].startswith("attachment")
+        assert headers["x-frame-options"] == "DENY"
+
+
+@pytest.mark.parametrize("path", ["/_stcore/metrics", "/_stcore/agent/openapi.json", "/_stcore/agent/mcp"])
+def test_what_nobody_switched_on_is_not_there(server: str, path: str) -> None:
+    assert ask(server, path)[0] == 404
+    assert ask(server, "/titanscope/metrics")[0] == 404
+    assert ask(server, "/_stcore/agent/interact", "POST", b"{}", Content_Type="application/json")[0] == 404
+
+
+def test_an_upload_without_token_is_refused(server: str) -> None:
+    status, _, body = ask(server, "/_stcore/upload_file/a/b", "PUT", b"x")
+    assert (status, body) == (403, b"XSRF token missing or invalid")
+    token = {"X_Xsrftoken": "2|a|b|c", "Cookie": "_streamlit_xsrf=2|d|e|f"}
+    assert ask(server, "/_stcore/upload_file/a/b", "DELETE", **token)[0] == 403
+
+
+UP = ["..%2f..%2f..%2f..%2fetc%2fpasswd", "%252e%252e%252f%252e%252e%252fetc/passwd", "../../../../etc/passwd"]
+UP += ["%5c%5chost%5cshare", "\\\\host\\share", "%00/etc/passwd", "/etc/passwd", "%2fetc%2fpasswd", "..%5c..%5cetc"]
+UP += ["..;/..;/etc/passwd", "%c0%ae%c0%ae/etc/passwd", "x/../../../../../../etc/passwd"]
+WITHIN = ["component", "media", "app/static", "static", "_stcore/bidi-components/x", "titanscope", "titanscope/export"]
+
+
+@pytest.mark.parametrize("within", WITHIN)
+def test_no_path_leads_out(server: str, within: str) -> None:
+    for up in UP:
+        status, headers, body = ask(server, f"/{within}/{up}")
+        shell = status == 200 and headers["content-type"].startswith("text/html") and b'<div id="root">' in body
+        assert status in (400, 403, 404) or shell, f"{up} gave {status}; an unknown page is Streamlit's own shell"
+        assert b"root:" not in body
+
+
+@pytest.mark.parametrize("up", ["//host/share", "/\\\\host\\share", "//127.0.0.1/etc/passwd"])
+def test_no_path_is_taken_for_a_share(server: str, up: str) -> None:
+    assert ask(server, up)[0] == 400
+
+
+def test_a_run_is_known_by_its_id_alone(server: str) -> None:
+    for run in ("../../etc/passwd", "%2e%2e%2f", "0" * 32, "0" * 31, "G" * 32, "a" * 10_000, "\\\\host\\share", "%00"):
+        for kind in ("text", "values", "figure", "export/csv", "export/zarr", "export/report", "export/memory"):
+            path = f"/titanscope/{kind}?signal=surprise&run={run}"
+            assert ask(server, path)[0] == 404, path
+
+
+@pytest.fixture
+def session(server: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """The id of an open session, and the headers by which an upload to it is let in."""
+    _, headers, _ = ask(server, "/_stcore/health")
+    token = headers["set-cookie"].partition("_streamlit_xsrf=")[2].partition(";")[0]
+    with connect(server.replace("http", "ws") + STREAM, max_size=None, close_timeout=0) as socket_:
+        begin = BackMsg()
+        begin.rerun_script.query_string = ""
+        socket_.send(begin.SerializeToString())
+        while True:
+            message = ForwardMsg()
+            message.ParseFromString(socket_.recv(20))  # type: ignore[arg-type]
+            if message.WhichOneof("type") == "new_session":
+                break
+        made = message.new_session.initialize.session_id
+        yield made, {"X_Xsrftoken": token, "Cookie": f"_streamlit_xsrf={token}"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_uploads_end_at_the_cap(server: str, session: tuple[str, dict[str, str]]) -> None:
+    name, token = session
+    path = f"/_stcore/upload_file/{name}/1"
+    kind = {"Content_Type": "multipart/form-data; boundary=B"}
+    good = b'--B\r\nContent-Disposition: form-data; name="f"; filename="a.txt"\r\n\r\nwords\r\n--B--\r\n'
+    assert ask(server, path, "PUT", good, **token, **kind)[0] == 204
+    before = rss(server)
+    large = 51 * 1024 * 1024
+    assert status_of(server, path, {**token, **kind, "Content_Length": str(large)}, [b"x" * 1000]) == 413
+    head, block = good.partition(b"words")[0], b"x" * 1_000_000
+    chunked = {**token, **kind, "Transfer_Encoding": "chunked"}
+    assert status_of(server, path, chunked, [head, *[block] * 60]) == 413
+    parts = b"".join(b'--B\r\nContent-Disposition: form-data; name="f%d"\r\n\r\nx\r\n' % k for k in range(2_000))
+    assert ask(server, path, "PUT", parts + b"--B--\r\n", **token, **kind)[0] == 400
+    header = b'--B\r\nContent-Disposition: form-data; name="%s"\r\n\r\nx\r\n--B--\r\n' % (b"x" * 1_000_000)
+    assert ask(server, path, "PUT", header, **token, **kind)[0] == 400
+    assert rss(server) - before < 150_000_000
+    assert ask(server, path, "PUT", good, **token, **kind)[0] == 204, "the next good one works"
+
+
+def status_of(server: str, path: str, headers: dict[str, str], body: list[bytes]) -> int:
+    """Of a request whose body may be cut off by the reply; sent in chunks where the headers say so."""
+    connection = http.client.HTTPConnection("127.0.0.1", port_of(server), timeout=20)
+    try:
+        connection.putrequest("PUT", path)
+        for name, value in headers.items():
+            connection.putheader(name.replace("_", "-"), value)
+        connection.endheaders()
+        chunked = "Transfer_Encoding" in headers
+        try:
+            for part in body:
+                connection.send(b"%x\r\n%s\r\n" % (len(part), part) if chunked else part)
+        except OSError:
+            pass  # the reply is there already
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def processes(server: str) -> list[Path]:
+    """/proc of the process that listens at the server's address, and of those it started."""
+    port, socket_ = f":{port_of(server):04X}", ""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        columns = line.split()
+        if columns[1].endswith(port) and columns[3] == "0A":
+            socket_ = f"socket:[{columns[9]}]"
+    every = [path for path in Path("/proc").iterdir() if path.name.isdigit()]
+    found = [path for path in every if socket_ in sockets(path)]
+    parents = {path: parent(path) for path in every}
+    for path in every:
+        up = path.name
+        while up and up != "1":
+            up = parents.get(Path("/proc") / up, "")
+            if Path("/proc") / up in found:
+                found.append(path)
+                break
+    return found
+
+
+def parent(process: Path) -> str:
+    try:
+        return (process / "stat").read_text().rpartition(")")[2].split()[1]
+    except OSError:
+        return ""
+
+
+def sockets(process: Path) -> set[str]:
+    try:
+        return {os.readlink(entry) for entry in (process / "fd").iterdir()}
+    except OSError:
+        return set()
+
+
+def rss(server: str) -> int:
+    """Resident bytes of the server's own process."""
+    pages = (processes(server)[0] / "statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_nothing_else_listens(server: str) -> None:
+    found = processes(server)
+    assert len(found) > 1, "the server and its worker"
+    open_here = {name for process in found for name in sockets(process)}
+    listening = []
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            columns = line.split()
+            if columns[3] == "0A" and f"socket:[{columns[9]}]" in open_here:
+                listening.append(columns[1])
+    assert listening == [f"0100007F:{port_of(server):04X}"], "127.0.0.1, one port"
