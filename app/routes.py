@@ -24,6 +24,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from app import comparisons, link, opening, runs
+from app.bare import bare
 from app.components import blob
 from app.exports import routes as exports
 from app.figures import aggregate
@@ -88,7 +89,7 @@ def _differences(query: QueryParams, signals: list[str]) -> Response:
     except ValueError:
         return PlainTextResponse("layer, from and to must be numbers within the run", status_code=400)
     except ConfigError as error:
-        return PlainTextResponse(str(error), status_code=400)
+        return PlainTextResponse(bare(error), status_code=400)
     return _binary(blob.pack({"scales": scales}, columns))
 
 
@@ -102,7 +103,7 @@ def figure(request: Request) -> Response:
     try:
         draw = _figure(query, opened)
     except ValueError as error:
-        return PlainTextResponse(str(error), status_code=400)
+        return PlainTextResponse(bare(error), status_code=400)
     try:
         return _binary(draw())
     except (StoreError, *READ_ERRORS):

@@ -14,6 +14,7 @@ import xarray as xr
 
 import titans_core as tc
 from app import naming, places, samples
+from app.bare import bare
 from app.components import blob
 from app.exports.passages import highest
 from app.figures import aggregate, layers, scale, timelines
@@ -238,7 +239,7 @@ def _take(key: tuple[bytes, str, str | None]) -> tuple[Document | None, str]:
     try:
         return read_document(_reading.data, *key[1:]), ""
     except TitansError as error:
-        return None, str(error)
+        return None, bare(error)
 
 
 _documents = Kept(250_000_000, _take, lambda found: 1_000 + sys.getsizeof(found[0].text if found[0] else found[1]))

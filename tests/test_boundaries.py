@@ -53,7 +53,7 @@ CORE_LEVELS = [
     },
 ]
 APP_LEVELS = [
-    {"app", "app.words", "app.samples", "app.opening", "app.memories", "app.logs"},
+    {"app", "app.words", "app.samples", "app.opening", "app.memories", "app.logs", "app.bare"},
     {"app.theme"},
     {"app.naming", "app.measured", "app.places", "app.needles"},
     {"app.figures", "app.jobs"},

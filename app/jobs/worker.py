@@ -22,6 +22,7 @@ from dataclasses import asdict
 from typing import Any, TextIO
 
 from app import logs, memories, probing
+from app.bare import bare
 from app.jobs import memory_files, sanity, store
 from app.jobs.telling import Cancelled, Progress, Telling, plain
 from titans_core.documents import unpacked
@@ -78,7 +79,7 @@ class Worker:
         except Cancelled:
             self.say(event="cancelled", id=run)
         except TitansError as error:
-            self.say(event="failed", id=run, message=str(error))
+            self.say(event="failed", id=run, message=bare(error))
         except Exception as error:
             code = secrets.token_hex(4)
             log.exception("run %s failed, error %s", run, code)

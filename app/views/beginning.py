@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from app import held, memories, naming, runs, state, theme
+from app.bare import bare
 from app.runs import Run
 from titans_core import memory_file
 from titans_core.errors import StoreError
@@ -106,5 +107,5 @@ def _file() -> Beginning | None:
 
 
 def _sentence(error: Exception) -> str:
-    message = str(error)
+    message = bare(error)
     return message[:1].upper() + message[1:] + "."

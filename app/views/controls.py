@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from app import choices, memories, runs, samples, theme
+from app.bare import bare
 from app.components.typing import typing
 from app.runs import Run
 from app.state import plain
@@ -223,5 +224,5 @@ def cost(asked: Request) -> None:
 
 def sentence(error: Exception) -> str:
     """An error's message as a sentence."""
-    message = str(error)
+    message = bare(error)
     return message[:1].upper() + message[1:] + ("" if message.endswith(".") else ".")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import naming, opening, runs, state
+from app.bare import bare
 from app.views import controls, parts
 from app.words import words
 from titans_core.errors import StoreError
@@ -44,7 +45,7 @@ def opened(run: str) -> runs.Run | None:
     try:
         return runs.opened(run)
     except StoreError as error:
-        st.error(f"The stored run {run[:6]}… cannot be read: {state.plain(str(error))}. Run the text again.")
+        st.error(f"The stored run {run[:6]}… cannot be read: {state.plain(bare(error))}. Run the text again.")
         return None
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import streamlit as st
 
 from app import needles, recalling, runs, state, theme
+from app.bare import bare
 from app.components.needle_grid import needle_grid
 from app.figures import needle_grid as figures
 from app.figures.needle_grid import Grid
@@ -104,7 +105,7 @@ def _read(asked: Asked, at: probing.Standing) -> tuple[list[Grid], dict[str, str
         try:
             cells = grid.checked(at.done.get(probe.id) or at.partial.get(probe.id), asked.options)
         except StoreError as error:
-            damaged[probe.checkpoint] = str(error)
+            damaged[probe.checkpoint] = bare(error)
         grids.append(Grid(probe.checkpoint, theme.label(probe.checkpoint), cells))
     return grids, damaged
 

@@ -9,6 +9,7 @@ import streamlit as st
 import xarray as xr
 
 from app import naming, state
+from app.bare import bare
 from app.components import scrub
 from app.figures import frame, memory, memory_path, memory_words
 from app.runs import Run
@@ -42,7 +43,7 @@ def _panel(shown: list[Run]) -> None:
     try:
         _of_one(having)
     except StoreError as error:
-        st.error(f"The memory over time cannot be read: {state.plain(str(error))}. Run the text again.")
+        st.error(f"The memory over time cannot be read: {state.plain(bare(error))}. Run the text again.")
 
 
 def _of_one(having: list[Run]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import comparisons, held, naming, state, theme
+from app.bare import bare
 from app.figures import memory_states
 from app.runs import Run
 from app.views import parts
@@ -21,7 +22,7 @@ def at_the_end(run: Run) -> None:
         found = held.measures(name)
         moved = held.distance(name, before) if before else None
     except (ConfigError, StoreError) as error:
-        st.caption(state.plain(f"The memory at the end cannot be read: {error}."))
+        st.caption(state.plain(f"The memory at the end cannot be read: {bare(error)}."))
         return
     from_where = f"M₀: as it was {naming.after(naming.began(run.ds))[0]}" if moved is not None else ""
     parts.title("Memory at the end, head by head", from_where, words("memory_end"))
@@ -84,4 +85,4 @@ def two(one: Run, other: Run, names: dict[str, str]) -> None:
 def _sentence(error: Exception) -> str:
     if isinstance(error, ConfigError):
         return "The two are of different models. A weight of one does not mean what it means in the other."
-    return f"A memory cannot be read: {error}."
+    return f"A memory cannot be read: {bare(error)}."

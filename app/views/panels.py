@@ -8,6 +8,7 @@ import streamlit as st
 import xarray as xr
 
 from app import naming, opening, runs, state
+from app.bare import bare
 from app.components import cards, figures, text_heatmap
 from app.figures import fate, frame, layers, lineage, order_of_events, tables, token
 from app.link import Pair
@@ -128,7 +129,7 @@ def _lineage_and_fate(shown: list[Run], look: state.Look) -> None:
         found = [_lineage(run, look.token, look.layer, 4 if several else 8) for run in shown]
         fates = [_fate(run, look.token, look.layer) for run in shown]
     except ConfigError as error:  # the run diverged
-        st.caption(state.plain(str(error)))
+        st.caption(state.plain(bare(error)))
         return
     names = [f"{run.name}: " if several else "" for run in shown]
     where = token.where(traces, look.layer)

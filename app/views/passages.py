@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import runs, state, theme
+from app.bare import bare
 from app.components import cards
 from app.figures import aggregate
 from app.runs import Run
@@ -40,7 +41,7 @@ def passage_panel(run: Run, look: state.Look) -> None:
         try:
             listed = runs.found(run.id, kind, look.layer)
         except ConfigError as error:
-            st.caption(state.plain(str(error)))
+            st.caption(state.plain(bare(error)))
             return
         if not listed:
             st.caption("None stands out: it is zero all along the text.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import link, naming, opening, runs, samples, state, theme
+from app.bare import bare
 from app.exports.report_tables import sentence
 from app.figures import aggregate
 from app.runs import Run
@@ -117,7 +118,7 @@ def _first(shown: list[Run], look: state.Look) -> Run:
 
 
 def _damaged(error: StoreError) -> None:
-    st.error(f"A part of the stored run cannot be read: {state.plain(str(error))}. Run the text again.")
+    st.error(f"A part of the stored run cannot be read: {state.plain(bare(error))}. Run the text again.")
 
 
 @st.fragment(key="export")
