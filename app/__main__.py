@@ -28,7 +28,7 @@ from starlette.middleware import Middleware
 from app import figures_command, logs, memories, runs
 from app.jobs import imports
 from app.routes import ROUTES
-from app.serving import counts, ready, server_logs
+from app.serving import adapt, counts, ready
 from app.serving.ahead import Ahead
 from app.serving.doors import NOTHING_ELSE, Doors
 from app.serving.settings import settings, streamlits
@@ -111,7 +111,7 @@ def _serve() -> None:
         parser.exit(1, f"{parser.prog}: {taken}\n")
     print(f"Titanscope: {page}", flush=True)
     logs.setup(str(chosen["logger.level"]))
-    server_logs.adopt()
+    adapt.adapt()
     _app(chosen).run(config=streamlits(chosen))
 
 

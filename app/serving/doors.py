@@ -69,9 +69,8 @@ class Doors:
             await PlainTextResponse(reply, HTTPStatus.INTERNAL_SERVER_ERROR)(scope, receive, told)
         finally:
             counts.answered(status)
-            # Without the query, which names runs and holds what people searched for.
             seconds = time.monotonic() - started
-            log.info("%s %s %d in %.3f s", scope["method"], _known(scope["path"]), status, seconds)
+            log.info("%s %s %d in %.3f s", scope["method"], _asked(scope), status, seconds)
             logs.request_id.reset(token)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,10 +93,10 @@ class Doors:
         return False
 
 
-def _known(path: str) -> str:
-    """Of a path, what is not a person's: two parts of those that exist here, else its first."""
-    parts = path.split("/")[1:]
-    return "/" + "/".join(parts[:2]) if parts[0] in ("titanscope", "_stcore") else "/" + parts[0][:20]
+def _asked(scope: Scope) -> str:
+    """What answers, for the log. The path may hold anything, the query names runs and what was searched for."""
+    endpoint = scope.get("endpoint")
+    return "nothing" if endpoint is None else getattr(endpoint, "__name__", type(endpoint).__name__)
 
 
 def _nothing(_: Request) -> PlainTextResponse:
