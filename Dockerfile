@@ -1,25 +1,58 @@
-# docker build -t titanscope . && docker run --rm -p 8501:8501 titanscope
-# Without an NVIDIA GPU: --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cpu saves several GB.
-FROM python:3.11-slim
+# docker compose up                          the CPU image, published on 127.0.0.1:8501 only
+# docker build --target cuda -t titanscope:cuda .    for an NVIDIA GPU; run it with --gpus all
+# compose.yaml has the flags of a shut container; docs/reliability.md what they were checked with.
 
-ARG TORCH_INDEX=
-ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+FROM python:3.11-slim-bookworm AS base
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /srv/titanscope
 
-# torch first: this layer stays when the code changes
-COPY constraints.txt .
-RUN pip install -c constraints.txt ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} torch
+FROM base AS build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+RUN python3 -m venv /opt/venv
+COPY constraints.txt ./
 
-COPY pyproject.toml README.md LICENSE streamlit_config.toml ./
+# torch first and apart: these layers stay when anything else changes
+FROM build AS torch-cpu
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+RUN pip install -c constraints.txt ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} torch
+
+FROM build AS torch-cuda
+RUN pip install -c constraints.txt torch
+
+FROM torch-cpu AS cpu-packages
+COPY pyproject.toml README.md LICENSE ./
+COPY titans_core titans_core
+RUN pip install -c constraints.txt -e ".[app,sign-in]"
+
+FROM torch-cuda AS cuda-packages
+COPY pyproject.toml README.md LICENSE ./
+COPY titans_core titans_core
+RUN pip install -c constraints.txt -e ".[app,sign-in]"
+
+FROM base AS runtime
+RUN groupadd --gid 10001 titanscope \
+ && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin titanscope \
+ && install -d -o 10001 -g 10001 -m 0750 /data
+COPY LICENSE README.md pyproject.toml streamlit_config.toml ./
+COPY assets assets
 COPY titans_core titans_core
 COPY app app
-COPY assets assets
-# editable: one copy of code and assets, samples included
-RUN pip install -c constraints.txt -e ".[app]" && useradd --create-home titanscope
-
-USER titanscope
-# with a name of its own, streamlit does not ask an outside host for its address
-ENV STREAMLIT_SERVER_ADDRESS=0.0.0.0 STREAMLIT_BROWSER_SERVER_ADDRESS=localhost
+# What differs from streamlit_config.toml, which stays the one source of everything else.
+# With a name of its own, Streamlit does not ask an outside host for its address.
+ENV STREAMLIT_SERVER_ADDRESS=0.0.0.0 STREAMLIT_BROWSER_SERVER_ADDRESS=localhost STREAMLIT_LOGGER_LEVEL=info \
+    TITANSCOPE_RUNS=/data/runs HOME=/tmp
+USER 10001:10001
+VOLUME /data
 EXPOSE 8501
-HEALTHCHECK --start-period=30s CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=3)"]
-CMD ["python", "-m", "app"]
+STOPSIGNAL SIGTERM
+# alive is /_stcore/health; ready also needs the worker and a disk that is not full
+HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 \
+  CMD ["python3", "-m", "app.serving.check"]
+ENTRYPOINT ["python3", "-m", "app"]
+
+FROM runtime AS cuda
+ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
+COPY --from=cuda-packages /opt/venv /opt/venv
+
+FROM runtime AS cpu
+COPY --from=cpu-packages /opt/venv /opt/venv

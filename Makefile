@@ -10,13 +10,15 @@ INSTALL := $(PYTHON) -m pip install --disable-pip-version-check -c constraints.t
   $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint setup
+.PHONY: help run test lint setup container audit
 
 help:
 	@echo "make run     set up and open the dashboard"
 	@echo "make test    set up, browser included, and run all tests"
 	@echo "make lint    check format, lint and types"
 	@echo "make setup   set up for development"
+	@echo "make container   build the image without a Docker daemon and look whether it is shut (as root, on Debian)"
+	@echo "make audit   known faults of what is installed, and its licences"
 
 run: $(VENV)/.app
 	@$(PYTHON) -m app
@@ -29,8 +31,15 @@ lint: $(VENV)/.dev
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
+	@if test -x $(VENV)/bin/hadolint; then $(VENV)/bin/hadolint Dockerfile; else echo "no hadolint for this machine: skipped"; fi
 
 setup: $(VENV)/.dev
+
+container:
+	@tools/container.sh
+
+audit: $(VENV)/.dev
+	@tools/audit.sh $(PYTHON)
 
 # A stamp is older than these files when what is installed may no longer be what they ask for.
 $(VENV)/.app: pyproject.toml constraints.txt | $(PYTHON)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 from playwright.sync_api import Error, Page, TimeoutError
 
 EVERY = 25  # ms
+_FUNCTION = re.compile(r"\s*(async\s+)?(\(.*?\)|\w+)\s*=>|\s*function\b", re.DOTALL)
 
 
-def wait_for_function(page: Page, expression: str, *, timeout: float = 30_000) -> None:
+def wait_for_function(
+    page: Page, expression: str, *, arg: object = None, timeout: float = 30_000, polling: object = None
+) -> None:
     """In place of Page.wait_for_function, which evaluates its string within the page, later: a policy without
-    'unsafe-eval' forbids that, and allows what the debugger evaluates at once.
+    'unsafe-eval' forbids that, and allows what the debugger evaluates at once. polling: is every EVERY here.
     """
+    asked = f"(arg) => !!({expression})(arg)" if _FUNCTION.match(expression) else f"!!({expression})"
     until, said = time.monotonic() + timeout / 1000, ""
     while time.monotonic() < until:
         try:
-            if page.evaluate(f"!!({expression})"):
+            if page.evaluate(asked, arg):
                 return
         except Error as error:  # it throws until there is what it asks for, or the page is being left
             said = str(error)
