@@ -1,4 +1,4 @@
-"""The licences of what the app installs, one package a line; ends with 1 where one is not known to go with Apache-2.0."""
+"""The licences of what the app installs, one package a line; ends with 1 where one may not go with Apache-2.0."""
 
 from __future__ import annotations
 

@@ -15,9 +15,10 @@ def wait_for_function(
     page: Page, expression: str, *, arg: object = None, timeout: float = 30_000, polling: object = None
 ) -> None:
     """In place of Page.wait_for_function, which evaluates its string within the page, later: a policy without
-    'unsafe-eval' forbids that, and allows what the debugger evaluates at once. polling: is every EVERY here.
+    'unsafe-eval' forbids that, and allows what the debugger evaluates at once. polling: ms, else EVERY.
     """
     asked = f"(arg) => !!({expression})(arg)" if _FUNCTION.match(expression) else f"!!({expression})"
+    every = polling if isinstance(polling, int) else EVERY
     until, said = time.monotonic() + timeout / 1000, ""
     while time.monotonic() < until:
         try:
@@ -25,5 +26,5 @@ def wait_for_function(
                 return
         except Error as error:  # it throws until there is what it asks for, or the page is being left
             said = str(error)
-        page.wait_for_timeout(EVERY)
+        page.wait_for_timeout(every)
     raise TimeoutError(f"{timeout:.0f} ms passed before {expression} held {said}")
