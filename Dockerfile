@@ -21,11 +21,13 @@ RUN pip install -c constraints.txt torch
 
 FROM torch-cpu AS cpu-packages
 COPY pyproject.toml README.md LICENSE ./
+COPY assets assets
 COPY titans_core titans_core
 RUN pip install -c constraints.txt -e ".[app,sign-in]"
 
 FROM torch-cuda AS cuda-packages
 COPY pyproject.toml README.md LICENSE ./
+COPY assets assets
 COPY titans_core titans_core
 RUN pip install -c constraints.txt -e ".[app,sign-in]"
 

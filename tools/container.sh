@@ -4,7 +4,7 @@
 #
 # The base image is made of Debian's own packages under the name that the Dockerfile asks for: it stands in for
 # python:3.11-slim-bookworm here and is not what is shipped.
-#   MOUNTS="/opt/wheels /etc/pip.conf"  lends folders to the build, such as those where this machine's pip looks
+#   MOUNTS="/opt/wheels my.conf:/etc/pip.conf"  lends folders to the build, such as those where this machine's pip looks
 #   TORCH_INDEX=                        where torch comes from; empty: from pip's own sources
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -42,7 +42,7 @@ fi
 
 step "build"
 lent=()
-for path in $MOUNTS; do lent+=(--volume "$path:$path:ro"); done
+for path in $MOUNTS; do case $path in *:*) lent+=(--volume "$path:ro") ;; *) lent+=(--volume "$path:$path:ro") ;; esac; done
 began=$SECONDS
 buildah bud --isolation chroot --format docker --pull-never --network host --layers=false "${lent[@]}" \
   --build-arg "TORCH_INDEX=$TORCH_INDEX" --target cpu -t titanscope:cpu . >"$WORK/build.log" 2>&1 || { tail -30 "$WORK/build.log"; exit 1; }

@@ -38,13 +38,16 @@ def licence(package: Distribution) -> str:
     return about.get("License-Expression") or "; ".join(classified) or (about.get("License") or "").split("\n")[0][:80]
 
 
+def fits(said: str) -> bool:
+    return bool(ALLOWED.search(said)) and not REFUSED.search(said)
+
+
 def main() -> None:
     wrong = 0
     for name, package in sorted(needed().items()):
         said = licence(package)
-        fits = bool(ALLOWED.search(said)) and not REFUSED.search(said)
-        wrong += not fits
-        print(f"{name:28} {package.version:18} {said or 'not said'}{'' if fits else '   <- look at it'}")
+        wrong += not fits(said)
+        print(f"{name:28} {package.version:18} {said or 'not said'}{'' if fits(said) else '   <- look at it'}")
     sys.exit(1 if wrong else 0)
 
 

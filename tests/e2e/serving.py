@@ -15,6 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.sync.client import connect
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -68,3 +72,21 @@ def ask(
         return reply.status, {k.lower(): v for k, v in reply.getheaders()}, reply.read()
     finally:
         connection.close()
+
+
+def sent(server: str, page: str, query: str = "") -> bytes:
+    """All that the server sends over the websocket of one page, until it is drawn."""
+    everything = b""
+    with connect(server.replace("http", "ws") + "/_stcore/stream", max_size=None, close_timeout=0) as stream:
+        begin = BackMsg()
+        begin.rerun_script.query_string = query
+        begin.rerun_script.page_name = page
+        stream.send(begin.SerializeToString())
+        while True:
+            data = stream.recv(20)
+            assert isinstance(data, bytes)
+            everything += data
+            message = ForwardMsg()
+            message.ParseFromString(data)
+            if message.WhichOneof("type") == "script_finished":
+                return everything

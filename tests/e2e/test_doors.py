@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import http.client
+import io
 import os
 import socket
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,7 +18,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import connect
 
 import titans_core as tc
-from tests.e2e.serving import ask
+from tests.e2e.serving import ask, sent
 
 EVIL = "evil.example"
 UPGRADE = {
@@ -98,6 +100,23 @@ def test_an_export_may_do_even_less(server: str, publish: Callable[..., str]) ->
         assert headers["content-security-policy"].startswith("default-src 'none'; style-src 'unsafe-inline'")
         assert headers["content-disposition"].startswith("attachment")
         assert headers["x-frame-options"] == "DENY"
+
+
+def test_no_place_of_this_machine_and_no_variable_leaves_it(
+    server: str, publish: Callable[..., str], folder: Path
+) -> None:
+    run = publish(tc.load("mag"), "The lamp was lit at six. " * 8)
+    told = {f"page {name}": sent(server, name, f"run={run}") for name in ("", "compare", "recall", "answers")}
+    for kind in ("csv", "parquet", "report", "text"):
+        told[kind] = ask(server, f"/titanscope/export/{kind}?run={run}")[2]
+    archive = zipfile.ZipFile(io.BytesIO(ask(server, f"/titanscope/export/zarr?run={run}")[2]))
+    told["zarr"] = b"".join(archive.read(name) for name in archive.namelist())
+    secret = {str(folder), str(Path(__file__).parents[2]), sys.prefix, sys.base_prefix, str(Path.home())}
+    secret |= {value for value in os.environ.values() if len(value) > 11}
+    secret -= {"/", "/usr"}
+    for name, data in told.items():
+        assert len(data) > 100, name
+        assert not [value for value in secret if value.encode() in data], name
 
 
 @pytest.mark.parametrize("path", ["/_stcore/metrics", "/_stcore/agent/openapi.json", "/_stcore/agent/mcp"])

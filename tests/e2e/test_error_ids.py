@@ -8,11 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from streamlit.proto.BackMsg_pb2 import BackMsg
-from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-from websockets.sync.client import connect
 
-from tests.e2e.serving import ask, served
+from tests.e2e.serving import ask, sent, served
 
 SECRET, PLACE = "nonce-4711-of-a-person", "/srv/hidden/place"
 # Pages and a route that fail with what a person wrote and a path: at once, in a callback's rerun, within a fragment.
@@ -49,24 +46,6 @@ def failing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Pat
     env = {"STREAMLIT_LOGGER_LEVEL": "info", "TITANSCOPE_METRICS": "true", "SECRET_OF_THIS_SERVER": SECRET}
     with served(folder, ("-c", FAILING), **env) as (address, _):
         yield address, folder / "server.log"
-
-
-def sent(server: str, page: str) -> bytes:
-    """All that the server sends of one page, until it is drawn."""
-    everything = b""
-    with connect(server.replace("http", "ws") + "/_stcore/stream", max_size=None, close_timeout=0) as socket:
-        begin = BackMsg()
-        begin.rerun_script.query_string = ""
-        begin.rerun_script.page_name = page
-        socket.send(begin.SerializeToString())
-        while True:
-            data = socket.recv(20)
-            assert isinstance(data, bytes)
-            everything += data
-            message = ForwardMsg()
-            message.ParseFromString(data)
-            if message.WhichOneof("type") == "script_finished":
-                return everything
 
 
 def lines(log: Path) -> list[dict[str, object]]:
