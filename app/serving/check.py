@@ -14,7 +14,9 @@ CONFIG = Path(__file__).absolute().parents[2] / "streamlit_config.toml"
 
 def main() -> None:
     # Without Streamlit's own reader, whose import takes longer than a check may.
-    port = os.environ.get("STREAMLIT_SERVER_PORT") or tomllib.loads(CONFIG.read_text(encoding="utf-8"))["server"]["port"]
+    port = (
+        os.environ.get("STREAMLIT_SERVER_PORT") or tomllib.loads(CONFIG.read_text(encoding="utf-8"))["server"]["port"]
+    )
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/titanscope/ready", timeout=4) as reply:  # noqa: S310
             print(reply.read().decode())

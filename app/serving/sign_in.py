@@ -7,7 +7,7 @@ import json
 import streamlit as st
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
-from streamlit.auth_util import get_cookie_with_chunks, get_secrets_auth_section
+from streamlit.auth_util import get_cookie_with_chunks, get_secrets_auth_section, is_authlib_installed
 from streamlit.web.server.server_util import get_cookie_secret
 from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
 from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
@@ -23,7 +23,12 @@ def gate() -> None:
         return
     st.title("Titanscope")
     st.write("Sign in to see runs and to start one.")
-    st.button("Sign in", on_click=st.login, type="primary")
+    able = is_authlib_installed()
+    st.button("Sign in", on_click=st.login, type="primary", disabled=not able)
+    if not able:
+        st.error(
+            'Nobody can sign in yet: this server lacks the extra `sign-in`; `pip install -e ".[app,sign-in]"` adds it.'
+        )
     st.stop()
 
 
