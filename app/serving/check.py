@@ -18,7 +18,7 @@ def main() -> None:
         os.environ.get("STREAMLIT_SERVER_PORT") or tomllib.loads(CONFIG.read_text(encoding="utf-8"))["server"]["port"]
     )
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/titanscope/ready", timeout=4) as reply:  # noqa: S310
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/titanscope/ready", timeout=4) as reply:
             print(reply.read().decode())
     except urllib.error.HTTPError as error:
         sys.exit(f"not ready: {error.read(200).decode(errors='replace')}")
