@@ -51,11 +51,13 @@ echo "built in $((SECONDS - began)) s, $(podman image inspect titanscope:cpu --f
 step "run"
 podman volume create "$NAME" >/dev/null
 began=$(date +%s%N)
-podman run -d --name "$NAME" --runtime runc --network host --ulimit nofile=1024:1024 --ulimit nproc=4096:4096 \
+podman run -d --name "$NAME" --no-healthcheck --runtime runc --network host --ulimit nofile=1024:1024 --ulimit nproc=4096:4096 \
   --read-only --tmpfs /tmp:size=512m,mode=1777 --cap-drop ALL --security-opt no-new-privileges --memory 2g --stop-timeout 60 \
   -v "$NAME:/data:U" -e STREAMLIT_SERVER_ADDRESS=127.0.0.1 -e "STREAMLIT_SERVER_PORT=$PORT" titanscope:cpu >/dev/null
 inside() { podman exec "$NAME" "$@"; }
 for _ in $(seq 240); do inside python3 -m app.serving.check >/dev/null 2>&1 && break; sleep 0.25; done
+health() { podman image inspect titanscope:cpu --format '{{.Config.Healthcheck}}' | grep -q app.serving.check; }
+must "the image has its own check" health
 must "ready after $((($(date +%s%N) - began) / 1000000)) ms" inside python3 -m app.serving.check
 page() { python3 -c "import sys, urllib.request as u; r = u.urlopen('http://127.0.0.1:$PORT/compare', timeout=5); sys.exit(b'root' not in r.read())"; }
 must "the page is served" page
