@@ -37,6 +37,7 @@ def main() -> None:
                 if page is exploring and shown is not exploring:
                     query = query or _welcome()
                 st.page_link(page, query_params=query)
+        sign_in.leave()
     shown.run()
 
 

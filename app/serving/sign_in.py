@@ -32,6 +32,13 @@ def gate() -> None:
     st.stop()
 
 
+def leave() -> None:
+    """Of a sidebar: who has signed in, and a button to sign out; nothing where nobody has to."""
+    if wanted():
+        st.text(str(st.user.get("email") or st.user.get("name") or "Signed in")[:80])
+        st.button("Sign out", on_click=st.logout)
+
+
 def known(scope: Scope) -> bool:
     """Of a request: whether who asks has signed in, as Streamlit's signed cookie says, or need not."""
     if not wanted():

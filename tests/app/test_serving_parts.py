@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from starlette.requests import Request
+from streamlit.testing.v1 import AppTest
 
 from app import logs, runs
 from app.serving import ready, sign_in
@@ -92,3 +93,24 @@ def test_the_level_comes_from_the_environment(
 def test_everybody_is_known_where_nobody_has_to_sign_in() -> None:
     assert not sign_in.wanted()
     assert sign_in.known({"type": "http", "headers": []})
+
+
+@pytest.mark.parametrize("able", [True, False])
+def test_a_page_stops_until_somebody_signs_in(able: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def page() -> None:
+        import streamlit as st  # noqa: PLC0415
+
+        from app.serving import sign_in  # noqa: PLC0415
+
+        sign_in.gate()
+        st.write("inside")
+
+    monkeypatch.setattr(sign_in, "wanted", lambda: True)
+    monkeypatch.setattr(sign_in, "is_authlib_installed", lambda: able)
+    at = AppTest.from_function(page)
+    at.secrets["auth"] = {"cookie_secret": "x" * 40}
+    at.run()
+    assert [button.disabled for button in at.button] == [not able]
+    assert ["sign-in" in error.value for error in at.error] == [True] * (not able)
+    assert "inside" not in [text.value for text in at.markdown]
+    assert not at.exception

@@ -28,7 +28,8 @@ def served(folder: Path, command: tuple[str, ...] = ("-m", "app"), **env: str) -
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    variables = os.environ | {"TITANSCOPE_RUNS": str(folder / "runs"), "PYTHONPATH": str(ROOT)} | env
+    found = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    variables = os.environ | {"TITANSCOPE_RUNS": str(folder / "runs"), "PYTHONPATH": found} | env
     with open(folder / "server.log", "w+", encoding="utf-8") as log:
         line = [sys.executable, *command, "--port", str(port)]
         process = subprocess.Popen(line, cwd=folder, env=variables, stdout=log, stderr=subprocess.STDOUT)

@@ -9,27 +9,29 @@ import pytest
 from playwright.sync_api import Browser, expect
 from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
 
+from tests.e2e.provider import EMAIL, provider
 from tests.e2e.serving import ask, served
 
 SECRET = "only-this-server-knows-it"  # noqa: S105
-AUTH = f"""
+AUTH = """
 [auth]
-redirect_uri = "http://127.0.0.1/oauth2callback"
-cookie_secret = "{SECRET}"
+redirect_uri = "http://127.0.0.1:{{port}}/oauth2callback"
+cookie_secret = "{secret}"
 client_id = "titanscope"
 client_secret = "x"
-server_metadata_url = "http://127.0.0.1:9/.well-known/openid-configuration"
+server_metadata_url = "{provider}/.well-known/openid-configuration"
 """
 
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a server that asks for sign-in. No identity provider is there, so nobody can get a cookie from it."""
+    """Address of a server that asks for sign-in with a provider on this machine."""
     home = tmp_path_factory.mktemp("guarded")
     (home / ".streamlit").mkdir()
-    (home / ".streamlit" / "secrets.toml").write_text(AUTH)
-    with served(home) as (address, _):
-        yield address
+    with provider("titanscope") as address:
+        (home / ".streamlit" / "secrets.toml").write_text(AUTH.format(secret=SECRET, provider=address))
+        with served(home) as (guarded, _):
+            yield guarded
 
 
 def cookie(secret: str, **said: object) -> str:
@@ -56,7 +58,7 @@ def test_a_server_that_guards_its_runs_says_that_it_is_there(guarded: str) -> No
     assert ask(guarded, "/titanscope/ready")[0] in (200, 503)
 
 
-def test_pages_ask_for_sign_in_and_open_with_it(guarded: str, browser: Browser) -> None:
+def test_pages_ask_for_sign_in_open_with_it_and_shut_again(guarded: str, browser: Browser) -> None:
     context = browser.new_context()
     page = context.new_page()
     for path in ("/", "/compare", "/recall"):
@@ -64,11 +66,17 @@ def test_pages_ask_for_sign_in_and_open_with_it(guarded: str, browser: Browser) 
         expect(page.get_by_role("button", name="Sign in")).to_be_visible()
         expect(page.get_by_text("Run", exact=True)).to_have_count(0)
         expect(page.get_by_test_id("stSidebarContent")).to_have_count(0)
-    signed = {"name": "_streamlit_user", "domain": "127.0.0.1", "path": "/"}
-    context.add_cookies([{**signed, "value": cookie(SECRET, is_logged_in=True, origin=guarded, email="a@b.c")}])
+    page.get_by_role("button", name="Sign in").click()
+    sidebar = page.get_by_test_id("stSidebar")
+    expect(sidebar.get_by_text(EMAIL)).to_be_visible(timeout=20_000)
     page.goto(guarded + "/recall")
     expect(page.get_by_role("link", name="Explore")).to_be_visible()
-    expect(page.get_by_role("button", name="Sign in")).to_have_count(0)
+    cookies = "; ".join(f"{one['name']}={one['value']}" for one in context.cookies())
+    assert ask(guarded, f"/titanscope/text?run={'0' * 32}", Cookie=cookies)[0] == 404, "let in, and no such run"
+    assert all(one["httpOnly"] for one in context.cookies() if one["name"] == "_streamlit_user")
+    sidebar.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible(timeout=20_000)
+    assert "_streamlit_user" not in {one["name"] for one in context.cookies() if one["value"]}
     context.close()
 
 
