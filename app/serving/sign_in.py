@@ -19,7 +19,7 @@ def wanted() -> bool:
 
 def gate() -> None:
     """Of a page: stop it with a button where the person has to sign in first."""
-    if not wanted() or st.user.is_logged_in:
+    if not wanted() or st.user.get("is_logged_in") is True:
         return
     st.title("Titanscope")
     st.write("Sign in to see runs and to start one.")

@@ -98,9 +98,9 @@ def test_everybody_is_known_where_nobody_has_to_sign_in() -> None:
 @pytest.mark.parametrize("able", [True, False])
 def test_a_page_stops_until_somebody_signs_in(able: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     def page() -> None:
-        import streamlit as st  # noqa: PLC0415
+        import streamlit as st
 
-        from app.serving import sign_in  # noqa: PLC0415
+        from app.serving import sign_in
 
         sign_in.gate()
         st.write("inside")
