@@ -9,7 +9,7 @@ TOOL=$(mktemp -d)
 trap 'rm -rf "$TOOL"' EXIT
 # in a place of its own: it is not the app's
 "$PYTHON" -m venv "$TOOL/venv"
-if ! "$TOOL/venv/bin/python" -m pip install --quiet "pip-audit==2.10.1" 2>/dev/null; then
+if ! timeout 90 "$TOOL/venv/bin/python" -m pip install --quiet "pip-audit==2.10.1" 2>/dev/null; then
   echo "audit skipped: pip-audit could not be installed"
   exit 0
 fi

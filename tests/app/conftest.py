@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
+from streamlit.web import bootstrap
 
 import titans_core as tc
 from app import runs
 from app.jobs import Job, Progress
+from app.serving.settings import settings, streamlits
 
 MAIN = sys.modules["__main__"]
 TEXT = (
@@ -29,6 +31,12 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("TITANSCOPE_RUNS", str(folder))
         yield folder
         runs.shut_down()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def as_served() -> None:
+    """Pages are tested with the settings that they are served with; AppTest reads none."""
+    bootstrap.load_config_options(streamlits(settings()))
 
 
 @pytest.fixture(autouse=True)

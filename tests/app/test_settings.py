@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 def test_the_file_shuts_the_doors() -> None:
     values = settings()
     assert values["server.address"] == "127.0.0.1"
-    assert values["server.allowedHosts"] == ["localhost", "127.0.0.1", "[::1]"]
+    assert values["server.allowedHosts"] == ["localhost", "127.0.0.1", "::1"]
     assert values["server.enableCORS"] is values["server.enableXsrfProtection"] is True
     assert values["server.enableAgentApi"] is values["server.enableStaticServing"] is False
     assert values["client.showErrorDetails"] == "none"

@@ -65,12 +65,18 @@ def test_a_websocket_of_another_page_is_refused(server: str, origin: str) -> Non
     assert ask(server, STREAM, Origin=origin, **UPGRADE)[0] == 403
 
 
+def test_it_answers_to_each_of_its_own_names(server: str) -> None:
+    for name in ("localhost", "127.0.0.1", "[::1]", "LOCALHOST.", "localhost:1234"):
+        assert ask(server, "/_stcore/host-config", Host=name)[0] == 200, name
+        assert ask(server, STREAM, Host=name, Origin=f"http://{name}", **UPGRADE)[0] == 101, name
+
+
 ROUTES = ["/", "/compare", "/_stcore/health", "/_stcore/host-config", "/titanscope/text?run=x", "/titanscope/nothing"]
 
 
 @pytest.mark.parametrize("path", [*ROUTES, "/static/js/x.js", "/media/x.png", "/favicon.png"])
 def test_no_route_answers_to_another_name(server: str, path: str) -> None:
-    for host in (EVIL, "127.0.0.1.evil.example", "user@127.0.0.1", "", "127.0.0.1:x", "[::1]evil"):
+    for host in (EVIL, "127.0.0.1.evil.example", "user@127.0.0.1", "", "127.0.0.1:x", "[2001:db8::1]"):
         status, headers, body = ask(server, path, Host=host)
         assert status == 403, host
         assert headers["x-content-type-options"] == "nosniff"
