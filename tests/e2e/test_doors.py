@@ -7,6 +7,7 @@ import io
 import os
 import socket
 import sys
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -276,3 +277,20 @@ def test_nothing_else_listens(server: str) -> None:
             if columns[3] == "0A" and f"socket:[{columns[9]}]" in open_here:
                 listening.append(columns[1])
     assert listening == [f"0100007F:{port_of(server):04X}"], "127.0.0.1, one port"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_client_that_never_reads_keeps_nobody_waiting(server: str, publish: Callable[..., str]) -> None:
+    run = publish(tc.load("mag"), "The lamp was lit at six. " * 400)
+    before, slowest = rss(server), 0.0
+    begin = BackMsg()
+    begin.rerun_script.query_string = f"run={run}"
+    with connect(server.replace("http", "ws") + STREAM, max_size=None, max_queue=1, close_timeout=0) as deaf:
+        for _ in range(40):
+            deaf.send(begin.SerializeToString())
+            begun = time.monotonic()
+            assert ask(server, "/_stcore/health")[0] == 200
+            slowest = max(slowest, time.monotonic() - begun)
+        assert b"titanscope" in sent(server, "answers").lower(), "another session is drawn meanwhile"
+        assert rss(server) - before < 200_000_000
+    assert slowest < 1
