@@ -69,7 +69,7 @@ class Subject:
             raise StoreError("this is not a document with a fact, as this version stores one")
         for name, kind in _KINDS.items():
             if not isinstance(values[name], kind) or (isinstance(values[name], bool) and name != "planted"):
-                raise StoreError(f"the stored document is damaged: its {name} is {str(values[name])[:40]!r}")
+                raise StoreError(f"the stored document is damaged: its {name} is a {type(values[name]).__name__}")
         whole = (
             all(type(page) is int for page in values["pages"])
             and all(_is(section, int, int, str) for section in values["sections"])
