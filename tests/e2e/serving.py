@@ -20,6 +20,13 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import connect
 
 ROOT = Path(__file__).parents[2]
+STREAM = "/_stcore/stream"
+
+
+def port_of(server: str) -> int:
+    port = urlsplit(server).port
+    assert port is not None
+    return port
 
 
 @contextlib.contextmanager
@@ -78,7 +85,7 @@ def ask(
 def sent(server: str, page: str, query: str = "") -> bytes:
     """All that the server sends over the websocket of one page, until it is drawn."""
     everything = b""
-    with connect(server.replace("http", "ws") + "/_stcore/stream", max_size=None, close_timeout=0) as stream:
+    with connect(server.replace("http", "ws") + STREAM, max_size=None, close_timeout=0) as stream:
         begin = BackMsg()
         begin.rerun_script.query_string = query
         begin.rerun_script.page_name = page
