@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import sys
@@ -104,10 +105,12 @@ def parent(process: Path) -> str:
 
 
 def sockets(process: Path) -> set[str]:
-    try:
-        return {os.readlink(entry) for entry in (process / "fd").iterdir()}
-    except OSError:
-        return set()
+    found = set()
+    with contextlib.suppress(OSError):  # it is not ours, or has ended
+        for entry in (process / "fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                found.add(os.readlink(entry))
+    return found
 
 
 def rss(server: str) -> int:
