@@ -139,7 +139,7 @@ def test_on_compare(watched: Watched, both: list[str]) -> None:
 
 def test_on_recall(watched: Watched, publish: Callable[..., str], markup: str) -> None:
     fact = f"The word for {markup} is: <svg/onload=window.__x=1>."
-    text = f"{markup}\n\n{fact}\n\n" + f"The keeper walked along the shore. {markup}\n\n" * 3
+    text = f"{markup}\n\n{fact}\n\nThe keeper walked along the shore.\n"
     start = text.index(fact)
     cue, answer = fact.rpartition(": ")[0] + ":", "<svg/onload=window.__x=1>"
     sections, files = ((0, 1, markup),), ((0, markup),)
@@ -150,7 +150,7 @@ def test_on_recall(watched: Watched, publish: Callable[..., str], markup: str) -
     button = page.get_by_test_id("stSidebar").get_by_role("button", name="Probe", exact=True)
     expect(button).to_be_enabled(timeout=20_000)
     button.click()
-    expect(page.locator(".st-key-recall_model .js-plotly-plot")).to_be_visible(timeout=90_000)
+    expect(page.locator(".st-key-recall_model .js-plotly-plot").first).to_be_visible(timeout=90_000)
     settled(page)
     over(page, ".js-plotly-plot")
     watched.calm(page)
