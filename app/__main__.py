@@ -25,7 +25,7 @@ from urllib.parse import urlencode
 import streamlit as st
 from starlette.middleware import Middleware
 
-from app import figures_command, logs, memories, runs
+from app import figures_command, logs, memories, person, runs
 from app.jobs import imports
 from app.routes import ROUTES
 from app.serving import adapt, counts, ready
@@ -63,7 +63,7 @@ def _app(chosen: dict[str, Any]) -> st.App:
     return st.App(
         HOME / "main.py",
         routes=[*ROUTES, ready.ROUTE, *([counts.ROUTE] if metrics else []), NOTHING_ELSE],
-        middleware=[Middleware(Doors, metrics=metrics), Middleware(Ahead)],
+        middleware=[Middleware(Doors, metrics=metrics), Middleware(person.Cookie), Middleware(Ahead)],
         lifespan=_lifespan,
         on_script_error=_unexpected,
     )

@@ -38,6 +38,12 @@ class Kept(Generic[K, V]):
                 with self._lock:
                     self._making.pop(key, None)
 
+    def forget(self, key: K) -> None:
+        """Make the value of `key` anew when it is asked for next."""
+        with self._lock:
+            if key in self._values:
+                self._bytes -= self._size(self._values.pop(key))
+
     def _keep(self, key: K, value: V) -> V:
         with self._lock:
             if key not in self._values and self._size(value) <= self._limit:

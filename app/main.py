@@ -8,10 +8,11 @@ from pathlib import Path
 import streamlit as st
 
 import titans_core as tc
-from app import recalling, runs, state
+from app import library, recalling, runs, state
 from app.serving import sign_in
 from app.theme import DARK, LIGHT
 from app.views import answers, compare, explore, recall
+from app.views import library as library_page
 
 STYLE = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
 
@@ -27,7 +28,8 @@ def main() -> None:
     exploring = st.Page(partial(explore.page, comparing), title="Explore", url_path="explore", default=True)
     recalling_page = st.Page(recall.page, title="Recall", url_path="recall")
     answering = st.Page(answers.page, title="Answers", url_path="answers")
-    pages = exploring, comparing, recalling_page, answering
+    listing = st.Page(partial(library_page.page, exploring), title="Runs", url_path="library")
+    pages = exploring, comparing, recalling_page, listing, answering
     shown = st.navigation(pages, position="hidden")
     with st.sidebar:
         st.markdown("**Titanscope**  \n:small[:gray[watch a neural memory work]]")
@@ -38,6 +40,7 @@ def main() -> None:
                     query = query or _welcome()
                 st.page_link(page, query_params=query)
         sign_in.leave()
+    library.opened((*state.run_ids(), *state.remembered()[0]), also=recalling.asked_about())
     shown.run()
 
 

@@ -19,6 +19,12 @@ def subject_id() -> str | None:
     return name
 
 
+def asked_about() -> tuple[str, ...]:
+    """The subject that this session asked about last, if any."""
+    name: str | None = subject_id() or st.session_state.get("asked about")
+    return (name,) if name else ()
+
+
 def wrong_address() -> bool:
     """Whether the address names a subject, but none that could exist."""
     return _SUBJECT in st.query_params and subject_id() is None

@@ -18,7 +18,7 @@ from app.bare import bare
 from app.components import blob
 from app.exports.passages import highest
 from app.figures import aggregate, layers, scale, timelines
-from app.jobs import Engine, Job, Progress, Subject
+from app.jobs import Engine, Job, Progress, Subject, store
 from app.jobs.local import LocalEngine
 from app.kept import Kept
 from app.link import Span
@@ -67,6 +67,7 @@ def engine() -> Engine:
     return _local()
 
 
+_FIRST = "the first sample"
 _first_lock = threading.Lock()
 _first: dict[str, str] = {}
 
@@ -83,7 +84,12 @@ def shared_run(key: str, job: Job) -> str:
 def welcome() -> str:
     """The id of the run that a newcomer sees: of the first sample, by the first memory."""
     sample, checkpoint = samples.samples()[0], tc.checkpoints()[0]
-    return shared_run(f"{checkpoint} of the first sample", Job(checkpoint, sample.text, sample.title))
+    return shared_run(_FIRST, Job(checkpoint, sample.text, sample.title))
+
+
+def is_welcome(run: str) -> bool:
+    """Whether this is the run that every newcomer sees."""
+    return run == shared(_FIRST)
 
 
 def shared(key: str) -> str | None:
@@ -127,6 +133,7 @@ def _from_disk(run: str) -> Run:
     at, path = engine().progress(run), engine().result(run)
     if at is None or path is None:
         raise KeyError(run)
+    store.examine(run)
     return Run(run, at.title, tc.open_trace(path))
 
 
@@ -142,6 +149,11 @@ def opened(run: str) -> Run | None:
     if engine().result(run) is None:
         return None
     return _open(run)
+
+
+def forget(run: str) -> None:
+    """What is written about a run has changed: it is read again when it is opened next."""
+    _open.forget(run)
 
 
 def trace(run: str) -> xr.Dataset:

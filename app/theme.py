@@ -199,6 +199,18 @@ def about(seconds: float) -> str:
     return f"about {seconds:.0f} s" if seconds < 100 else f"about {duration(seconds)}"
 
 
+def ago(seconds: float) -> str:
+    """just now, 5 min ago, 3 h ago, 2 days ago."""
+    if seconds < 60:
+        return "just now"
+    if seconds < 3_600:
+        return f"{seconds // 60:.0f} min ago"
+    if seconds < 86_400:
+        return f"{seconds // 3_600:.0f} h ago"
+    days = int(seconds // 86_400)
+    return f"{days:,} day{'s' * (days > 1)} ago"
+
+
 def size(count: float) -> str:
     """Bytes in people's units: 850 KB, 3.1 MB, 270 MB."""
     if count < 1e6:

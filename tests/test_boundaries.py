@@ -53,7 +53,7 @@ CORE_LEVELS = [
     },
 ]
 APP_LEVELS = [
-    {"app", "app.words", "app.samples", "app.opening", "app.memories", "app.logs", "app.bare"},
+    {"app", "app.words", "app.samples", "app.opening", "app.memories", "app.logs", "app.bare", "app.person"},
     {"app.theme"},
     {"app.naming", "app.measured", "app.places", "app.needles"},
     {"app.figures", "app.jobs"},
@@ -61,7 +61,7 @@ APP_LEVELS = [
     {"app.probing"},
     {"app.jobs.worker", "app.components", "app.exports"},
     {"app.runs", "app.state", "app.choices", "app.recalling"},
-    {"app.exports.recall", "app.exports.probed", "app.exports.routes", "app.comparisons", "app.held"},
+    {"app.exports.recall", "app.exports.probed", "app.exports.routes", "app.comparisons", "app.held", "app.library"},
     {"app.routes", "app.serving"},
     {"app.views", "app.figures_command"},
     {"app.main", "app.__main__"},

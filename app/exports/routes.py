@@ -1,6 +1,6 @@
 """Exports over HTTP, as downloads in pieces.
 
-titanscope/export/{csv,parquet,zarr,text,memory,began}?run=ID
+titanscope/export/{csv,parquet,zarr,run,text,memory,began}?run=ID
 titanscope/export/recall?subject=ID&as=csv    or as=json
 titanscope/export/retention?subject=ID
 titanscope/export/grid?subject=ID&grid=ADDRESS&as=csv    or as=json
@@ -9,14 +9,14 @@ titanscope/export/report?run=ID[&run=ID...]&signal=S[&layer=0][&token=0]
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from app import runs
-from app.exports import archive, probed, recall, recipe, signals
+from app.exports import archive, bundle, probed, recall, recipe, signals
 from app.exports.names import View, began_file, recall_stem, stem, text_stem
 from app.exports.report import POLICY, report
 from app.theme import SIGNALS
@@ -26,6 +26,7 @@ _TYPES = {
     "csv": "text/csv; charset=utf-8",
     "parquet": "application/vnd.apache.parquet",
     "zarr": "application/zip",
+    "run": "application/zip",
     "text": "text/plain; charset=utf-8",
     "memory": "application/octet-stream",
     "began": "application/octet-stream",
@@ -39,12 +40,15 @@ def one(request: Request) -> Response:
     store = runs.engine().result(run.id) if run is not None else None
     if run is None or store is None or kind not in _TYPES:
         return _gone()
-    if kind == "csv":
-        return _download(signals.csv(run), _TYPES[kind], f"{stem([run])}.csv")
-    if kind == "parquet":
-        return _download(signals.parquet(run), _TYPES[kind], f"{stem([run])}.parquet")
-    if kind == "zarr":
-        return _download(archive.archive(run, store), _TYPES[kind], f"{stem([run])}.zarr.zip")
+    streamed: dict[str, Callable[[], Iterable[bytes]]] = {
+        "csv": lambda: signals.csv(run),
+        "parquet": lambda: signals.parquet(run),
+        "zarr.zip": lambda: archive.archive(run, store),
+        "run.zip": lambda: bundle.whole(run.title, store.parent),
+    }
+    for ending, parts in streamed.items():
+        if kind == ending.removesuffix(".zip"):
+            return _download(parts(), _TYPES[kind], f"{stem([run])}.{ending}")
     if kind in ("memory", "began"):
         path = runs.engine().memory(f"{run.id}/{kind}")
         name = began_file(run) if kind == "began" else f"{stem([run])}.safetensors"

@@ -17,16 +17,16 @@ from typing import Any
 import xarray as xr
 import zarr
 
-from app.jobs import store
+from app.jobs import bundle, store
 from app.jobs.checks import BLOCK, open_checked
 from app.samples import samples
+from titans_core.documents.names import shown_title
 from titans_core.errors import StoreError
 from titans_core.moments import moments
 from titans_core.record import Recording
 from titans_core.signals import BY_HEAD, OUTPUTS, Arrays, by_head, sum_heads
 
 MOST_FILES = 200_000
-LONGEST_TITLE = 200
 
 
 def stores(path: Path) -> list[Path]:
@@ -43,22 +43,10 @@ def add(path: Path) -> str:
     path = path.absolute()
     try:
         draft = store.draft(run)
-        source = draft / "source.zarr"
-        told = _unpack(path, source) if path.is_file() else _copy(path, source)
-        ds = open_checked(source, path.name)
-        origin = hashlib.sha256((source / "zarr.json").read_bytes()).hexdigest()
-        known = store.by_origin(origin)
+        facts = take(path, draft)
+        known = store.by_origin(facts["origin"])
         if known is not None:
             return known
-        facts = {
-            "checkpoint": ds.attrs["checkpoint"],
-            "title": title(ds, path, told),
-            "device": ds.attrs["device"],
-            "tokens": int(ds.sizes["token"]),
-            "seconds": float(ds.attrs["seconds"]),
-            "origin": origin,
-        }
-        _settle(ds, source, draft / "trace.zarr")
         store.publish(run, facts)
     except OSError as error:
         raise StoreError(f"{path.name} cannot be copied: {error.strerror or error}") from error
@@ -67,26 +55,53 @@ def add(path: Path) -> str:
     return run
 
 
+def take(path: Path, draft: Path, called: str = "", most: int | None = None) -> dict[str, Any]:
+    """Copy the store (a folder, or a .zip of one, or of an exported run) into `draft`; the facts of the run.
+
+    It is judged before anything of it is used. called: what the file is called, if not as `path`. most: bytes that it
+    may unpack to; as many as the app keeps. Raises StoreError, and OSError of the disk.
+    """
+    source = draft / "source.zarr"
+    told = _unpack(path, source, most or store.MAX_BYTES) if path.is_file() else _copy(path, source)
+    ds = open_checked(source, path.name)
+    bundle.judge_memories(draft, path.name)
+    origin = hashlib.sha256((source / "zarr.json").read_bytes()).hexdigest()
+    facts = {
+        "checkpoint": ds.attrs["checkpoint"],
+        "title": title(ds, Path(called) if called else path, told),
+        "device": ds.attrs["device"],
+        "tokens": int(ds.sizes["token"]),
+        "seconds": float(ds.attrs["seconds"]),
+        "origin": origin,
+    }
+    _settle(ds, source, draft / "trace.zarr")
+    return facts
+
+
 def _copy(path: Path, target: Path) -> Any:
     """Copy a store folder; what the file of the same name beside it tells of the run (see exports.archive)."""
     files = list(path.rglob("*"))
     if any(file.is_symlink() for file in (path, *files)):
         raise StoreError(f"{path.name} holds a link to another place; a trace store has none")
-    _fits(path.name, len(files), store.size(path))
+    _fits(path.name, len(files), store.size(path), store.MAX_BYTES)
     shutil.copytree(path, target)
     beside = path.with_suffix(".json")
     return _json(beside.read_bytes()) if beside.is_file() and beside.stat().st_size < 1_000_000 else None
 
 
-def _unpack(path: Path, target: Path) -> Any:
+def _unpack(path: Path, target: Path, most: int) -> Any:
     """Unpack the one store of a .zip, no file of which may leave `target`; what its NAME.json tells of the run."""
     try:
         with zipfile.ZipFile(path) as archive:
+            if bundle.holds(archive.namelist()):
+                found = bundle.unpack(archive, target.parent, path.name, most)
+                (target.parent / "trace.zarr").rename(target)
+                return found
             names = [PurePosixPath(info.filename) for info in archive.infolist()]
             tops = {name.parts[0] for name in names if len(name.parts) > 1}
             if len(tops) != 1 or any(name.is_absolute() or set(name.parts) & {".."} for name in names):
                 raise StoreError(f"{path.name} does not hold one trace store; zip the folder NAME.zarr as it is")
-            _fits(path.name, len(names), sum(info.file_size for info in archive.infolist()))
+            _fits(path.name, len(names), sum(info.file_size for info in archive.infolist()), most)
             for info, name in zip(archive.infolist(), names, strict=True):
                 if len(name.parts) > 1 and not info.is_dir():
                     _write(archive, info, target, name)
@@ -107,11 +122,9 @@ def _write(archive: zipfile.ZipFile, info: zipfile.ZipInfo, folder: Path, name: 
         shutil.copyfileobj(source, file)
 
 
-def _fits(name: str, files: int, size: int) -> None:
-    if size > store.MAX_BYTES or files > MOST_FILES:
-        raise StoreError(
-            f"{name} has {files:,} files of {size:,} bytes; the app keeps up to {store.MAX_BYTES:,} bytes of runs"
-        )
+def _fits(name: str, files: int, size: int, most: int) -> None:
+    if size > most or files > MOST_FILES:
+        raise StoreError(f"{name} has {files:,} files of {size:,} bytes; the app keeps up to {most:,} bytes of runs")
 
 
 def _json(data: bytes) -> Any:
@@ -124,8 +137,8 @@ def _json(data: bytes) -> Any:
 def title(ds: xr.Dataset, path: Path, told: Any = None) -> str:
     """What the page calls the text: as told, as the sample is called, or as the files are."""
     said = told.get("title") if isinstance(told, dict) else None
-    if isinstance(said, str) and said.strip():
-        return said[:LONGEST_TITLE]
+    if isinstance(said, str) and shown_title(said):
+        return shown_title(said)
     for sample in samples():
         if sample.text == ds.attrs["text"]:
             return sample.title

@@ -1,193 +1,159 @@
 """Finished runs on disk: immutable folders, published by rename, removed by age and size.
 
 RUNS/<id>/trace.zarr   the trace
-RUNS/<id>/run.json     what was run: checkpoint, title, tokens, seconds, bytes
+RUNS/<id>/run.json     what was run: checkpoint, title, tokens, seconds, bytes, finished
 RUNS/<id>/memory.safetensors   the memory at its end; none of a model without one, and of a run that diverged
 RUNS/<id>/began.safetensors    the memory that it began with, unless that was empty
+RUNS/<id>/manifest.json        all files of the entry, written last: see manifest
+RUNS/<id>/label.json, used.json    what a person calls it, whether it is pinned, when it was last used: see labels
 RUNS/<kept>/memory.safetensors, run.json    a memory from elsewhere, whose id follows from its bytes
 RUNS/<check>/run.json  of a sanity check, whose id follows from that of its run: the same facts and what it found
 RUNS/<probe>/run.json  of a probe, in the same way; partial.json, with nothing beside it, of one that did not finish
 RUNS/<subject>/subject.json  a document and the fact in it that probes ask for
-RUNS/tmp-<id>/         a job that is being written
+RUNS/tmp-<id>/         a job that is being written, locked by its writer: see leases
+RUNS/quarantine/       damaged entries: see damaged
+RUNS/libraries/        which browser knows which runs: see known
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
-import os
-import re
 import secrets
-import shutil
-import sys
-import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from app.jobs import clock, damaged, labels, leases, manifest, room, shelf
+from app.jobs.reading import answer, by_origin, facts, is_partial, partial, subject, trace
+from app.jobs.shelf import is_id, root, size
 from app.jobs.subjects import Subject
 from titans_core.errors import StoreError
 
+# Of these the others are `reading`, and the folder itself `shelf`.
+__all__ = ["answer", "by_origin", "facts", "is_id", "partial", "root", "size", "subject", "trace"]
+
 MAX_BYTES = 4 * 1024**3
-MAX_AGE = 7 * 24 * 3600.0
+MAX_AGE = 7 * 24 * 3600.0  # since it was last used
+
+_ENGINE = "the jobs of this server"
 
 log = logging.getLogger("titanscope.store")
 
-_ID = re.compile(r"[0-9a-f]{32}")
-
-
-def root() -> Path:
-    """The folder of runs: $TITANSCOPE_RUNS, else this user's cache folder. Made when missing."""
-    chosen = os.environ.get("TITANSCOPE_RUNS")
-    folder = Path(chosen) if chosen else _cache() / "titanscope" / "runs"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return folder
-
-
-def _cache() -> Path:
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches"
-    if os.name == "nt":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-
-
-def is_id(run: str) -> bool:
-    return _ID.fullmatch(run) is not None
-
 
 def draft(run: str) -> Path:
-    """An empty folder to write run `run` into."""
-    folder = root() / f"tmp-{run}"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700)
+    """An empty folder to write run `run` into; it stays while this process lives, until `discard` or `publish`."""
+    with shelf.one_writer():
+        shelf.remove(shelf.draft_of(run))
+        folder = shelf.draft_of(run)
+        folder.mkdir(mode=0o700)
+        leases.begin(run)
     return folder
 
 
 def discard(run: str) -> None:
-    shutil.rmtree(root() / f"tmp-{run}", ignore_errors=True)
+    shelf.remove(shelf.draft_of(run))
+    leases.end(run)
 
 
 def publish(run: str, facts: dict[str, Any], name: str = "") -> dict[str, Any]:
     """Make the draft of `run` final and return its facts with `bytes` added: all of it is there, or nothing.
 
-    name: the id to publish it under, if another. What is there already, as another server left it, gives way.
+    name: the id to publish it under, if another; what is there already, if whole, stays. Raises StoreError where there
+    is no room for it.
     """
-    folder, target = root() / f"tmp-{run}", root() / (name or run)
-    facts = facts | {"bytes": size(folder)}
-    (folder / "run.json").write_text(json.dumps(facts), encoding="utf-8")
-    _settle(folder, target)
+    folder = shelf.draft_of(run)
+    with shelf.one_writer():
+        order = labels.count()
+    facts = facts | {"bytes": size(folder), "finished": clock.stamp(), "sequence": order}
+    shelf.write_json(folder / "run.json", facts)
+    _settle(run, name or run, "the run")
     return facts
 
 
-def _settle(folder: Path, target: Path) -> None:
-    for path in [*folder.rglob("*"), folder]:
-        _sync(path)
-    if target.exists():
-        shutil.rmtree(target)
-    folder.rename(target)
-    _sync(root())
+def _settle(run: str, name: str, what: str) -> None:
+    folder, target = shelf.draft_of(run), root() / name
+    manifest.write(folder)
+    with shelf.clearing() as gone:
+        if shelf.there(target) and not manifest.wrong(target):
+            gone.append(shelf.move_away(folder))
+            return
+        gone += room.make(manifest.weight(folder) + room.ALLOWANCE, MAX_BYTES, what)
+        labels.set_used([folder])
+        if is_partial(target):
+            gone.append(shelf.move_away(target))
+        elif shelf.there(target):
+            damaged.set_aside(name, manifest.wrong(target))
+        folder.rename(target)
+        shelf.sync(root())
+    leases.end(run)
 
 
-def _sync(path: Path) -> None:
-    if os.name == "nt" and path.is_dir():
-        return  # folders cannot be opened there
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def facts(run: str) -> dict[str, Any] | None:
-    """What is written about a finished run, or None where there is no such run."""
-    return _json(run, "run")
-
-
-def _json(run: str, name: str) -> dict[str, Any] | None:
-    """What a file of this run, check or subject holds; None where there is none that can be read."""
-    if not is_id(run):
-        return None
-    try:
-        values = json.loads((root() / run / f"{name}.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None
-    return values if isinstance(values, dict) else None
-
-
-def by_origin(origin: str) -> str | None:
-    """The run that was imported from a store of this digest, if it is still there."""
-    listed = (path.name for path in root().iterdir())
-    return next((run for run in listed if (facts(run) or {}).get("origin") == origin), None)
-
-
-def trace(run: str) -> Path | None:
-    """The trace of a finished run, or None where there is no such run."""
-    known = facts(run)
-    return None if known is None or {"answer", "kept"} & set(known) else root() / run / "trace.zarr"
-
-
-def answer(check: str) -> dict[str, Any] | None:
-    """What a finished check or probe found; of a probe that did not finish what it had, with partial: True; or None."""
-    found: dict[str, Any] | None = (facts(check) or {}).get("answer")
-    if found is None and (part := partial(check)) is not None:
-        return part | {"partial": True}
-    return found
+def examine(run: str) -> None:
+    """Look at every file of an entry. Raises StoreError where it is not whole: it is set aside then."""
+    with shelf.one_writer():
+        if not shelf.there(root() / run) or is_partial(root() / run):
+            return
+        wrong = manifest.wrong(root() / run, hashes=True)
+        if wrong:
+            damaged.set_aside(run, wrong)
+            raise StoreError(f"{wrong}, so the stored run was set aside")
 
 
 def keep_partial(probe: str, answer: dict[str, Any]) -> None:
     """Store what a probe has found so far: all of it is there, or what was there before."""
     folder = root() / probe
-    folder.mkdir(mode=0o700, exist_ok=True)
-    (folder / "partial.tmp").write_text(json.dumps(answer), encoding="utf-8")
-    (folder / "partial.tmp").replace(folder / "partial.json")
-
-
-def partial(probe: str) -> dict[str, Any] | None:
-    """What a probe that did not finish had found; None where there is nothing, or nothing that can be read."""
-    return _json(probe, "partial")
+    with shelf.clearing() as gone:
+        gone += room.make(len(json.dumps(answer)) + room.ALLOWANCE, MAX_BYTES, "what was found so far")
+        if shelf.there(folder) and not shelf.is_folder(folder):
+            damaged.set_aside(probe, manifest.wrong(folder))
+        folder.mkdir(mode=0o700, exist_ok=True)
+        shelf.replace_json(folder / "partial.json", answer)
+        labels.set_used([folder])
 
 
 def keep_subject(subject: Subject) -> str:
-    """Store a document and its fact for probes; its id, which cannot be guessed."""
+    """Store a document and its fact for probes; its id, which cannot be guessed. Raises StoreError as `publish`."""
     name = secrets.token_hex(16)
-    folder = draft(name)
-    (folder / "subject.json").write_text(json.dumps(subject.to_dict()), encoding="utf-8")
-    _settle(folder, root() / name)
+    try:
+        shelf.write_json(draft(name) / "subject.json", subject.to_dict())
+        _settle(name, name, "the document")
+    finally:
+        discard(name)
     return name
 
 
 def touch(name: str) -> None:
-    """A stored subject was asked about just now: its age counts from here."""
-    if is_id(name):
-        with contextlib.suppress(OSError):
-            os.utime(root() / name)
+    """A stored subject was asked about just now: its age counts from here, and it stays until the next `sweep`."""
+    with shelf.one_writer():
+        leases.use(_ENGINE, [name], more=True)
+        _used([root() / name] if is_id(name) and shelf.is_folder(root() / name) else [])
 
 
-def subject(name: str) -> Subject | None:
-    """A stored subject; None where there is none, or it is damaged, which the log tells."""
-    values = _json(name, "subject")
+def _used(folders: list[Path]) -> None:
     try:
-        return None if values is None else Subject.from_dict(values)
-    except StoreError as error:
-        log.warning("the subject %s is damaged: %s", name, error)
-        return None
+        labels.set_used(folders)
+    except OSError as error:  # a full disk keeps nobody from reading
+        log.warning("that an entry was used cannot be noted: %s", error.strerror)
+
+
+def look(who: str, runs: Collection[str]) -> None:
+    """From now on `who`, a session of the page, has these entries open and no others: they stay."""
+    if leases.used_by(who) != frozenset(runs):
+        with shelf.one_writer():
+            _used([root() / run for run in leases.use(who, runs)])
 
 
 def sweep(keep: frozenset[str] = frozenset()) -> None:
-    """Remove abandoned drafts and runs over the bounds, oldest first; never one in `keep`."""
-    now = time.time()
-    total = 0
-    entries = [(path.stat().st_mtime, path) for path in root().iterdir() if path.is_dir()]
-    for changed, path in sorted(entries, reverse=True):
-        name = path.name.removeprefix("tmp-")
-        if not is_id(name) or name in keep:
-            continue
-        abandoned = path.name != name and now - changed > 3600
-        total += size(path)
-        if abandoned or total > MAX_BYTES or now - changed > MAX_AGE:
-            shutil.rmtree(path, ignore_errors=True)
+    """Set damaged entries aside, each looked at once, and remove abandoned drafts and what is too old or too much.
+
+    What was longest unused goes first; never what is pinned or open, or in `keep`, of which jobs make use from now on.
+    """
+    with shelf.clearing() as gone:
+        leases.use(_ENGINE, keep)
+        gone += room.abandoned()
+        for path in room.unseen():
+            if not is_partial(path) and (wrong := manifest.wrong(path)):
+                damaged.set_aside(path.name, wrong)
+        gone += room.too_old(MAX_AGE)
+        gone += room.make(0, MAX_BYTES, "what is there")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable
 from typing import Any
 
+from app.bare import bare
 from app.jobs import store
+from titans_core.errors import TitansError
 
 PROGRESS_EVERY = 0.1  # seconds between two progress lines
 
@@ -44,10 +47,33 @@ class Telling:
         store.keep_partial(self._name, answer)
 
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def said(error: TitansError, code: str) -> str:
+    """What a person is told of an error that has words of its own: those, unless a full disk caused it."""
+    return _full(code) if is_full(error) else bare(error)
+
+
 def plain(error: Exception, code: str) -> str:
     """What a person is told of an unexpected error; the rest is in the log under `code`."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return f"The machine ran out of memory during this run; a shorter text needs less. (error {code})"
-    if isinstance(error, OSError) and error.errno == 28:
-        return f"The disk is full, so the trace could not be stored. (error {code})"
+    if is_full(error):
+        return _full(code)
     return f"The run stopped because of an internal error. The server log has the details under error {code}."
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether an error came of a disk, or a share of one, that takes no more."""
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:
+        if isinstance(error, OSError) and error.errno in FULL:
+            return True
+        seen.append(error)
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _full(code: str) -> str:
+    return f"The disk is full, so the run could not be stored. Free some space and run it again. (error {code})"

@@ -22,9 +22,8 @@ from dataclasses import asdict
 from typing import Any, TextIO
 
 from app import logs, memories, probing
-from app.bare import bare
 from app.jobs import memory_files, sanity, store
-from app.jobs.telling import Cancelled, Progress, Telling, plain
+from app.jobs.telling import Cancelled, Progress, Telling, plain, said
 from titans_core.documents import unpacked
 
 THREADS = 1  # the other core serves the page; on a busy machine two threads were measured 4 to 8 times slower
@@ -79,7 +78,7 @@ class Worker:
         except Cancelled:
             self.say(event="cancelled", id=run)
         except TitansError as error:
-            self.say(event="failed", id=run, message=bare(error))
+            self.say(event="failed", id=run, message=said(error, secrets.token_hex(4)))
         except Exception as error:
             code = secrets.token_hex(4)
             log.exception("run %s failed, error %s", run, code)

@@ -9,7 +9,7 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 import titans_core as tc
-from app import comparisons, runs, state
+from app import comparisons, library, runs, state
 from app.jobs import Job
 from app.runs import Run
 from app.views import controls, going, results
@@ -51,7 +51,7 @@ def _start(asked: controls.Request) -> bool:
     places = packed(asked.document) if asked.document else ""
     jobs = [Job(name, asked.text, asked.title, asked.device, places=places) for name in asked.checkpoints]
     if asked.begin is None:
-        state.show([runs.engine().submit(job) for job in jobs])
+        state.show([library.submit(job) for job in jobs])
         return True
     try:
         begin = asked.begin.stored()
@@ -60,7 +60,7 @@ def _start(asked: controls.Request) -> bool:
         return False
     (job,) = jobs  # a memory is of one checkpoint
     empty = f"empty {job.checkpoint} {job.device} {hashlib.sha256(job.text.encode()).hexdigest()}"
-    state.show([runs.shared_run(empty, job), runs.engine().submit(replace(job, begin=begin))])
+    state.show([runs.shared_run(empty, job), library.submit(replace(job, begin=begin))])
     return True
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import held, memories, naming, runs, state, theme
+from app import held, library, memories, naming, runs, state, theme
 from app.components.typing import typing
 from app.jobs import Job
 from app.runs import Run
@@ -108,7 +108,7 @@ def physics(shown: list[Run]) -> None:
         controls.cost(request)
     if pressed:
         job = Job(name, request.text, base.title, device, asked.changes, begin or "", base.places)
-        state.add(runs.engine().submit(job))
+        state.add(library.submit(job))
         st.rerun()
 
 

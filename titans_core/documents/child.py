@@ -23,14 +23,17 @@ CPU = 10  # seconds
 REPLY = 200_000_000  # bytes
 
 
-def limit() -> None:
-    """Take away what a parser does not need, where the system can. A limit that is lower already stays."""
+def limit(memory: int = MEMORY, cpu: int = CPU, file: int = REPLY) -> None:
+    """Take away what a parser does not need, where the system can. A limit that is lower already stays.
+
+    memory: bytes of address space. cpu: seconds. file: bytes of the largest file that it writes.
+    """
     if resource is None:
         return
     for what, most in (
-        (resource.RLIMIT_AS, MEMORY),
-        (resource.RLIMIT_CPU, CPU),
-        (resource.RLIMIT_FSIZE, REPLY),
+        (resource.RLIMIT_AS, memory),
+        (resource.RLIMIT_CPU, cpu),
+        (resource.RLIMIT_FSIZE, file),
         (resource.RLIMIT_CORE, 0),
     ):
         hard = resource.getrlimit(what)[1]

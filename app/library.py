@@ -1,0 +1,144 @@
+"""The runs that this person knows: those that they made or imported, and those of others that they opened."""
+
+from __future__ import annotations
+
+import functools
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import streamlit as st
+
+from app import naming, person, runs
+from app.jobs import Job, Progress, clock, damaged, incoming, labels, shelf, store
+from app.jobs.library import Library
+from titans_core.signals import MARK
+
+
+@dataclass(frozen=True)
+class Row:
+    """A finished run. name: its variant, and what it did otherwise. age: seconds since it was finished.
+
+    own: whether this person may rename, pin and delete it. hash: sha256 of its text, "" where it is not known.
+    """
+
+    run: str
+    title: str
+    name: str
+    hash: str
+    tokens: int
+    bytes: int
+    age: float
+    pinned: bool
+    own: bool
+    order: int
+
+
+class Shelf(NamedTuple):
+    """What the library holds, newest first. gone: how many runs have expired since it was last looked at."""
+
+    finished: list[Row]
+    going: list[tuple[str, Progress]]
+    damaged: list[damaged.SetAside]
+    gone: int
+
+
+def mine() -> Library:
+    return Library(person.key())
+
+
+def submit(job: Job) -> str:
+    """Begin a run, which is this person's own."""
+    run = runs.engine().submit(job)
+    mine().add(run, own=True)
+    return run
+
+
+def bring(data: bytes, name: str) -> str:
+    """Take in a run from a file; it is this person's own. Raises StoreError with the reason where it is refused."""
+    run = incoming.bring(data, name)
+    mine().add(run, own=True)
+    return run
+
+
+def opened(shown: Sequence[str], also: Sequence[str] = ()) -> None:
+    """These runs are shown: they are listed, but for the one that every newcomer sees, and stay stored while they are.
+
+    also: other entries that are shown, as the document of the Recall page.
+    """
+    store.look(_session(), (*shown, *also))
+    noted: set[str] = st.session_state.setdefault("noted", set())
+    for run in shown:
+        if run not in noted and not runs.is_welcome(run) and store.trace(run) is not None:
+            mine().add(run, own=False)
+            noted.add(run)
+
+
+@st.cache_resource(scope="session", on_release=lambda who: store.look(who, ()), show_spinner=False)
+def _session() -> str:
+    """A name for this session, which uses nothing any more when it ends."""
+    return secrets.token_hex(8)
+
+
+def held() -> Shelf:
+    """Look up every run of the library. Those that are gone are taken off it."""
+    library = mine()
+    found = Shelf([], [], [], 0)
+    gone = 0
+    for run, own in library.listed():
+        facts = store.facts(run)
+        if facts is not None and store.trace(run) is not None:
+            found.finished.append(_row(run, facts, own))
+        elif (at := runs.progress(run)) is not None:
+            if at.live:
+                found.going.append((run, at))
+        elif (note := damaged.of(run)) is not None:
+            found.damaged.append(note)
+        else:
+            library.forget(run)
+            gone += 1
+    found.finished.sort(key=lambda row: row.order, reverse=True)
+    return found._replace(gone=gone)
+
+
+def _row(run: str, facts: dict[str, Any], own: bool) -> Row:
+    attrs = _attributes(run)
+    folder = shelf.root() / run
+    return Row(
+        run,
+        str(facts.get("title", "")),
+        _name(attrs, str(facts.get("checkpoint", ""))),
+        str(attrs.get("text_sha256", "")),
+        int(facts.get("tokens", 0)),
+        int(facts.get("bytes", 0)),
+        clock.age(facts.get("finished")) or 0.0,
+        labels.pinned(folder),
+        own,
+        int(facts.get("sequence", 0)),
+    )
+
+
+def _name(attrs: dict[str, Any], checkpoint: str) -> str:
+    return naming.of(SimpleNamespace(attrs=attrs)) if "checkpoint" in attrs else checkpoint  # type: ignore[arg-type]
+
+
+@functools.lru_cache(maxsize=1_000)
+def _attributes(run: str) -> dict[str, Any]:
+    """What a trace says of itself, without opening it: a run never changes."""
+    found = (shelf.read_json(shelf.root() / run / "trace.zarr" / "zarr.json") or {}).get("attributes")
+    wanted = ("checkpoint", "settings", "memory_from", "text_sha256", MARK)
+    return {name: found[name] for name in wanted if name in found} if isinstance(found, dict) else {}
+
+
+def rename(run: str, title: str) -> None:
+    """Raises StoreError."""
+    mine().rename(run, title)
+    runs.forget(run)
+
+
+def delete(run: str) -> None:
+    """Raises StoreError."""
+    mine().delete(run)
+    runs.forget(run)
