@@ -143,6 +143,18 @@ def replace_json(path: Path, values: Any) -> None:
     sync(path.parent)
 
 
+def new_folder(path: Path, name: str, values: Any) -> None:
+    """Make a folder that holds one file of these values, or none at all. Call it as the one writer."""
+    part = draft_of(secrets.token_hex(16))
+    try:
+        part.mkdir(mode=0o700)
+        write_json(part / name, values)
+        part.rename(path)
+    finally:
+        remove(part)
+    sync(path.parent)
+
+
 def read_json(path: Path) -> dict[str, Any] | None:
     """The object in a file of the store; None where there is none that can be read. Follows no link to one."""
     try:

@@ -107,8 +107,10 @@ def keep_partial(probe: str, answer: dict[str, Any]) -> None:
         gone += room.make(len(json.dumps(answer)) + room.ALLOWANCE, MAX_BYTES, "what was found so far")
         if shelf.there(folder) and not shelf.is_folder(folder):
             damaged.set_aside(probe, manifest.wrong(folder))
-        folder.mkdir(mode=0o700, exist_ok=True)
-        shelf.replace_json(folder / "partial.json", answer)
+        if not shelf.there(folder):
+            shelf.new_folder(folder, "partial.json", answer)
+        else:
+            shelf.replace_json(folder / "partial.json", answer)
         labels.set_used([folder])
 
 

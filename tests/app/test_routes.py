@@ -147,6 +147,7 @@ def test_a_figure_is_of_one_text(finished: dict[str, str], finish: Callable[...,
 def test_a_figure_of_a_damaged_run_is_refused_in_words(finish: Callable[..., Progress], store: Path) -> None:
     run = runs.engine().submit(runs.Job("mac", "A text whose surprise is damaged later.", "Damaged"))
     finish(run)
+    assert runs.opened(run) is not None
     for path in (store / run / "trace.zarr" / "surprise" / "c").rglob("*"):
         if path.is_file():
             path.write_bytes(b"not a chunk")
