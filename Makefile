@@ -10,11 +10,12 @@ INSTALL := $(PYTHON) -m pip install --disable-pip-version-check -c constraints.t
   $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint setup container audit
+.PHONY: help run test test-kills lint setup container audit
 
 help:
 	@echo "make run     set up and open the dashboard"
 	@echo "make test    set up, browser included, and run all tests"
+	@echo "make test-kills    kill a hundred writers of the store; \`make test\` kills twenty"
 	@echo "make lint    check format, lint and types"
 	@echo "make setup   set up for development"
 	@echo "make container   build the image without a Docker daemon and look whether it is shut (as root, on Debian)"
@@ -26,6 +27,9 @@ run: $(VENV)/.app
 test: $(VENV)/.dev
 	@tools/browser.sh $(PYTHON)
 	@$(PYTHON) -m pytest
+
+test-kills: $(VENV)/.dev
+	@TITANSCOPE_KILLS=100 $(PYTHON) -m pytest tests/app/test_store_killed.py
 
 lint: $(VENV)/.dev
 	@$(PYTHON) -m ruff check .

@@ -101,8 +101,7 @@ def test_a_file_that_is_no_subject_is_none(content: str, subject: str, store: Pa
 
 
 def test_old_subjects_are_swept_and_those_in_use_stay(subject: str, store: Path) -> None:
-    long_ago = 1_000_000.0
-    os.utime(store / subject, (long_ago, long_ago))
+    (store / subject / "used.json").write_text('{"sequence": 1, "at": "2001-01-01T00:00:00+00:00"}')
     files.sweep(keep=frozenset([subject]))
     assert runs.engine().subject(subject) is not None
     files.sweep()
