@@ -47,6 +47,8 @@ def unpack(archive: zipfile.ZipFile, folder: Path, called: str, most: int) -> di
     if told["files"].keys() != files.keys():
         odd = sorted(told["files"].keys() ^ files.keys())[0]
         raise StoreError(f"{called} is not whole: {odd} is missing, or is not among the files that {NAME} names")
+    if "trace.zarr/zarr.json" not in files:
+        raise StoreError(f"{called} holds no trace")
     for name, info in files.items():
         size, digest = told["files"][name]
         if info.file_size != size:

@@ -41,9 +41,7 @@ def writers(folder: Path) -> Iterator[tuple[IO[str], IO[str]]]:
         process.wait(30)
 
 
-def test_kills_lose_nothing_finished_and_leave_no_half(
-    folder: Path, writers: tuple[IO[str], IO[str]]
-) -> None:
+def test_kills_lose_nothing_finished_and_leave_no_half(folder: Path, writers: tuple[IO[str], IO[str]]) -> None:
     chance, finished, seen, left = random.Random(8), set[str](), set[str](), 0
     for _ in range(KILLS):
         finished |= killed(*writers, chance.uniform(0, LONGEST))
