@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import secrets
 from collections.abc import Sequence
@@ -13,7 +14,8 @@ import streamlit as st
 
 from app import naming, person, runs
 from app.jobs import Job, Progress, clock, damaged, incoming, labels, shelf, store
-from app.jobs.library import Library
+from app.jobs.library import MOST, Library
+from titans_core.errors import StoreError
 from titans_core.signals import MARK
 
 
@@ -82,8 +84,8 @@ def _session() -> str:
     return secrets.token_hex(8)
 
 
-def held() -> Shelf:
-    """Look up every run of the library. Those that are gone are taken off it."""
+def held(shown: int = MOST) -> Shelf:
+    """Look up every run of the library, and at the files of as many as are shown. Those that are gone leave the list."""
     library = mine()
     found = Shelf([], [], [], 0)
     gone = 0
@@ -100,6 +102,12 @@ def held() -> Shelf:
             library.forget(run)
             gone += 1
     found.finished.sort(key=lambda row: row.order, reverse=True)
+    for row in found.finished[:shown]:
+        with contextlib.suppress(StoreError):
+            store.examine(row.run, hashes=False)
+            continue
+        found.finished.remove(row)
+        found.damaged.extend(filter(None, [damaged.of(row.run)]))
     return found._replace(gone=gone)
 
 

@@ -89,12 +89,12 @@ def _settle(run: str, name: str, what: str) -> None:
     leases.end(run)
 
 
-def examine(run: str) -> None:
-    """Look at every file of an entry. Raises StoreError where it is not whole: it is set aside then."""
+def examine(run: str, *, hashes: bool = True) -> None:
+    """Look at every file of an entry, and unless they are many into it. Raises StoreError where it is not whole: it is set aside then."""
     with shelf.one_writer():
         if not shelf.there(root() / run) or is_partial(root() / run):
             return
-        wrong = manifest.wrong(root() / run, hashes=True)
+        wrong = manifest.wrong(root() / run, hashes=hashes)
         if wrong:
             damaged.set_aside(run, wrong)
             raise StoreError(f"{wrong}, so the stored run was set aside")

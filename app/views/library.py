@@ -19,7 +19,8 @@ SHOWN = "listed runs"
 def page(exploring: StreamlitPage) -> None:
     """Finished runs, newest first, and those that are going. exploring: the page on which one is opened."""
     st.title("Runs", anchor=False)
-    held = library.held()
+    count = st.session_state.get(SHOWN, MORE)
+    held = library.held(count)
     days = round(store.MAX_AGE / 86_400)
     bounds = words("library_bounds").format(days=days, bytes=theme.size(store.MAX_BYTES))
     st.markdown(f":small[{words('library')}]", help=bounds)
@@ -35,7 +36,6 @@ def page(exploring: StreamlitPage) -> None:
         _going([run for run, _ in held.going], exploring)
     if not held.finished and not held.going:
         st.info(words("library_empty"))
-    count = st.session_state.get(SHOWN, MORE)
     for row in held.finished[:count]:
         library_row.draw(row, exploring)
     if len(held.finished) > count:

@@ -15,6 +15,7 @@ from app.views import controls
 from titans_core.errors import StoreError
 
 HASH = 8  # characters of a hash that are shown at first
+ASKED = "asked whether to delete"  # the run
 NOT_OWN = "Opened by its link: only the browser that made this run can rename, pin or delete it. Export it to keep it."
 
 
@@ -61,19 +62,22 @@ def _more(row: Row) -> None:
         title = st.text_input("Name", row.title, max_chars=LONGEST, key=f"title_{row.run}")
         if st.form_submit_button("Rename", width="stretch"):
             _try(lambda: library.rename(row.run, title))
-    if st.button("Delete", icon=":material/delete:", key=f"delete_{row.run}", width="stretch"):
-        _confirm(row)
+    _delete(row)
 
 
-@st.dialog("Delete this run?")
-def _confirm(row: Row) -> None:
-    named = state.plain(row.title or "Untitled text")
-    st.write(f"**{named}**, {state.plain(row.name)}, {theme.size(row.bytes)}.")
-    st.write("It is removed from this server for everybody who has its link, and cannot be brought back.")
+def _delete(row: Row) -> None:
+    """Delete, which asks once more."""
+    if st.session_state.get(ASKED) != row.run:
+        if st.button("Delete", icon=":material/delete:", key=f"delete_{row.run}", width="stretch"):
+            st.session_state[ASKED] = row.run
+            st.rerun()
+        return
+    st.write("Delete it? It goes from this server for everybody who has its link, and cannot be brought back.")
     with st.container(horizontal=True):
-        if st.button("Delete", type="primary", key="delete_now"):
+        if st.button("Delete it", type="primary", key=f"delete_now_{row.run}"):
             _try(lambda: library.delete(row.run))
-        if st.button("Keep it", key="keep_it"):
+        if st.button("Keep it", key=f"keep_{row.run}"):
+            del st.session_state[ASKED]
             st.rerun()
 
 

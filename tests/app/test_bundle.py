@@ -179,7 +179,7 @@ def test_what_is_no_exported_run_is_refused_with_the_reason(
     make, words = ATTACKS[attack]
     (tmp_path / "bad.zip").write_bytes(make(files_of(exported)))
     before = {path.name for path in store.iterdir()}
-    with pytest.raises(StoreError, match="bad.zip") as caught:
+    with pytest.raises(StoreError, match=r"bad\.zip") as caught:
         imports.add(tmp_path / "bad.zip")
     assert words in str(caught.value)
     assert {path.name for path in store.iterdir()} == before
@@ -190,7 +190,7 @@ def test_what_is_no_exported_run_is_refused_with_the_reason(
 def test_the_child_refuses_for_the_page(attack: str, exported: bytes, store: Path) -> None:
     make, words = ATTACKS[attack]
     before = {path.name for path in store.iterdir()}
-    with pytest.raises(StoreError, match="<b>.zip") as caught:
+    with pytest.raises(StoreError, match=r"<b>\.zip") as caught:
         incoming.bring(make(files_of(exported)), "<b>.zip")
     assert words in str(caught.value)
     assert str(store) not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Whatever is done to the store in whatever order, what is open or pinned stays, all of it fits, and no half is seen."""
+"""Whatever is done to the store in whatever order: what is open or pinned stays, all of it fits, no half is seen."""
 
 from __future__ import annotations
 
