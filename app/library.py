@@ -11,25 +11,32 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import streamlit as st
+import zarr
 
 from app import naming, person, runs
 from app.jobs import Job, Progress, clock, damaged, incoming, labels, shelf, store
 from app.jobs.library import MOST, Library
+from titans_core.documents.names import shown_title
 from titans_core.errors import StoreError
 from titans_core.signals import MARK
+from titans_core.storage import READ_ERRORS
+
+BEGINNING = 90  # characters of a text that are shown
 
 
 @dataclass(frozen=True)
 class Row:
     """A finished run. name: its variant, and what it did otherwise. age: seconds since it was finished.
 
-    own: whether this person may rename, pin and delete it. hash: sha256 of its text, "" where it is not known.
+    own: whether this person may rename, pin and delete it. hash: sha256 of its text, and begins: how that begins, on
+    one line; "" where they are not known.
     """
 
     run: str
     title: str
     name: str
     hash: str
+    begins: str
     tokens: int
     bytes: int
     age: float
@@ -85,7 +92,10 @@ def _session() -> str:
 
 
 def held(shown: int = MOST) -> Shelf:
-    """Look up every run of the library, and at the files of as many as are shown. Those that are gone leave the list."""
+    """Look up every run of the library. Those that are gone leave the list.
+
+    shown: of so many of them the files are looked at.
+    """
     library = mine()
     found = Shelf([], [], [], 0)
     gone = 0
@@ -119,6 +129,7 @@ def _row(run: str, facts: dict[str, Any], own: bool) -> Row:
         str(facts.get("title", "")),
         _name(attrs, str(facts.get("checkpoint", ""))),
         str(attrs.get("text_sha256", "")),
+        _begins(run),
         int(facts.get("tokens", 0)),
         int(facts.get("bytes", 0)),
         clock.age(facts.get("finished")) or 0.0,
@@ -138,6 +149,17 @@ def _attributes(run: str) -> dict[str, Any]:
     found = (shelf.read_json(shelf.root() / run / "trace.zarr" / "zarr.json") or {}).get("attributes")
     wanted = ("checkpoint", "settings", "memory_from", "text_sha256", MARK)
     return {name: found[name] for name in wanted if name in found} if isinstance(found, dict) else {}
+
+
+@functools.lru_cache(maxsize=1_000)
+def _begins(run: str) -> str:
+    try:
+        stored = zarr.open_array(shelf.root() / run / "trace.zarr" / "text_utf8", mode="r")[: 4 * BEGINNING]
+        text = stored.tobytes().decode("utf-8", "ignore")  # type: ignore[union-attr]
+    except READ_ERRORS:  # said when it is opened
+        return ""
+    line = shown_title(text)
+    return line if len(line) <= BEGINNING else f"{line[: BEGINNING - 1].rstrip()}…"
 
 
 def rename(run: str, title: str) -> None:

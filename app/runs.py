@@ -18,7 +18,7 @@ from app.bare import bare
 from app.components import blob
 from app.exports.passages import highest
 from app.figures import aggregate, layers, scale, timelines
-from app.jobs import Engine, Job, Progress, Subject, store
+from app.jobs import Engine, Job, Progress, Subject, library, store
 from app.jobs.local import LocalEngine
 from app.kept import Kept
 from app.link import Span
@@ -40,6 +40,7 @@ TYPICAL_WEIGHT = 220.0  # stored bytes a token
 @functools.cache
 def _local() -> LocalEngine:
     engine = LocalEngine()
+    library.tidy()
     atexit.register(engine.close)
     return engine
 

@@ -17,7 +17,7 @@ SOURCES = {
 
 # Each level may import the levels below it, never one above. The longest matching name counts.
 CORE_LEVELS = [
-    {"titans_core.errors", "titans_core.assets", "titans_core.versions"},
+    {"titans_core.errors", "titans_core.assets", "titans_core.sheets", "titans_core.versions"},
     {"titans_core.config", "titans_core.documents", "titans_core.outputs", "titans_core.settings"},
     {"titans_core.tokenizer", "titans_core.interventions"},
     {"titans_core.corpus"},

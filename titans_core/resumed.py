@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from titans_core import sheets
 from titans_core.errors import StoreError
 
 
@@ -40,7 +40,7 @@ def write(out: Path, found: dict[str, Any], table: Sequence[Sequence[Any]]) -> N
         part.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
         os.replace(part, out)
         with open(part, "w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows(table)
+            sheets.write(file, table)
         os.replace(part, out.with_suffix(".csv"))
     except OSError as error:
         part.unlink(missing_ok=True)

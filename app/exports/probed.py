@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 import json
@@ -12,6 +11,7 @@ from app import memories, needles, runs
 from app.jobs import Probe, Subject
 from app.jobs.probe import Answer
 from app.probing import grid
+from titans_core import sheets
 from titans_core.errors import StoreError
 from titans_core.probes import spots
 
@@ -62,7 +62,7 @@ def grid_json(name: str, subject: Subject, address: str) -> bytes:
 def grid_csv(name: str, address: str) -> bytes:
     """A row a cell."""
     written = io.StringIO(newline="")
-    csv.writer(written).writerows(spots.table(cells(name, address)))
+    sheets.write(written, spots.table(cells(name, address)))
     return written.getvalue().encode()
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 
 from app import memories, runs
 from app.jobs import Probe, Subject
 from app.jobs.probe import Answer
+from titans_core import sheets
 from titans_core.probes import recalled
 from titans_core.probes.places import Place
 
@@ -29,5 +29,5 @@ def json_file(name: str, subject: Subject) -> bytes:
 
 def csv_file(name: str, subject: Subject) -> bytes:
     written = io.StringIO(newline="")
-    csv.writer(written).writerows(recalled.table(list(answers(name, subject).values())))
+    sheets.write(written, recalled.table(list(answers(name, subject).values())))
     return written.getvalue().encode()

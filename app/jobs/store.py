@@ -90,7 +90,10 @@ def _settle(run: str, name: str, what: str) -> None:
 
 
 def examine(run: str, *, hashes: bool = True) -> None:
-    """Look at every file of an entry, and unless they are many into it. Raises StoreError where it is not whole: it is set aside then."""
+    """Look at every file of an entry, and into them, unless there is much of it.
+
+    Raises StoreError where it is not whole: it is set aside then.
+    """
     with shelf.one_writer():
         if not shelf.there(root() / run) or is_partial(root() / run):
             return

@@ -26,6 +26,8 @@ def draw(row: Row, exploring: StreamlitPage) -> None:
         with head:
             label = state.plain(row.title or "Untitled text")
             st.page_link(exploring, label=f"**{label}**", query_params={"run": [row.run]})
+            if row.begins:
+                st.markdown(f":small[{state.plain(row.begins)}]")
             st.caption(state.plain(facts(row)))
         with acts, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
             if row.own:

@@ -6,6 +6,7 @@ import errno
 import json
 import logging
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -15,8 +16,10 @@ from typing import Any
 
 import pytest
 
-from app.jobs import clock, damaged, labels, leases, manifest, room, shelf, store
+from app import runs
+from app.jobs import Job, clock, damaged, labels, leases, manifest, room, shelf, store, telling
 from app.jobs.library import Library
+from titans_core import storage
 from titans_core.errors import StoreError
 
 ROOT = Path(__file__).parents[2]
@@ -342,3 +345,38 @@ def test_leases_of_one_process_are_counted(folder: Path) -> None:
     assert not leases.in_use(A)
     store.look("three", ["e" * 32, "../../etc"])
     assert not leases.in_use("e" * 32)
+
+
+def full() -> StoreError:
+    """As a trace that cannot be written raises it: the words of the core name a path of the server."""
+    try:
+        with storage.writing(Path("/srv/secret/run.zarr")):
+            raise OSError(errno.ENOSPC, "No space left on device")
+    except StoreError as error:
+        return error
+
+
+def test_a_full_disk_is_said_without_paths() -> None:
+    words = telling.said(full(), "c0de")
+    assert words == "The disk is full, so the run could not be stored. Free some space and run it again. (error c0de)"
+    assert telling.plain(OSError(errno.EDQUOT, "quota"), "c0de") == words
+    assert telling.said(StoreError("the text has no words"), "c0de") == "the text has no words"
+
+
+def test_a_worker_on_a_full_disk_fails_its_job_in_words_and_the_next_works(
+    finish: Callable[..., Any], store: Path
+) -> None:
+    engine = runs.engine()
+    before = {path.name for path in store.iterdir() if shelf.is_id(path.name)}
+    worker = runs._local().start()
+    was = resource.prlimit(worker, resource.RLIMIT_FSIZE)
+    resource.prlimit(worker, resource.RLIMIT_FSIZE, (3_000, was[1]))
+    try:
+        at = finish(engine.submit(Job("mag", "The lamp was lit at six. " * 40, "A test")))
+    finally:
+        resource.prlimit(worker, resource.RLIMIT_FSIZE, was)
+    assert (at.state, at.message[:21]) == ("failed", "The disk is full, so ")
+    assert str(store) not in at.message
+    assert {path.name for path in store.iterdir() if shelf.is_id(path.name)} == before
+    assert not list(store.glob("tmp-*"))
+    assert finish(engine.submit(Job("mag", "The lamp was lit at six.", "A test"))).state == "done"
