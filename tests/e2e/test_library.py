@@ -1,4 +1,4 @@
-"""Runs, in the browser: a person's list is theirs, what a person wrote stays text, and a run goes out and comes back."""
+"""Runs, in the browser: a person's list is theirs, their words stay text, and a run goes out and comes back."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def test_a_run_is_kept_sent_and_deleted_by_who_has_it(
     run = publish(tc.load("mag"), "The lamp was lit at six. Nine boats came home.\n" * 4, HOSTILE)
     one, other = browser.new_context(), browser.new_context()
     mine, theirs = one.new_page(), other.new_page()
-    foreign: list[str] = []
+    asked: list[str] = []
     for page in (mine, theirs):
-        page.on("request", lambda request: None if request.url.startswith(server) else foreign.append(request.url))
+        page.on("request", lambda request: asked.append(request.url))
     mine.goto(f"{server}/?run={run}")
     mine.wait_for_function("window.__titanscope?.laidOut", timeout=60_000)
     settle(mine)
@@ -60,6 +60,6 @@ def test_a_run_is_kept_sent_and_deleted_by_who_has_it(
     expect(mine.get_by_text("1 finished run,")).to_be_visible(timeout=60_000)
     assert mine.evaluate("window.__x") is None
     assert mine.evaluate("document.cookie.includes('titanscope_library')") is False
-    assert foreign == []
+    assert not [address for address in asked if not address.startswith((server, f"blob:{server}", "data:"))]
     one.close()
     other.close()
