@@ -26,8 +26,8 @@ def key() -> str:
     signed_in = st.user.to_dict()
     if signed_in.get("is_logged_in") and signed_in.get("sub"):
         return f"signed in as {signed_in['sub']} by {signed_in.get('iss', '')}"
-    given = st.context.cookies.get(COOKIE, "")
-    if _KEY.fullmatch(given):
+    given = st.context.cookies.get(COOKIE)
+    if isinstance(given, str) and _KEY.fullmatch(given):
         return given
     own: str = st.session_state.setdefault("own key", secrets.token_hex(16))
     return own

@@ -64,5 +64,5 @@ def test_stored_runs_are_where_it_says(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
     (said,) = re.findall(r"`~/(\.cache/[a-z/]+/runs)`", README)
     assert store.root() == tmp_path / said
-    assert f"older than {'seven' if store.MAX_AGE == 7 * 24 * 3600 else '?'} days" in README
+    assert f"nobody opened for {'seven' if store.MAX_AGE == 7 * 24 * 3600 else '?'} days" in README
     assert f"beyond {store.MAX_BYTES // 1024**3} GiB" in README
