@@ -58,11 +58,12 @@ def mine() -> Library:
     return Library(person.key())
 
 
-def submit(job: Job) -> str:
-    """Begin a run, which is this person's own."""
-    run = runs.engine().submit(job)
-    mine().add(run, own=True)
-    return run
+def begin(jobs: Sequence[Job]) -> list[str]:
+    """Begin these runs, which are this person's own; their ids."""
+    begun = [runs.engine().submit(job) for job in jobs]
+    for run in begun:
+        mine().add(run, own=True)
+    return begun
 
 
 def bring(data: bytes, name: str) -> str:

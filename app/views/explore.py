@@ -51,7 +51,7 @@ def _start(asked: controls.Request) -> bool:
     places = packed(asked.document) if asked.document else ""
     jobs = [Job(name, asked.text, asked.title, asked.device, places=places) for name in asked.checkpoints]
     if asked.begin is None:
-        state.show([library.submit(job) for job in jobs])
+        state.show(library.begin(jobs))
         return True
     try:
         begin = asked.begin.stored()
@@ -60,7 +60,7 @@ def _start(asked: controls.Request) -> bool:
         return False
     (job,) = jobs  # a memory is of one checkpoint
     empty = f"empty {job.checkpoint} {job.device} {hashlib.sha256(job.text.encode()).hexdigest()}"
-    state.show([runs.shared_run(empty, job), library.submit(replace(job, begin=begin))])
+    state.show([runs.shared_run(empty, job), *library.begin([replace(job, begin=begin)])])
     return True
 
 

@@ -108,7 +108,7 @@ def physics(shown: list[Run]) -> None:
         controls.cost(request)
     if pressed:
         job = Job(name, request.text, base.title, device, asked.changes, begin or "", base.places)
-        state.add(library.submit(job))
+        state.add(*library.begin([job]))
         st.rerun()
 
 

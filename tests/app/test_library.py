@@ -31,7 +31,7 @@ def mine(monkeypatch: pytest.MonkeyPatch) -> Library:
 
 
 def made(title: str, finish: Callable[..., Progress], text: str = "The lamp was lit at six.") -> str:
-    run = library.submit(Job("mag", text, title))
+    run = library.begin([Job("mag", text, title)])[0]
     assert finish(run).state == "done"
     return run
 
@@ -158,7 +158,7 @@ def test_what_expired_and_what_is_damaged_is_said(mine: Library, finish: Callabl
 
 
 def test_a_run_that_goes_on_is_listed_as_such(mine: Library, finish: Callable[..., Progress]) -> None:
-    run = library.submit(Job("mac", "The lamp was lit at six. " * 3_000, "Long"))
+    run = library.begin([Job("mac", "The lamp was lit at six. " * 3_000, "Long")])[0]
     held = library.held()
     assert [name for name, _ in held.going] == [run]
     runs.engine().cancel(run)
