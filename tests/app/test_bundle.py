@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 import xarray as xr
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from app import runs
 from app.exports import bundle as out
@@ -220,3 +222,25 @@ def test_a_title_from_a_file_cannot_break_the_page(exported: bytes) -> None:
 def test_what_is_too_large_is_refused_before_it_is_read() -> None:
     with pytest.raises(StoreError, match=r"up to 50 MB"):
         incoming.bring(bytes(50_000_001), "x.zip")
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_a_file_with_changed_bytes_is_refused_in_words_or_is_the_same_run(
+    exported: bytes, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """Half of the changes are in the list of files at the end, which is what an archive is read by."""
+    folder = tmp_path_factory.mktemp("changed")
+    end = len(exported)
+    places = st.integers(0, end - 1) | st.integers(end - 6_000, end - 1)
+    changed = bytearray(exported)
+    for at, value in data.draw(st.lists(st.tuples(places, st.integers(0, 255)), min_size=1, max_size=4)):
+        changed[at] = value
+    if data.draw(st.booleans()):
+        changed = changed[: data.draw(places)]
+    (folder / "x.zip").write_bytes(changed)
+    try:
+        assert imports.take(folder / "x.zip", folder)["checkpoint"] == "mag"
+    except StoreError as error:
+        refused = str(error)
+        assert str(folder) not in refused
