@@ -62,7 +62,7 @@ def _import() -> None:
             with st.spinner("Checking the file"):
                 library.bring(file.getvalue(), file.name)
         except StoreError as error:
-            st.error(state.plain(controls.sentence(error)))
+            st.error(state.plain(f"{error}."))  # it begins with the name of the file
             return
         st.session_state["imports"] = turn + 1  # an empty uploader
         st.toast("The run was imported; it is the first of the list.")
