@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection
 
-from app.jobs import shelf
+from app.jobs import locks, shelf
 
 _guard = threading.Lock()
 _open: dict[str, int | None] = {}  # run -> handle
@@ -33,13 +33,13 @@ def use(who: str, runs: Collection[str], *, more: bool = False) -> list[str]:
             del _users[who]
         needed = frozenset().union(*_users.values())
         for run in [run for run in _open if run not in needed]:
-            shelf.unlock(_open.pop(run))
+            locks.unlock(_open.pop(run))
         return sorted(new & used_by(who))
 
 
 def _take(run: str) -> bool:
     try:
-        _open[run] = shelf.lock(shelf.root() / run, shared=True)
+        _open[run] = locks.lock(shelf.root() / run, shared=True)
     except OSError:
         return False
     return shelf.is_folder(shelf.root() / run)
@@ -47,21 +47,21 @@ def _take(run: str) -> bool:
 
 def in_use(run: str) -> bool:
     """Whether anybody, in any process, has the entry open."""
-    return run in _open or shelf.is_locked(shelf.root() / run)
+    return run in _open or locks.is_locked(shelf.root() / run)
 
 
 def begin(run: str) -> None:
     """This process writes the draft of `run`."""
     with _guard:
-        shelf.unlock(_drafts.pop(run, None))
-        _drafts[run] = shelf.lock(shelf.draft_of(run))
+        locks.unlock(_drafts.pop(run, None))
+        _drafts[run] = locks.lock(shelf.draft_of(run))
 
 
 def end(run: str) -> None:
     with _guard:
-        shelf.unlock(_drafts.pop(run, None))
+        locks.unlock(_drafts.pop(run, None))
 
 
 def being_written(draft: str) -> bool:
     """Whether the writer of a draft, by the name of its folder, is alive."""
-    return draft.removeprefix("tmp-") in _drafts or shelf.is_locked(shelf.root() / draft)
+    return draft.removeprefix("tmp-") in _drafts or locks.is_locked(shelf.root() / draft)

@@ -15,10 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-try:
-    import fcntl
-except ImportError:  # Windows: one process at a time is held apart there, and a folder in use cannot be removed
-    fcntl = None  # type: ignore[assignment]
+from app.jobs import locks
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _DRAFT = re.compile(r"tmp-[0-9a-f]{32}")
@@ -74,43 +71,11 @@ def clearing() -> Iterator[list[Path]]:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    handle = lock(folder)
+    handle = locks.lock(folder)
     try:
         yield
     finally:
-        unlock(handle)
-
-
-def lock(path: Path, *, shared: bool = False, wait: bool = True) -> int | None:
-    """A handle that keeps others from locking this folder until it is closed; None where the system has no such locks.
-
-    Raises BlockingIOError where another has it and `wait` is false, and OSError where there is no such folder.
-    """
-    if fcntl is None:
-        return None
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    try:
-        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
-    except OSError:
-        os.close(handle)
-        raise
-    return handle
-
-
-def unlock(handle: int | None) -> None:
-    if handle is not None:
-        os.close(handle)
-
-
-def is_locked(path: Path) -> bool:
-    """Whether somebody, this process among them, has locked the folder."""
-    try:
-        unlock(lock(path, wait=False))
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
+        locks.unlock(handle)
 
 
 def sync(path: Path) -> None:

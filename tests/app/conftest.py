@@ -39,6 +39,13 @@ def as_served() -> None:
     bootstrap.load_config_options(streamlits(settings()))
 
 
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder of runs for one test alone."""
+    monkeypatch.setenv("TITANSCOPE_RUNS", str(tmp_path))
+    return tmp_path
+
+
 @pytest.fixture(autouse=True)
 def main_module() -> Iterator[None]:
     """Streamlit's AppTest leaves its script as __main__, which processes that later tests start would run."""

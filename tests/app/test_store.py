@@ -1,53 +1,22 @@
-"""The store: what readers see is whole, what is in use stays, all of it fits, and damage is named and set aside."""
+"""The store: what readers see is whole, and damage is named and set aside."""
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import os
-import resource
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from app import runs
-from app.jobs import Job, clock, damaged, labels, leases, manifest, room, shelf, store, telling
-from app.jobs.library import Library
-from titans_core import storage
+from app.jobs import damaged, manifest, shelf, store
+from tests.storing import A, B, C, D, put, there
 from titans_core.errors import StoreError
 
 ROOT = Path(__file__).parents[2]
-A, B, C, D = ("a" * 32, "b" * 32, "c" * 32, "d" * 32)
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("TITANSCOPE_RUNS", str(tmp_path))
-    return tmp_path
-
-
-def put(run: str, size: int = 1_000, name: str = "", **facts: Any) -> str:
-    draft = store.draft(run)
-    (draft / "trace.zarr" / "c").mkdir(parents=True)
-    (draft / "trace.zarr" / "zarr.json").write_text("{}")
-    (draft / "trace.zarr" / "c" / "0").write_bytes(b"x" * size)
-    store.publish(run, {"checkpoint": "mac", "title": f"Run {run[0]}", "tokens": 3} | facts, name)
-    return name or run
-
-
-def there(folder: Path) -> str:
-    """The first letters of what is stored."""
-    return "".join(sorted(path.name[0] for path in folder.iterdir() if shelf.is_id(path.name)))
-
-
-def taken(folder: Path) -> int:
-    return sum(shelf.size(path) for path in folder.iterdir() if shelf.is_id(path.name) or path.name == "quarantine")
 
 
 def test_an_entry_is_there_when_its_manifest_is(folder: Path) -> None:
@@ -166,8 +135,8 @@ def test_the_first_of_two_of_one_id_stays_and_a_damaged_one_gives_way(folder: Pa
 
 def test_two_processes_that_write_one_id_leave_one_whole_entry(folder: Path) -> None:
     code = (
-        "import sys; sys.path.insert(0, 'tests/app'); import test_store as t\n"
-        "for k in range(20): t.put(t.shelf.secrets.token_hex(16), 5_000 + k, '%032x' % k)"
+        "import secrets; from tests.storing import put\n"
+        "for k in range(20): put(secrets.token_hex(16), 5_000 + k, '%032x' % k)"
     )
     env = os.environ | {"TITANSCOPE_RUNS": str(folder)}
     both = [subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=env) for _ in range(2)]
@@ -176,207 +145,3 @@ def test_two_processes_that_write_one_id_leave_one_whole_entry(folder: Path) -> 
     assert len(entries) == 20
     assert not any(manifest.wrong(path, hashes=True) for path in entries)
     assert not list(folder.glob("tmp-*"))
-
-
-def test_all_of_it_fits_after_every_write_and_what_was_unused_longest_goes(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(store, "MAX_BYTES", 3 * (10_000 + room.ALLOWANCE + 2_000))
-    for run in (A, B, C):
-        put(run, 10_000)
-    store.look("somebody", [A])
-    store.look("somebody", [])
-    put(D, 10_000)
-    assert there(folder) == "acd"
-    assert taken(folder) <= store.MAX_BYTES
-    assert store.facts(B) is None, "expired, for who has its link"
-
-
-def test_what_is_open_or_pinned_stays_and_the_next_is_refused_in_words(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(store, "MAX_BYTES", 2 * (10_000 + room.ALLOWANCE + 2_000))
-    library = Library("somebody")
-    library.add(put(A, 10_000), own=True)
-    library.pin(A, True)
-    store.look("a session", [put(B, 10_000)])
-    with pytest.raises(StoreError, match="pinned or open take the rest"):
-        put(C, 10_000)
-    store.discard(C)
-    monkeypatch.setattr(clock, "_began", clock._began + 2 * store.MAX_AGE)
-    store.sweep()
-    assert there(folder) == "ab", "age takes neither"
-    store.look("a session", [])
-    put(C, 10_000)
-    assert there(folder) == "ac"
-    library.add(C, own=True)
-    with pytest.raises(StoreError, match="pinned runs may take"):
-        library.pin(C, True)
-
-
-def test_what_another_process_has_open_stays(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    put(A)
-    code = f"from app.jobs import store; store.look('x', ['{A}']); print('open', flush=True); input()"
-    env = os.environ | {"TITANSCOPE_RUNS": str(folder)}
-    other = subprocess.Popen(
-        [sys.executable, "-c", code], cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert other.stdout is not None
-    assert other.stdout.readline() == "open\n"
-    monkeypatch.setattr(store, "MAX_AGE", -1.0)
-    store.sweep()
-    assert there(folder) == "a"
-    other.kill()
-    other.communicate()
-    store.sweep()
-    assert there(folder) == "", "nothing stays in use after the death of who used it"
-
-
-def test_a_run_that_is_larger_than_the_store_is_refused_and_takes_nothing_away(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(store, "MAX_BYTES", 20_000)
-    put(A)
-    with pytest.raises(StoreError, match="this server keeps 20,000 bytes of runs in all; a shorter text takes less"):
-        put(B, 30_000)
-    store.discard(B)
-    assert there(folder) == "a"
-    assert not list(folder.glob("tmp-*"))
-    monkeypatch.setattr(store, "MAX_BYTES", 1)
-    store.sweep()
-    assert there(folder) == ""
-
-
-def test_drafts_of_the_dead_go_and_those_of_the_living_stay(folder: Path) -> None:
-    living = store.draft(A)
-    (folder / f"tmp-{B}").mkdir()
-    (folder / f"tmp-{C}").write_text("part of a file")
-    long_ago = time.time() - 10 * store.MAX_AGE
-    os.utime(living, (long_ago, long_ago))
-    store.sweep()
-    assert [path.name for path in folder.glob("tmp-*")] == [f"tmp-{A}"]
-    store.discard(A)
-
-
-def test_what_nobody_used_for_long_goes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for run in (A, B, C):
-        put(run)
-    monkeypatch.setattr(clock, "_began", clock._began + store.MAX_AGE + 1)
-    store.touch(A)
-    store.sweep(keep=frozenset({A, B}))
-    assert there(folder) == "ab", "what jobs make use of stays"
-    store.sweep()
-    assert there(folder) == "a"
-
-
-@pytest.mark.parametrize("jump", [-3600.0, 365 * 24 * 3600.0])
-def test_a_clock_that_is_set_changes_neither_order_nor_age(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, jump: float
-) -> None:
-    put(A)
-    real = time.time
-    monkeypatch.setattr(time, "time", lambda: real() + jump)
-    put(B)
-    store.sweep()
-    assert there(folder) == "ab"
-    order = [(store.facts(run) or {})["sequence"] for run in (A, B)]
-    assert order == sorted(order)
-    assert labels.use(folder / B).age < 60
-    assert [entry.path.name for entry in room.entries()] == [A, B]
-
-
-@pytest.mark.parametrize("jump", [-3600.0, 365 * 24 * 3600.0])
-def test_entries_of_a_process_whose_clock_was_wrong(folder: Path, monkeypatch: pytest.MonkeyPatch, jump: float) -> None:
-    monkeypatch.setattr(clock, "_began", clock._began + jump)
-    put(A)
-    monkeypatch.setattr(clock, "_began", clock._began - jump)
-    put(B)
-    assert labels.use(folder / A).age >= 0
-    assert [entry.path.name for entry in room.entries()] == [A, B]
-    assert str((store.facts(B) or {})["finished"]).endswith("+00:00")
-
-
-def test_a_full_disk_fails_a_write_whole_whichever_it_is(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    put(A)
-    before = {path: path.read_bytes() for path in (folder / A).rglob("*") if path.is_file()}
-    calls = {"left": 0}
-
-    def failing(real: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **options: Any) -> Any:
-            calls["left"] -= 1
-            if not calls["left"]:
-                raise OSError(errno.ENOSPC, "No space left on device")
-            return real(*args, **options)
-
-        return call
-
-    for name in ("fsync", "mkdir", "rename", "replace"):
-        monkeypatch.setattr(os, name, failing(getattr(os, name)))
-    monkeypatch.setattr(Path, "write_bytes", failing(Path.write_bytes))
-    fails = 0
-    for n in range(1, 200):
-        calls["left"] = n
-        try:
-            put(B)
-        except OSError:
-            fails += 1
-        unused, calls["left"] = calls["left"], 0
-        store.discard(B)
-        if unused > 0:
-            break
-        store.sweep()
-        assert there(folder) in ("a", "ab"), "the last sync, of the folder of runs, may fail after all is there"
-        assert not [path for path in folder.iterdir() if shelf.is_id(path.name) and manifest.wrong(path)]
-        shelf.remove(folder / B)
-        assert not list(folder.glob("tmp-*"))
-        assert {path: path.read_bytes() for path in before} == before
-    assert fails > 20
-    assert there(folder) == "ab"
-    assert not manifest.wrong(folder / B, hashes=True)
-
-
-def test_leases_of_one_process_are_counted(folder: Path) -> None:
-    put(A)
-    store.look("one", [A])
-    store.look("two", [A])
-    store.look("one", [])
-    assert leases.in_use(A)
-    store.look("two", [])
-    assert not leases.in_use(A)
-    store.look("three", ["e" * 32, "../../etc"])
-    assert not leases.in_use("e" * 32)
-
-
-def full() -> StoreError:
-    """As a trace that cannot be written raises it: the words of the core name a path of the server."""
-    try:
-        with storage.writing(Path("/srv/secret/run.zarr")):
-            raise OSError(errno.ENOSPC, "No space left on device")
-    except StoreError as error:
-        return error
-
-
-def test_a_full_disk_is_said_without_paths() -> None:
-    words = telling.said(full(), "c0de")
-    assert words == "The disk is full, so the run could not be stored. Free some space and run it again. (error c0de)"
-    assert telling.plain(OSError(errno.EDQUOT, "quota"), "c0de") == words
-    assert telling.said(StoreError("the text has no words"), "c0de") == "the text has no words"
-
-
-def test_a_worker_on_a_full_disk_fails_its_job_in_words_and_the_next_works(
-    finish: Callable[..., Any], store: Path
-) -> None:
-    engine = runs.engine()
-    before = {path.name for path in store.iterdir() if shelf.is_id(path.name)}
-    worker = runs._local().start()
-    was = resource.prlimit(worker, resource.RLIMIT_FSIZE)
-    resource.prlimit(worker, resource.RLIMIT_FSIZE, (3_000, was[1]))
-    try:
-        at = finish(engine.submit(Job("mag", "The lamp was lit at six. " * 40, "A test")))
-    finally:
-        resource.prlimit(worker, resource.RLIMIT_FSIZE, was)
-    assert (at.state, at.message[:21]) == ("failed", "The disk is full, so ")
-    assert str(store) not in at.message
-    assert {path.name for path in store.iterdir() if shelf.is_id(path.name)} == before
-    assert not list(store.glob("tmp-*"))
-    assert finish(engine.submit(Job("mag", "The lamp was lit at six.", "A test"))).state == "done"

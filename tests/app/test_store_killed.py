@@ -22,12 +22,6 @@ LONGEST = 0.03  # seconds after the first run was stored; storing one takes a th
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("TITANSCOPE_RUNS", str(tmp_path))
-    return tmp_path
-
-
-@pytest.fixture
 def writers(folder: Path) -> Iterator[tuple[IO[str], IO[str]]]:
     command = [sys.executable, str(ROOT / "tests" / "writing.py"), str(folder)]
     process = subprocess.Popen(
