@@ -35,7 +35,7 @@ CORE_LEVELS = [
         "titans_core.probe_options",
     },
     {"titans_core.pyramid", "titans_core.moments"},
-    {"titans_core.memory_file", "titans_core.measured"},
+    {"titans_core.memory_file", "titans_core.measured", "titans_core.writer"},
     {"titans_core.replay"},
     {"titans_core.record", "titans_core.slabs", "titans_core.snapshot"},
     {"titans_core.tracing", "titans_core.growth"},

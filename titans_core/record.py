@@ -13,7 +13,7 @@ import secrets
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -21,12 +21,9 @@ import xarray as xr
 from titans_core import moments, pyramid, storage
 from titans_core.documents import of_trace
 from titans_core.errors import StoreError
-from titans_core.pyramid import layout
 from titans_core.signals import BY_HEAD, OUTPUTS, SIGNALS, Arrays
 from titans_core.storage import READ_ERRORS, as_path, check_name, create, dims_of, labels_of, writing
-
-if TYPE_CHECKING:
-    import zarr
+from titans_core.writer import Writer, concatenated
 
 CHUNK = 16_384  # tokens per stored chunk
 FORMAT = 1
@@ -37,8 +34,8 @@ LEVELS = "pyramid_tokens_per_bin"  # the attribute of stores that have one; olde
 class Recording:
     """Collects the slabs of a run of `ids` (T,), whose pieces span start..end (T,) of the text.
 
-    With a store, arrays go to disk as they fill; without, they stay in memory. Raises StoreError if the store exists or
-    cannot be written.
+    With a store, arrays go to disk as they fill, while the run goes on; without, they stay in memory. Raises StoreError
+    if the store exists or cannot be written: with the next that is added, or at the end.
     """
 
     ids: np.ndarray
@@ -49,32 +46,35 @@ class Recording:
     store: Path | None = None
     _parts: list[Arrays] = field(default_factory=list)
     _waiting: int = 0
-    _written: int = 0
+    _writer: Writer | None = None
     _folder: Path | None = None
-    _pyramid: pyramid.PyramidWriter | None = None
 
     def __post_init__(self) -> None:
         if self.store is None:
             return
         check_name(self.store)
         self._folder = self.store.with_name(f".{self.store.name}.{secrets.token_hex(4)}.partial")
-        if len(self.ids) >= layout.LONG:
-            self._pyramid = pyramid.PyramidWriter(self._folder, len(self.ids))
+        self._writer = Writer(self.store, self._folder, len(self.ids), CHUNK)
 
     def add(self, arrays: Arrays) -> None:
         """The next tokens: name -> (layer, [head,] t) or (t,)."""
         self._parts.append(arrays)
         self._waiting += arrays["nll"].shape[-1]
         if self._folder is not None and self._waiting >= CHUNK:
-            self._flush(CHUNK)
+            self._hand_over(last=False)
+
+    def _hand_over(self, last: bool) -> None:
+        parts, self._parts, self._waiting = self._parts, [], 0
+        assert self._writer is not None  # noqa: S101 (there is a store)
+        self._writer.write(parts, last)
 
     def finish(self, attrs: dict[str, Any], found: xr.Dataset | None = None) -> xr.Dataset:
         """The complete Dataset; a store is renamed into place first. found: the memory at moments of the run."""
         if self._folder is None or self.store is None:
-            dataset = self._dataset(_concatenate(self._parts), attrs)
+            dataset = self._dataset(concatenated(self._parts), attrs)
             moments.attach(dataset, found)
             return dataset
-        self._flush(1)
+        self._hand_over(last=True)
         with writing(self.store):
             self._write_once(attrs, found)
             os.replace(self._folder, self.store)
@@ -82,6 +82,8 @@ class Recording:
 
     def abandon(self) -> None:
         """Remove what was written of a run that will not finish."""
+        if self._writer is not None:
+            self._writer.close()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -89,35 +91,6 @@ class Recording:
         arrays = {**arrays, "id": self.ids.astype(np.int32)}
         variables = {name: (dims_of(name, values), values, labels_of(name)) for name, values in arrays.items()}
         return _with_coordinates(xr.Dataset(variables), self.pieces, self.start, self.end, {**attrs, "text": self.text})
-
-    def _flush(self, at_least: int) -> None:
-        """Write waiting slabs in whole stored chunks (the last may be short)."""
-        if self._waiting < at_least:
-            return
-        arrays = _concatenate(self._parts)
-        size = self._waiting if at_least == 1 else self._waiting - self._waiting % CHUNK
-        with writing(self.store):
-            group = self._group(arrays)
-            for name, values in arrays.items():
-                target: Any = group[name]
-                target[..., self._written : self._written + size] = values[..., :size]
-            if self._pyramid is not None:
-                self._pyramid.add({name: values[..., :size] for name, values in arrays.items()})
-        self._parts = [{name: values[..., size:] for name, values in arrays.items()}]
-        self._waiting -= size
-        self._written += size
-
-    def _group(self, arrays: Arrays) -> zarr.Group:
-        import zarr  # noqa: PLC0415 (only what touches a store loads it)
-
-        folder = self._folder
-        if folder is not None and folder.exists():
-            return zarr.open_group(folder, mode="r+")
-        group = zarr.create_group(folder)
-        for name, values in arrays.items():
-            shape = (*values.shape[:-1], len(self.ids))
-            create(group, name, shape, values.dtype, dims_of(name, values), chunk=CHUNK, labels=labels_of(name))
-        return group
 
     def _write_once(self, attrs: dict[str, Any], found: xr.Dataset | None) -> None:
         import zarr  # noqa: PLC0415
@@ -129,7 +102,8 @@ class Recording:
             data = np.frombuffer(text.encode(), np.uint8)
             create(group, name, data.shape, data.dtype, (name,), chunk=CHUNK)[:] = data
         digest = _digest(self.text, self.ids, self.start, self.end)
-        levels = {LEVELS: self._pyramid.sizes} if self._pyramid is not None else {}
+        assert self._writer is not None  # noqa: S101 (there is a store)
+        levels = {LEVELS: self._writer.sizes} if self._writer.sizes else {}
         if found is not None:
             moments.write(group, found)
         group.attrs.update({**attrs, **levels, "tokens_sha256": digest, "trace_format": FORMAT})
@@ -199,7 +173,3 @@ def _digest(text: str, *arrays: np.ndarray) -> str:
     for array in arrays:
         whole.update(np.ascontiguousarray(array, np.int64).tobytes())
     return whole.hexdigest()
-
-
-def _concatenate(parts: list[Arrays]) -> Arrays:
-    return parts[0] if len(parts) == 1 else {n: np.concatenate([p[n] for p in parts], -1) for n in parts[0]}
