@@ -77,18 +77,24 @@ class WindowAttention(_Projections):
 
 class Known(NamedTuple):
     """What attention in segments needs that no read has part in: of all tokens, (B, H, T, D), positions turned in; of
-    the persistent tokens, (B, H, P, D); and the rotation of a segment's positions."""
+    the persistent tokens, (B, H, P, D); the rotation of a segment's positions; and what is added to the scores of a
+    segment of C tokens, (C, P + 2C): 0 or, where there is nothing to see, -inf."""
 
     q: Tensor
     k: Tensor
     v: Tensor
     prefix: tuple[Tensor, Tensor]
     rotation: tuple[Tensor, Tensor]
+    mask: Tensor
 
     def segments(self, size: int) -> list[Known]:
         """Of each segment of `size` tokens; the last may be shorter."""
         parts = zip(self.q.split(size, 2), self.k.split(size, 2), self.v.split(size, 2), strict=True)
-        return [Known(q, k, v, self.prefix, self.rotation) for q, k, v in parts]
+        whole = [self._replace(q=q, k=k, v=v) for q, k, v in parts]
+        last = whole[-1]
+        if last.q.shape[2] != len(self.mask):
+            whole[-1] = last._replace(mask=_segment_mask(last.q, self.prefix[0].shape[2]))
+        return whole
 
 
 class SegmentAttention(_Projections):
@@ -103,7 +109,9 @@ class SegmentAttention(_Projections):
         rotation = rotary(0, self.window, q.shape[-1], q)
         turns = -(-x.shape[1] // self.window)
         cos, sin = (part.repeat(turns, 1)[: x.shape[1]] for part in rotation)
-        return Known(rotate(q, (cos, sin)), rotate(k, (cos, sin)), v, self.prefix(x.shape[0]), rotation)
+        prefix = self.prefix(x.shape[0])
+        mask = _segment_mask(q[:, :, : self.window], prefix[0].shape[2])
+        return Known(rotate(q, (cos, sin)), rotate(k, (cos, sin)), v, prefix, rotation, mask)
 
     def forward(self, known: Known, read: Tensor) -> tuple[Tensor, Tensor]:
         """known: of one segment of C tokens; read: (B, C, H*D).
@@ -116,10 +124,9 @@ class SegmentAttention(_Projections):
         cos, sin = known.rotation
         k = rotate(F.rms_norm(k, k.shape[-1:]), (cos[:length], sin[:length]))
         prefix_k, prefix_v = known.prefix
-        scores = known.q @ torch.cat((prefix_k, k, known.k), 2).mT * k.shape[-1] ** -0.5
-        causal = torch.ones(length, length, dtype=torch.bool, device=k.device).tril()
-        mask = torch.cat((causal.new_ones(length, prefix_k.shape[2]), causal, causal), 1)
-        share = scores.masked_fill(~mask, float("-inf")).softmax(-1)
+        keys = torch.cat((prefix_k, k, known.k), 2)
+        scores = torch.baddbmm(known.mask, known.q.flatten(0, 1), keys.flatten(0, 1).mT, alpha=k.shape[-1] ** -0.5)
+        share = scores.unflatten(0, k.shape[:2]).softmax(-1)
         return (share @ torch.cat((prefix_v, v, known.v), 2)).transpose(1, 2).flatten(2), share
 
 
@@ -136,6 +143,13 @@ def rotate(x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
     cos, sin = rotation
     a, b = x.chunk(2, -1)
     return torch.cat((a * cos - b * sin, b * cos + a * sin), -1)
+
+
+def _segment_mask(q: Tensor, prefix: int) -> Tensor:
+    """Of a segment with queries q (B, H, C, D), for (C, P + 2C) scores."""
+    length = q.shape[2]
+    ahead = q.new_full((length, length), float("-inf")).triu(1)
+    return torch.cat((q.new_zeros(length, prefix), ahead, ahead), 1)
 
 
 def _pairs(x: Tensor, window: int) -> Tensor:
