@@ -20,7 +20,7 @@ from torch import Tensor
 
 from titans_core.memory import triton
 from titans_core.memory.decay import Decays
-from titans_core.memory.signals import ChunkRecord, closed_form
+from titans_core.memory.signals import Chunks, closed_form
 from titans_core.memory.types import Watch, learns
 
 BLOCK = 32
@@ -147,10 +147,9 @@ def _signals(
     """All blocks at once, from what each started with; nothing of the run itself depends on it."""
     theta, eta, alpha = parts[3:]
     error = inverse @ _right(p, weights, momentum)
-    record = ChunkRecord.of((weights,), (momentum,), [p.k], [2 * error], theta)
-    named = closed_form(record, eta, alpha)
+    named = closed_form(Chunks((weights,), (momentum,), (p.k,), (2 * error,), theta, eta, alpha), decays)
     del named["theta"]
-    return named
+    return {name: values.flatten(2) for name, values in named.items()}
 
 
 def unit_lower_inverse(lower: Tensor) -> Tensor:

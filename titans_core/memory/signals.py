@@ -2,7 +2,8 @@
 
 With u_i = -theta_i a_i^T g_i (summed over memory layers), all inner products between pushes are one Gram matrix a
 chunk, G[i, j] = sum_l (a_i . a_j)(g_i . g_j); every norm follows from G, the gates and what the chunk starts with.
-Computed in float64, gates included: squared norms of pushes that cancel would lose all digits in float32.
+Products of float32 runs are float32, sums over tokens float64. Where what is left of a sum is small beside its terms,
+as after pushes that cancel, the chunk's products are made again in float64 (decisions/0041).
 """
 
 from __future__ import annotations
@@ -15,94 +16,128 @@ from torch import Tensor
 from titans_core.memory.decay import Decays
 from titans_core.memory.types import Weights
 
+LEFT = 1e-3  # of the square of its terms' sizes together: a smaller square of a norm is made again in float64
+LEFT_WEIGHTS = 1e-4  # of M, whose terms are the many writes that it was built from
 
-class ChunkRecord(NamedTuple):
-    """What chunks leave behind for the closed forms, in float64. Shapes (B, H[, N], C[, C]) and (B, H[, N])."""
 
-    gram: Tensor
-    weights_push: Tensor  # <W_0, a_i^T g_i>
-    momentum_push: Tensor  # <S_0, a_i^T g_i>
+class Chunks(NamedTuple):
+    """Any number of chunks and what they start with; per memory layer a tensor. Leading dimensions are equal."""
+
+    weights: tuple[Tensor, ...]  # W_0, (..., D_in, D_out)
+    momentum: tuple[Tensor, ...]  # S_0
+    inputs: tuple[Tensor, ...]  # a, (..., C, D_in)
+    errors: tuple[Tensor, ...]  # g, the loss's slope in the layer's output, (..., C, D_out)
+    theta: Tensor  # (..., C)
+    eta: Tensor
+    alpha: Tensor
+
+    @classmethod
+    def stack(cls, chunks: list[Chunks]) -> Chunks:
+        """N chunks (B, H, ...), one after the other, with N at dimension 2."""
+        columns = zip(*chunks, strict=True)
+        return cls(
+            *(
+                torch.stack(c, 2)
+                if isinstance(c[0], Tensor)
+                else tuple(torch.stack(layer, 2) for layer in zip(*c, strict=True))
+                for c in columns
+            )
+        )
+
+    def picked(self, mask: Tensor) -> Chunks:
+        """Those of a mask over the leading dimensions, in float64."""
+        return Chunks(*(x[mask].double() if isinstance(x, Tensor) else tuple(y[mask].double() for y in x) for x in self))
+
+
+class _Sums(NamedTuple):
+    """What the recurrences start from: (..., C), the last three (..., 1)."""
+
+    square: Tensor  # |a_t^T g_t|^2
     loss: Tensor
-    theta: Tensor
-    weights_square: Tensor  # |W_0|^2
-    momentum_square: Tensor  # |S_0|^2
-    weights_momentum: Tensor  # <W_0, S_0>
-
-    @classmethod
-    def stack(cls, records: list[ChunkRecord]) -> ChunkRecord:
-        """N chunks, one after the other, as one record with N at dimension 2."""
-        return cls(*(torch.stack(column, 2) for column in zip(*records, strict=True)))
-
-    @classmethod
-    def of(
-        cls,
-        weights: Weights,
-        momentum: Weights,
-        inputs: list[Tensor],
-        errors: list[Tensor],
-        theta: Tensor,
-    ) -> ChunkRecord:
-        """inputs, errors: per memory layer a and g, (..., C, D); any number of chunks at once."""
-        gram = weights_push = momentum_push = torch.zeros((), dtype=torch.float64, device=theta.device)
-        w2 = s2 = ws = gram
-        for w32, s32, a32, g32 in zip(weights, momentum, inputs, errors, strict=True):
-            w, s, a, g = w32.double(), s32.double(), a32.double(), g32.double()
-            gram = gram + (a @ a.mT) * (g @ g.mT)
-            weights_push = weights_push + ((a @ w) * g).sum(-1)
-            momentum_push = momentum_push + ((a @ s) * g).sum(-1)
-            w2 = w2 + w.square().sum((-2, -1))
-            s2 = s2 + s.square().sum((-2, -1))
-            ws = ws + (w * s).sum((-2, -1))
-        loss = (errors[-1].double() / 2).square().sum(-1)  # the last slope is twice the error
-        return cls(gram, weights_push, momentum_push, loss, theta.double(), w2, s2, ws)
+    past: Tensor  # p_t = <eta_t S_{t-1}, u_t>
+    before: Tensor  # m_t = <M_{t-1}, u_t>
+    w2: Tensor  # |W_0|^2
+    s2: Tensor  # |S_0|^2
+    ws: Tensor  # <W_0, S_0>
 
 
-def closed_form(r: ChunkRecord, eta: Tensor, alpha: Tensor) -> dict[str, Tensor]:
-    """The signals of N chunks, name -> (B, H, N*C) in the gates' dtype.
+@torch.no_grad()
+def closed_form(chunks: Chunks, decays: Decays | None = None) -> dict[str, Tensor]:
+    """The signals of chunks, name -> (..., C) in the gates' dtype, theta among them.
 
-    r: shapes (B, H, N, C[, C]) and (B, H, N). eta, alpha: (B, H, N, C). With H, beta, E, B, A of `Decays` and
-    p_t = <eta_t S_{t-1}, u_t>, m_t = <M_{t-1}, u_t>, x_t = <M_t, S_t>, y_t = <M_{t-1}, S_t>:
-        |S_t|^2 = H_t^2 |S_0|^2 + sum_s E[t,s]^2 (2 p_s + |u_s|^2)
-        x_t = beta_t H_t <W_0,S_0> + sum_s B[t,s] E[t,s] ((1-alpha_s) m_s + |S_s|^2)
-        |M_t|^2 = beta_t^2 |W_0|^2 + sum_s B[t,s]^2 (2 (1-alpha_s) y_s + |S_s|^2)
+    decays: of eta and alpha, if they are known.
     """
-    dtype = eta.dtype
-    eta, alpha = eta.detach().double(), alpha.detach().double()
-    H, beta, carried, E, B, A = Decays.of(eta, alpha)
+    found, doubtful = _norms(chunks, _sums(chunks, decays or Decays.of(chunks.eta, chunks.alpha)))
+    if chunks.theta.dtype != torch.float64 and doubtful.any():
+        again = chunks.picked(doubtful)
+        for name, values in _norms(again, _sums(again, Decays.of(again.eta, again.alpha)))[0].items():
+            found[name][doubtful] = values
+    return {name: values.to(chunks.theta.dtype) for name, values in found.items()}
+
+
+def _sums(c: Chunks, d: Decays) -> _Sums:
+    gram = weights_push = momentum_push = w2 = s2 = ws = torch.zeros((), dtype=c.theta.dtype, device=c.theta.device)
+    for w, s, a, g in zip(c.weights, c.momentum, c.inputs, c.errors, strict=True):
+        gram = gram + (a @ a.mT) * (g @ g.mT)
+        weights_push = weights_push + ((a @ w) * g).sum(-1)
+        momentum_push = momentum_push + ((a @ s) * g).sum(-1)
+        w2, s2, ws = (t + (x * y).sum((-2, -1)) for t, x, y in ((w2, w, w), (s2, s, s), (ws, w, s)))
+    square = gram.diagonal(dim1=-2, dim2=-1)
+    pushed = gram * c.theta.unsqueeze(-2)
+    past = (d.E.tril(-1) * pushed).sum(-1) - d.carry * momentum_push
+    before = -weights_push.clone()
+    before[..., 1:] *= d.keep[..., :-1]
+    before[..., 1:] += (d.A[..., :-1, :] * pushed[..., 1:, :]).sum(-1) - d.carried[..., :-1] * momentum_push[..., 1:]
+    loss = (c.errors[-1] / 2).square().sum(-1)  # the last slope is twice the error
+    found = (square.clamp_min(0), loss, c.theta * past, c.theta * before, *(x.unsqueeze(-1) for x in (w2, s2, ws)))
+    return _Sums(*(x.double() for x in found))
+
+
+def _norms(c: Chunks, r: _Sums) -> tuple[dict[str, Tensor], Tensor]:
+    """The signals in float64, and which chunks' norms are small beside what they are sums of.
+
+    x_t = <M_t, S_t>, y_t = <M_{t-1}, S_t>; the equations are those of docs/math.md, "Norms in closed form".
+    """
+    theta, eta, alpha = c.theta.double(), c.eta.double(), c.alpha.double()
     keep = 1 - alpha
-    w2, s2, ws = (x.unsqueeze(-1) for x in (r.weights_square, r.momentum_square, r.weights_momentum))
-    inner = r.gram * r.theta.unsqueeze(-1) * r.theta.unsqueeze(-2)  # <u_t, u_i>
-    wu, su = -r.theta * r.weights_push, -r.theta * r.momentum_push
-    u2 = inner.diagonal(dim1=-2, dim2=-1)
-
-    p = H * su + (E.tril(-1) * inner).sum(-1)
-    before = torch.nn.functional.pad(A[..., :-1, :], (0, 0, 1, 0))  # row t holds A[t-1]
-    m = _shift(beta, 1.0) * wu + _shift(carried, 0.0) * su + (before * inner).sum(-1)
-
-    S2 = (H.square() * s2 + _apply(E.square(), 2 * p + u2)).clamp_min(0)
-    x = beta * H * ws + _apply(B * E, keep * m + S2)
-    y = eta * torch.cat((ws, x[..., :-1]), -1) + m
-    M2 = (beta.square() * w2 + _apply(B.square(), 2 * keep * y + S2)).clamp_min(0)
-    M2_before = torch.cat((w2, M2[..., :-1]), -1)
-    past2 = eta.square() * torch.cat((s2, S2[..., :-1]), -1)
+    u2 = theta.square() * r.square
+    S2 = _recurrence(eta.square(), 2 * r.past + u2, r.s2).clamp_min(0)
+    x = _recurrence(keep * eta, keep * r.before + S2, r.ws)
+    y = eta * _shift(x, r.ws) + r.before
+    M2 = _recurrence(keep.square(), 2 * keep * y + S2, r.w2).clamp_min(0)
+    M2_before, S2_before = _shift(M2, r.w2), _shift(S2, r.s2)
     change = (alpha.square() * M2_before - 2 * alpha * y + S2).clamp_min(0)
+    past2 = eta.square() * S2_before
+
+    S_size = _recurrence(eta, u2.sqrt(), r.s2.sqrt())  # were all terms parallel
+    M_size = _recurrence(keep, S_size, r.w2.sqrt())
+    small = (S2 < LEFT * S_size.square()) | (M2 < LEFT_WEIGHTS * M_size.square())
+    small |= change < LEFT * (alpha * _shift(M_size, r.w2.sqrt()) + S_size).square()
     named = {
         "loss": r.loss,
-        "surprise": r.gram.diagonal(dim1=-2, dim2=-1).clamp_min(0).sqrt(),
+        "surprise": r.square.sqrt(),
         "past_surprise": past2.sqrt(),
         "momentum": S2.sqrt(),
-        "alignment": (p / (past2 * u2).sqrt()).clamp(-1, 1),
+        "alignment": (r.past / (past2 * u2).sqrt()).clamp(-1, 1),
         "update": change.sqrt(),
         "forgotten": alpha * M2_before.sqrt(),
         "memory": M2.sqrt(),
-        "theta": r.theta,
+        "theta": theta,
     }
-    return {name: value.flatten(2).to(dtype) for name, value in named.items()}
+    return named, small.any(-1)
 
 
-def _shift(x: Tensor, first: float) -> Tensor:
-    return torch.nn.functional.pad(x[..., :-1], (1, 0), value=first)
+def _recurrence(gate: Tensor, x: Tensor, first: Tensor) -> Tensor:
+    """s_t = gate_t s_{t-1} + x_t from s_{-1} = first, by doubling: (..., C). Exact at gates of 0."""
+    s, step = x.clone(), 1
+    s[..., :1] += gate[..., :1] * first
+    gate = gate.clone()
+    while step < x.shape[-1]:
+        s[..., step:] += gate[..., step:] * s[..., :-step].clone()
+        gate[..., step:] *= gate[..., :-step].clone()
+        step *= 2
+    return s
 
 
-def _apply(matrix: Tensor, x: Tensor) -> Tensor:
-    return (matrix @ x.unsqueeze(-1)).squeeze(-1)
+def _shift(x: Tensor, first: Tensor) -> Tensor:
+    return torch.cat((first, x[..., :-1]), -1)

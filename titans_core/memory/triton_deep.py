@@ -22,7 +22,7 @@ HIDDEN = (16, 32, 64, 128)
 PIECE = 8192  # chunks of all memories at once where nothing is differentiated: about 1 GB of copies
 
 
-def usable(parts: list[Tensor], weights: Weights, signals: bool) -> bool:
+def usable(parts: list[Tensor], weights: Weights, momentum: Weights, signals: bool) -> bool:
     """Whether the kernels fit: float32 on CUDA, two layers, sizes they are written for.
 
     The kernel of signals is not differentiated: where gradients are wanted as well, all is the plain form's.
@@ -31,7 +31,7 @@ def usable(parts: list[Tensor], weights: Weights, signals: bool) -> bool:
     if not (ALLOWED and q.is_cuda and q.dtype == torch.float32 and len(weights) == 2):
         return False
     sizes = q.shape[-1] in WIDTHS and v.shape[-1] == q.shape[-1] and q.shape[-2] in WIDTHS
-    return sizes and weights[0].shape[-1] in HIDDEN and not (signals and learns(*parts, *weights))
+    return sizes and weights[0].shape[-1] in HIDDEN and not (signals and learns(*parts, *weights, *momentum))
 
 
 def scan_chunks(
@@ -44,7 +44,7 @@ def scan_chunks(
 ) -> tuple[list[Tensor], tuple[Weights, Weights], dict[str, Tensor] | None]:
     """As `scan._scan_chunks`; named: whether signals are wanted."""
     batch, heads, count, chunk = parts[3].shape
-    piece = count if learns(*parts, *weights) else max(1, PIECE // (batch * heads))
+    piece = count if learns(*parts, *weights, *momentum) else max(1, PIECE // (batch * heads))
     reads, records = [], []
     for start in range(0, count, piece):
         part = [x[:, :, start : start + piece] for x in parts]
