@@ -1,11 +1,12 @@
 """The chunks of a deep memory where no gradient is wanted: few and large products in buffers that stay in the cache.
 
 What has to wait for the chunk before are the products that the next chunk's weights need; reads and signals follow for
-a whole group of chunks at once. A layer's [W_0; S_0; g] of a chunk stand below each other in one buffer, so that a read
+a whole group of chunks at once. A layer's [W_0; S_0] of a chunk stand below each other in one buffer, so that
 
-    x_t W_t = [beta_t x_t, c_t x_t, -((x_t . a_i) A[t, i] theta_i)_i] [W_0; S_0; g]
+    x_t W_t = [beta_t x_t, c_t x_t] [W_0; S_0] - sum_i (x_t . a_i) A[t, i] theta_i g_i
 
-is one product, and the chunk's end is written where the next one begins.
+is two products, and the chunk's end is written where the next one begins. Results of products are contiguous: torch
+computes others row by row.
 Shapes: R = B*H rows, G chunks of a group, N chunks, C tokens per chunk, D_l width of the memory's layer l.
 """
 
@@ -32,32 +33,26 @@ class _Layer:
     def __init__(self, weights: Tensor, momentum: Tensor, count: int, size: int) -> None:
         rows, width, out = weights.shape
         new = weights.new_empty
-        stacked = new(count + 1, rows, 2 * width + size, out)
+        stacked = new(count + 1, rows, 2 * width, out)
         self.width = width
         self.stacked = stacked[:count].flatten(0, 1)
-        self.before, self.after = new(count, rows, size, out), new(count, rows, size, out)  # silu of it
+        self.before, self.after, self.error = (new(count, rows, size, out) for _ in range(3))
         self.scaled = new(rows, size, 2, width)
-        self.reading = new(count * rows, size, 2 * width + size)
+        self.reading = new(count * rows, size, 2 * width)
         self.slope = new(rows, size, out)
         # one view a chunk, made once: slicing would take as long as a small product
-        self.weights, self.momentum, self.states, self.errors = (
-            x.unbind(0)
-            for x in (
-                stacked[:, :, :width],
-                stacked[:, :, width : 2 * width],
-                stacked[:, :, : 2 * width],
-                stacked[:, :, 2 * width :],
-            )
+        self.weights, self.momentum, self.states = (
+            x.unbind(0) for x in (stacked[:, :, :width], stacked[:, :, width:], stacked)
         )
         self.transposed = [w.mT for w in self.weights]
         self.pairs = [x.unflatten(1, (2, width)) for x in self.states]
-        self.befores, self.afters = self.before.unbind(0), self.after.unbind(0)
+        self.befores, self.afters, self.errors = (x.unbind(0) for x in (self.before, self.after, self.error))
         self.weights[0].copy_(weights)
         self.momentum[0].copy_(momentum)
 
 
 class _Gates(NamedTuple):
-    """Of N chunks: (N, R, ...)."""
+    """Of a group's chunks: (G, R, ...)."""
 
     theta: Tensor  # (C)
     eta: Tensor
@@ -87,23 +82,20 @@ def scan_chunks(
     """`scan._scan_chunks` without gradients."""
     lead, (count, size) = parts[0].shape[:2], parts[0].shape[2:4]
     q, k, v, *given = (x.flatten(0, 1).transpose(0, 1).contiguous() for x in parts)
-    gates = _Gates.of(*given)
     group = _group(weights, size, count)
-    layers = [
-        _Layer(w.flatten(0, 1), s.flatten(0, 1), group, size) for w, s in zip(weights, momentum, strict=True)
-    ]
+    layers = [_Layer(w.flatten(0, 1), s.flatten(0, 1), group, size) for w, s in zip(weights, momentum, strict=True)]
     reads = v.new_empty(v.shape)
     found = []
     for start in range(0, count, group):
         here = slice(start, min(start + group, count))
         length = here.stop - start
-        some = _Gates(*(x[here] if isinstance(x, Tensor) else Decays(*(y[here] for y in x)) for x in gates))
-        told = None if watch is None else (lambda n, w, first=start: watch((first + n) * size, w))
+        some = _Gates.of(*(x[here] for x in given))
+        told = None if watch is None else _told(watch, start, size)
         steps = _write(layers, k[here], v[here], some, share, told, lead)
         some = some._replace(theta=steps)
         _read(layers, q[here], k[here], some, reads[here])
         if signals:
-            found.append(_signals(layers, k[here], some))
+            found.append(_signals(layers, k[here], v[here], some))
         for layer in layers:
             layer.states[0].copy_(layer.states[length])
     end = [tuple(x[0].clone().unflatten(0, lead) for x in (y.weights, y.momentum)) for y in layers]
@@ -111,8 +103,12 @@ def scan_chunks(
     return [_ordered(reads, lead)], (tuple(w for w, _ in end), tuple(s for _, s in end)), named
 
 
+def _told(watch: Watch, first: int, size: int) -> Watch:
+    return lambda n, weights: watch((first + n) * size, weights)
+
+
 def _group(weights: Weights, size: int, count: int) -> int:
-    one = sum(w.shape[0] * w.shape[1] * (2 * w.shape[-2] + size) * w.shape[-1] * w.element_size() for w in weights)
+    one = sum(w.shape[0] * w.shape[1] * (2 * w.shape[-2]) * w.shape[-1] * w.element_size() for w in weights)
     return max(1, min(count, GROUP_BYTES // one))
 
 
@@ -121,7 +117,15 @@ def _ordered(x: Tensor, lead: torch.Size) -> Tensor:
     return x.transpose(0, 1).flatten(1, 2).unflatten(0, lead)
 
 
-def _write(layers, k, v, gates, share, told, lead) -> Tensor:  # type: ignore[no-untyped-def]
+def _write(
+    layers: list[_Layer],
+    k: Tensor,
+    v: Tensor,
+    gates: _Gates,
+    share: float | None,
+    told: Watch | None,
+    lead: torch.Size,
+) -> Tensor:
     """Chunk after chunk; leaves states, inputs and slopes in the layers' buffers. Returns theta as applied."""
     steps = gates.theta if share is None else torch.empty_like(gates.theta)
     last = gates.last * gates.theta[..., None, None] if share is None else gates.last
@@ -160,27 +164,28 @@ def _read(layers: list[_Layer], q: Tensor, k: Tensor, gates: _Gates, out: Tensor
     for y in layers:
         left = y.reading[:count]
         torch.mul(x, keep, out=left[..., : y.width])
-        torch.mul(x, carried, out=left[..., y.width : 2 * y.width])
-        torch.mul(torch.bmm(x, inputs.mT), pushes, out=left[..., 2 * y.width :])
-        if y is layers[-1]:
-            torch.bmm(left, y.stacked[:count], out=out.flatten(0, 1))
-        else:
-            x = silu(torch.bmm(left, y.stacked[:count]), inplace=True)
+        torch.mul(x, carried, out=left[..., y.width :])
+        attend = torch.bmm(x, inputs.mT).mul_(pushes)
+        x = torch.bmm(left, y.stacked[:count]).baddbmm_(attend, y.error.flatten(0, 1)[:count])
+        if y is not layers[-1]:
+            x = silu(x, inplace=True)
             inputs = y.after.flatten(0, 1)[:count]
+    out.copy_(x.unflatten(0, out.shape[:2]))
 
 
-def _signals(layers: list[_Layer], k: Tensor, gates: _Gates) -> dict[str, Tensor]:
+def _signals(layers: list[_Layer], k: Tensor, v: Tensor, gates: _Gates) -> dict[str, Tensor]:
     count, rows = k.shape[:2]
     states = [y.stacked[: count * rows].unflatten(0, (count, rows)) for y in layers]
     return closed_form(
         Chunks(
             tuple(x[:, :, : y.width] for x, y in zip(states, layers, strict=True)),
-            tuple(x[:, :, y.width : 2 * y.width] for x, y in zip(states, layers, strict=True)),
+            tuple(x[:, :, y.width :] for x, y in zip(states, layers, strict=True)),
             (k, *(y.after[:count] for y in layers[:-1])),
-            tuple(x[:, :, 2 * y.width :] for x, y in zip(states, layers, strict=True)),
+            tuple(y.error[:count] for y in layers),
             gates.theta,
             gates.eta,
             gates.alpha,
+            (*(y.before[:count] for y in layers[:-1]), torch.add(v, layers[-1].error[:count], alpha=0.5)),
         ),
         gates.decays,
     )

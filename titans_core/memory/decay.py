@@ -24,7 +24,8 @@ class Decays(NamedTuple):
         E, B = decay_matrix(eta), decay_matrix(1 - alpha)
         carry = E[..., 0] * eta[..., :1]
         keep = B[..., 0] * (1 - alpha[..., :1])
-        return cls(carry, keep, (B @ carry.unsqueeze(-1)).squeeze(-1), E, B, B @ E)
+        A = B @ E
+        return cls(carry, keep, A[..., 0] * eta[..., :1], E, B, A)  # H_s = E[s, 0] eta_0
 
 
 def decay_matrix(gate: Tensor) -> Tensor:
@@ -41,9 +42,9 @@ class _DecayMatrix(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, gate: Tensor) -> Tensor:
         size = gate.shape[-1]
-        later = torch.ones(size, size, dtype=torch.bool, device=gate.device).tril(-1)
-        columns = torch.where(later, gate.unsqueeze(-1), torch.ones((), dtype=gate.dtype, device=gate.device))
-        matrix = columns.cumprod(-2).tril()
+        one = torch.ones(size, size, dtype=torch.bool, device=gate.device)
+        columns = torch.where(one.tril(-1), gate.unsqueeze(-1), 1.0)
+        matrix = columns.cumprod(-2).masked_fill_(one.triu(1), 0)
         ctx.save_for_backward(matrix)
         return matrix
 

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from titans_core.memory.decay import Decays
-from titans_core.memory.types import Weights
 
 LEFT = 1e-3  # of the square of its terms' sizes together: a smaller square of a norm is made again in float64
 LEFT_WEIGHTS = 1e-4  # of M, whose terms are the many writes that it was built from
@@ -30,6 +29,7 @@ class Chunks(NamedTuple):
     theta: Tensor  # (..., C)
     eta: Tensor
     alpha: Tensor
+    outputs: tuple[Tensor, ...] = ()  # a W_0, where they are known
 
     @classmethod
     def stack(cls, chunks: list[Chunks]) -> Chunks:
@@ -46,7 +46,10 @@ class Chunks(NamedTuple):
 
     def picked(self, mask: Tensor) -> Chunks:
         """Those of a mask over the leading dimensions, in float64."""
-        return Chunks(*(x[mask].double() if isinstance(x, Tensor) else tuple(y[mask].double() for y in x) for x in self))
+        given = self._replace(outputs=())
+        return Chunks(
+            *(x[mask].double() if isinstance(x, Tensor) else tuple(y[mask].double() for y in x) for x in given)
+        )
 
 
 class _Sums(NamedTuple):
@@ -77,14 +80,16 @@ def closed_form(chunks: Chunks, decays: Decays | None = None) -> dict[str, Tenso
 
 def _sums(c: Chunks, d: Decays) -> _Sums:
     gram = weights_push = momentum_push = w2 = s2 = ws = torch.zeros((), dtype=c.theta.dtype, device=c.theta.device)
-    for w, s, a, g in zip(c.weights, c.momentum, c.inputs, c.errors, strict=True):
+    outputs = c.outputs or tuple(a @ w for a, w in zip(c.inputs, c.weights, strict=True))
+    for w, s, a, g, out in zip(c.weights, c.momentum, c.inputs, c.errors, outputs, strict=True):
         gram = gram + (a @ a.mT) * (g @ g.mT)
-        weights_push = weights_push + ((a @ w) * g).sum(-1)
+        weights_push = weights_push + (out * g).sum(-1)
         momentum_push = momentum_push + ((a @ s) * g).sum(-1)
         w2, s2, ws = (t + (x * y).sum((-2, -1)) for t, x, y in ((w2, w, w), (s2, s, s), (ws, w, s)))
     square = gram.diagonal(dim1=-2, dim2=-1)
     pushed = gram * c.theta.unsqueeze(-2)
-    past = (d.E.tril(-1) * pushed).sum(-1) - d.carry * momentum_push
+    pushed.diagonal(dim1=-2, dim2=-1).zero_()  # the token's own, not of the past
+    past = (d.E * pushed).sum(-1) - d.carry * momentum_push
     before = -weights_push.clone()
     before[..., 1:] *= d.keep[..., :-1]
     before[..., 1:] += (d.A[..., :-1, :] * pushed[..., 1:, :]).sum(-1) - d.carried[..., :-1] * momentum_push[..., 1:]
@@ -111,7 +116,7 @@ def _norms(c: Chunks, r: _Sums) -> tuple[dict[str, Tensor], Tensor]:
 
     S_size = _recurrence(eta, u2.sqrt(), r.s2.sqrt())  # were all terms parallel
     M_size = _recurrence(keep, S_size, r.w2.sqrt())
-    small = (S2 < LEFT * S_size.square()) | (M2 < LEFT_WEIGHTS * M_size.square())
+    small = (LEFT * S_size.square() > S2) | (LEFT_WEIGHTS * M_size.square() > M2)
     small |= change < LEFT * (alpha * _shift(M_size, r.w2.sqrt()) + S_size).square()
     named = {
         "loss": r.loss,
