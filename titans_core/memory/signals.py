@@ -34,22 +34,14 @@ class Chunks(NamedTuple):
     @classmethod
     def stack(cls, chunks: list[Chunks]) -> Chunks:
         """N chunks (B, H, ...), one after the other, with N at dimension 2."""
-        columns = zip(*chunks, strict=True)
-        return cls(
-            *(
-                torch.stack(c, 2)
-                if isinstance(c[0], Tensor)
-                else tuple(torch.stack(layer, 2) for layer in zip(*c, strict=True))
-                for c in columns
-            )
-        )
+        w, s, a, g, theta, eta, alpha, _ = zip(*chunks, strict=True)
+        layers = (tuple(torch.stack(x, 2) for x in zip(*layer, strict=True)) for layer in (w, s, a, g))
+        return cls(*layers, *(torch.stack(x, 2) for x in (theta, eta, alpha)))  # type: ignore[arg-type]
 
     def picked(self, mask: Tensor) -> Chunks:
         """Those of a mask over the leading dimensions, in float64."""
-        given = self._replace(outputs=())
-        return Chunks(
-            *(x[mask].double() if isinstance(x, Tensor) else tuple(y[mask].double() for y in x) for x in given)
-        )
+        layers = (tuple(x[mask].double() for x in layer) for layer in self[:4])
+        return Chunks(*layers, *(x[mask].double() for x in self[4:7]))  # type: ignore[arg-type, union-attr]
 
 
 class _Sums(NamedTuple):
