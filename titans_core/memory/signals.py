@@ -41,7 +41,7 @@ class Chunks(NamedTuple):
     def picked(self, mask: Tensor) -> Chunks:
         """Those of a mask over the leading dimensions, in float64."""
         layers = (tuple(x[mask].double() for x in layer) for layer in self[:4])
-        return Chunks(*layers, *(x[mask].double() for x in self[4:7]))  # type: ignore[arg-type, union-attr]
+        return Chunks(*layers, *(x[mask].double() for x in self[4:7]))  # type: ignore[arg-type]
 
 
 class _Sums(NamedTuple):
