@@ -126,7 +126,7 @@ def windowed(q: Tensor, k: Tensor, v: Tensor, window: int = WINDOW) -> Tensor:
     first = (torch.arange(blocks.shape[1], device=q.device) == 0)[:, None, None]  # has no block before it
     mask = band & ~(first & (j < window))
     read = F.scaled_dot_product_attention(blocks, _pairs(k, window), _pairs(v, window), attn_mask=mask)
-    return read.view(q.shape)
+    return read.reshape(q.shape)
 
 
 def _pairs(x: Tensor, window: int) -> Tensor:
