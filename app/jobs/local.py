@@ -1,192 +1,232 @@
-"""The engine on this machine: one worker process per device, kept alive across runs and sessions."""
+"""The engine on this machine: one worker process per device, kept alive across jobs and sessions, and their lines."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import secrets
 import threading
 import time
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from collections import Counter
+from dataclasses import replace
 from typing import Any
 
-from app.jobs import Job, Probe, Progress, SanityCheck, Subject, memory_files, store
-from app.jobs.child import Child, spawn
+from app.jobs import DEVICES, Busy, Job, Probe, Progress, SanityCheck, child, ledger, memory_files, store
+from app.jobs.attempts import Attempt, Attempts
+from app.jobs.child import Child
+from app.jobs.line import Line
+from app.jobs.stored import Stored
 from app.jobs.times import RUN, Times
 
-KEPT = 50  # ended runs remembered in memory, and protected from eviction
-DIED = "The worker process ended unexpectedly during this run. Run it again: a new worker has been started."
-DO = {Job: "run", SanityCheck: "sanity", Probe: "probe"}
+PATIENCE = 1.5  # seconds that a cancelled job has to stop by itself
+STARTS = 3  # of a worker in a row that ended before it took a job
 
 log = logging.getLogger("titanscope.jobs")
 
 
-@dataclass
-class _Run:
-    job: Job | SanityCheck | Probe
-    progress: Progress
-    started: float = 0.0
-
-
-class LocalEngine:
+class LocalEngine(Stored):
     """See app.jobs.Engine. Safe to call from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._runs: dict[str, _Run] = {}
-        self._attempts: dict[str, str] = {}  # id of a check or probe -> the id under which it was last begun
+        self._attempts = Attempts()
         self._workers: dict[str, Child] = {}
+        self._lines = {device: Line() for device in DEVICES}
         self._devices = ["cpu"]
+        self._failed_starts = dict.fromkeys(DEVICES, 0)
         self._times = Times()
+        self._closed = False
+        self._ledger = ledger.Ledger()
         store.sweep()
+        ledger.sweep()
 
     def start(self, device: str = "cpu") -> int:
         """Start the worker of a device unless it runs; its process id."""
         with self._lock:
             worker = self._workers.get(device)
-            if worker is None or worker.process.poll() is not None:
-                worker = self._workers[device] = spawn(device)
-                worker.listener = threading.Thread(target=self._listen, args=(device, worker), daemon=True)
-                worker.listener.start()
+            if worker is None or not worker.alive:
+                worker = self._workers[device] = child.spawn(device, self._take, self._ended)
             return worker.process.pid
 
-    def submit(self, job: Job | SanityCheck | Probe) -> str:
-        run = secrets.token_hex(16)
+    def submit(self, job: Job | SanityCheck | Probe, person: str = "") -> str:
+        name = secrets.token_hex(16) if isinstance(job, Job) else job.id
+        at = Progress("queued", job.checkpoint, job.title)
+        if isinstance(job, Job):
+            at = replace(at, changes=job.changes, texts=memory_files.texts(job.begin))
         with self._lock:
-            name = run if isinstance(job, Job) else job.id
-            if (at := self.progress(name)) is not None and (at.live or at.state == "done"):
+            known = None if isinstance(job, Job) else self.progress(name)
+            if known is not None and (known.live or known.state == "done"):
                 return name
-            self._forget()
-            if isinstance(job, Probe):
-                store.touch(job.of)
-            if name != run:
-                self._attempts[name] = run
-            at = Progress("queued", job.checkpoint, job.title)
-            if isinstance(job, Job):
-                at = replace(at, changes=job.changes, texts=memory_files.texts(job.begin))
-            self._runs[run] = _Run(job, at)
-            self.start(job.device)
-            worker = self._workers[job.device]
-            worker.pending.append(run)
-            worker.send(do=DO[type(job)], id=run, name=name, **asdict(job))
+            self._refuse(person)
+            self._ledger.enter(name, job, at)
+            self._enqueue(name, job, person, at)
         return name
 
-    def _forget(self) -> None:
-        """Keep only the latest ended runs in memory; those that finished are known from disk."""
-        ended = [run for run, known in self._runs.items() if not known.progress.live]
-        for run in ended[:-KEPT]:
-            del self._runs[run]
-        self._attempts = {name: run for name, run in self._attempts.items() if run in self._runs}
+    def again(self, run: str, person: str = "") -> bool:
+        with self._lock:
+            at = self.progress(run)
+            if at is not None and not at.broken:
+                return True  # somebody else was faster
+            job = ledger.job(run)
+            if at is None or job is None:
+                return False
+            self._refuse(person)
+            at = Progress("queued", at.checkpoint, at.title, changes=at.changes, texts=at.texts)
+            self._ledger.note(run, at)
+            self._enqueue(run, job, person, at)
+            return True
+
+    def _refuse(self, person: str) -> None:
+        if self._closed:
+            raise Busy("The server is being stopped and takes no more runs.")
+        self._attempts.refuse(person)
+
+    def _enqueue(self, name: str, job: Job | SanityCheck | Probe, person: str, at: Progress) -> None:
+        if isinstance(job, Probe):
+            store.touch(job.of)
+        attempt = self._attempts.add(name, job, person, at, self._times.seconds(job))
+        self._lines[job.device].put(attempt.id, person)
+        self.start(job.device)
+        self._next(self._workers[job.device])
+
+    def _next(self, worker: Child) -> None:
+        """Give a worker the next job in its line, where it can take one."""
+        if not worker.ready or worker.doing or (attempt := self._lines[worker.device].take()) is None:
+            return
+        worker.doing, worker.stopping = attempt, False
+        known = self._attempts[attempt]
+        worker.send(do=ledger.kind(known.job), id=attempt, name=known.name)
 
     def progress(self, run: str) -> Progress | None:
         with self._lock:
-            begun = self._attempts.get(run, run)
-            known = self._runs.get(begun)
+            known = self._attempts.under(run)
             if known is not None and known.progress.state != "done":
-                return self._where(begun, known)
+                return self._where(known)
         facts = store.facts(run)
         if facts is None:
-            return None
+            return ledger.standing(run)
         tokens = int(facts["tokens"])
         return Progress("done", facts["checkpoint"], facts["title"], done=tokens, total=tokens)
 
-    def _where(self, run: str, known: _Run) -> Progress:
+    def _where(self, known: Attempt) -> Progress:
         at = known.progress
-        if at.state == "queued":
-            pending = self._workers[known.job.device].pending
-            return replace(at, ahead=pending.index(run) if run in pending else 0)
-        if at.state == "running" and at.done:
-            rate = at.done / max(time.monotonic() - known.started, 1e-3)
-            return replace(at, seconds_left=(at.total - at.done) / rate)
-        return at
+        if at.state == "running":
+            return replace(at, seconds_left=known.left if at.done else None)
+        order = self._lines[known.job.device].order()
+        if known.id not in order:
+            return at
+        going = self._attempts.get(self._workers[known.job.device].doing)
+        before = [*([going] if going else []), *map(self._attempts.__getitem__, order[: order.index(known.id)])]
+        wait = [one.left for one in before]
+        return replace(at, ahead=len(before), seconds_left=None if None in wait else sum(filter(None, wait)))
 
     def cancel(self, run: str) -> None:
         with self._lock:
-            begun = self._attempts.get(run, run)
-            known = self._runs.get(begun)
-            if known is None or not known.progress.live:
+            known = self._attempts.under(run)
+            if known is None or not known.live:
                 return
             worker = self._workers[known.job.device]
-            worker.send(do="cancel", id=begun)
-            if worker.pending and worker.pending[0] != begun:  # not begun: it is over at once
-                known.progress = replace(known.progress, state="cancelled")
+            if self._lines[worker.device].drop(known.id):
+                self._end(known, "cancelled")
+            elif not worker.stopping:
+                worker.stopping = True
+                worker.send(do="cancel", id=known.id)
+                timer = threading.Timer(PATIENCE, self._insist, (worker, known))
+                timer.daemon = True
+                timer.start()
 
-    def result(self, run: str) -> Path | None:
-        return store.trace(run)
-
-    def memory(self, name: str) -> Path | None:
-        return memory_files.memory(name)
-
-    def keep(self, data: bytes, name: str) -> str:
-        return memory_files.keep(data, name)
-
-    def answer(self, check: str) -> dict[str, Any] | None:
-        return store.answer(check)
-
-    def keep_subject(self, subject: Subject) -> str:
-        return store.keep_subject(subject)
-
-    def subject(self, name: str) -> Subject | None:
-        return store.subject(name)
+    def _insist(self, worker: Child, known: Attempt) -> None:
+        with self._lock:
+            if worker.doing == known.id:
+                log.warning("worker %d did not stop the run %s and is ended", worker.process.pid, known.name)
+                worker.kill()
 
     def devices(self) -> list[str]:
         return list(self._devices)
 
     def close(self) -> None:
-        """End the workers; queued and running runs fail."""
+        """End the workers; what waits or goes was interrupted, and can be run again when a server is up."""
         with self._lock:
-            workers = list(self._workers.values())
-        for worker in workers:
-            worker.process.kill()
-            if worker.listener is not None:
-                worker.listener.join(10)
-
-    def _listen(self, device: str, worker: Child) -> None:
-        """Take the worker's events until it ends; what it had not finished has then failed."""
-        stdin, stdout = worker.pipes
-        with stdout:
-            for line in stdout:
-                with self._lock:
-                    self._take(worker, json.loads(line))
-        status = worker.process.wait()
-        log.info("the %s worker ended with status %s", device, status)
-        with self._lock:
-            with contextlib.suppress(OSError):
-                stdin.close()
-            for run in worker.pending:
-                known = self._runs[run]
-                if known.progress.live:
-                    known.progress = replace(known.progress, state="failed", message=DIED)
-                store.discard(run)
-            worker.pending.clear()
+            if self._closed:
+                return
+            self._closed = True
+            for known in self._attempts.live():
+                self._end(known, "interrupted", ledger.STOPPED)
+            for worker in self._workers.values():
+                worker.kill()
+        for worker in self._workers.values():
+            worker.listener.join(10)
+        self._ledger.close()
 
     def _take(self, worker: Child, event: dict[str, Any]) -> None:
-        kind = event.pop("event")
-        if kind == "ready":
-            self._devices = event["devices"]
+        """What a worker says. Of a job that it was not given nothing is taken."""
+        kind, attempt = event.get("event"), event.get("id")
+        with self._lock:
+            known = self._attempts.get(worker.doing)
+            if kind == "ready":
+                worker.ready, self._failed_starts[worker.device] = True, 0
+                self._devices = [device for device in DEVICES if device in event.get("devices", self._devices)]
+                self._next(worker)
+            elif known is None or attempt != known.id:
+                log.warning("worker %d speaks of what it was not given", worker.process.pid)
+            elif kind in ("loading", "running"):
+                if kind == "running" and known.progress.state != "running":
+                    known.started = time.monotonic()
+                done, total = event.get("done", 0), event.get("total", 0)
+                known.progress = replace(known.progress, state=kind, done=done, total=total)
+            else:
+                worker.doing = ""
+                self._end(known, str(kind), event.get("message", ""))
+                if kind == "done":
+                    self._learn(known, event)
+                self._next(worker)
+
+    def _end(self, known: Attempt, state: str, message: str = "") -> None:
+        known.progress = replace(known.progress, state=state, message=message)
+        if state == "done":
+            ledger.leave(known.name)
             return
-        run = event["id"]
-        known = self._runs[run]
-        if kind in ("loading", "running"):
-            if kind == "running" and known.progress.state != "running":
-                known.started = time.monotonic()
-            if known.progress.live:
-                known.progress = replace(
-                    known.progress, state=kind, done=event.get("done", 0), total=event.get("total", 0)
-                )
-            return
-        worker.pending.remove(run)
-        if isinstance(known.job, Job):
-            known.job = replace(known.job, text="", places="")  # the text is in the trace now, or not wanted any more
-        if known.progress.state != "cancelled":
-            known.progress = replace(known.progress, state=kind, message=event.get("message", ""))
-        if kind == "done":
-            if not isinstance(known.job, SanityCheck):  # that reads three times what its facts say
-                self._times.learn(event, known.job.kind if isinstance(known.job, Probe) else RUN)
-            used = (run.job.of for run in self._runs.values() if not isinstance(run.job, Job))
-            store.sweep(keep=frozenset([*list(self._runs)[-KEPT:], *self._attempts, *used]))
+        with contextlib.suppress(OSError):  # a full disk, perhaps; then the next server will not know of it
+            self._ledger.note(known.name, known.progress)
+
+    def _learn(self, known: Attempt, event: dict[str, Any]) -> None:
+        if not isinstance(known.job, SanityCheck):  # that reads three times what its facts say
+            self._times.learn(event, known.job.kind if isinstance(known.job, Probe) else RUN)
+        store.sweep(keep=self._attempts.in_use())
+        ledger.sweep()
+
+    def _ended(self, worker: Child, status: int) -> None:
+        """A worker is gone. What it did came to nothing; what waits is done by a new one."""
+        log.info("the %s worker ended with status %s", worker.device, status)
+        with self._lock:
+            known = self._attempts.get(worker.doing)
+            worker.doing = ""
+            if known is not None:
+                store.discard(known.id)
+                if known.live and store.facts(known.name) is not None:  # it came to its end, and could not say so
+                    self._end(known, "done")
+                elif known.live:
+                    state = "cancelled" if worker.stopping else "failed"
+                    self._end(known, state, "" if worker.stopping else child.died(status))
+            if self._workers[worker.device] is not worker or self._closed:
+                return
+            line = self._lines[worker.device]
+            self._failed_starts[worker.device] += not worker.ready
+            while self._failed_starts[worker.device] >= STARTS and (attempt := line.take()) is not None:
+                self._end(self._attempts[attempt], "failed", child.NEVER)
+            if len(line):
+                self.start(worker.device)
+
+    def alive(self) -> bool:
+        """Whether the worker that runs on the CPU is there."""
+        with self._lock:
+            worker = self._workers.get("cpu")
+            return worker is not None and worker.alive
+
+    def counts(self) -> dict[str, int]:
+        """How many jobs are in each state of LIVE."""
+        with self._lock:
+            return dict(Counter(known.progress.state for known in self._attempts.live()))
 
     def speed(self, checkpoint: str, device: str, kind: str = RUN) -> float | None:
         """See Times.speed."""

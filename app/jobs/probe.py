@@ -11,6 +11,7 @@ from app import memories
 from app.jobs.subjects import Subject
 
 Answer = dict[str, Any]  # plain values, as its kind says
+DEVICES = ("cpu", "cuda")
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,8 @@
-"""The process that holds torch: reads jobs as JSON lines on stdin, answers with JSON lines on stdout.
+"""The process that holds torch: is told of jobs by JSON lines on stdin, answers with JSON lines on stdout.
 
-in   {"do": "run", "id", "name", "checkpoint", "text", "title", "changes", "begin", "places"}
-     {"do": "sanity", "id", "name", "of", "title"}   {"do": "cancel", "id"}
-    {"do": "probe", "id", "name", "kind", "of", "checkpoint", "title", "options"}
+in   {"do": "run" | "sanity" | "probe", "id", "name"}   {"do": "cancel", "id"}
 out  {"event": "ready", "devices"}   {"event": "loading" | "running" | "done" | "failed" | "cancelled", "id", ...}
-id: of this attempt. name: under which its result is published. of: the finished run to check,
-or the subject to ask about.
+id: of this attempt. name: under which the job is found in the ledger, and its result is published.
 """
 
 from __future__ import annotations
@@ -22,7 +19,7 @@ from dataclasses import asdict
 from typing import Any, TextIO
 
 from app import memories, probing
-from app.jobs import memory_files, sanity, store
+from app.jobs import ledger, memory, memory_files, sanity, store
 from app.jobs.telling import Cancelled, Progress, Telling, plain
 from titans_core.documents import unpacked
 
@@ -52,6 +49,7 @@ class Worker:
         import torch  # noqa: PLC0415 (slow: after the listener is up)
 
         torch.set_num_threads(THREADS)
+        memory.go_first()
         return ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
 
     def _listen(self, lines: TextIO) -> None:
@@ -67,12 +65,13 @@ class Worker:
         self._out.write(json.dumps(event) + "\n")
         self._out.flush()
 
-    def run(self, job: dict[str, Any]) -> None:
+    def run(self, order: dict[str, Any]) -> None:
         """One job from start to published result; every way it can end is told."""
         from titans_core.errors import TitansError  # noqa: PLC0415
 
-        run = job["id"]
+        run = order["id"]
         try:
+            job = order | _asked(order["name"])
             facts = {"run": self._trace, "sanity": self._sanity, "probe": self._probe}[job["do"]](job)
             self.say(event="done", id=run, **store.publish(run, facts, job["name"]))
         except Cancelled:
@@ -82,10 +81,21 @@ class Worker:
         except Exception as error:
             code = secrets.token_hex(4)
             log.exception("run %s failed, error %s", run, code)
-            self.say(event="failed", id=run, message=plain(error, code))
+            self.say(event="failed", id=run, message=plain(error, code, self.device))
+            self._recover(error)
         finally:
             store.discard(run)
             self._cancelled.discard(run)
+
+    def _recover(self, error: Exception) -> None:
+        """After an unexpected error: leave no memory taken, and go where the device cannot be used any more."""
+        if self.device == "cpu":
+            return
+        import torch  # noqa: PLC0415
+
+        if not memory.is_short(error) and isinstance(error, RuntimeError) and "CUDA" in str(error):
+            os._exit(3)  # after an illegal access or a failed assertion all else fails, too; a new worker starts afresh
+        torch.cuda.empty_cache()
 
     def _trace(self, job: dict[str, Any]) -> dict[str, Any]:
         import titans_core as tc  # noqa: PLC0415
@@ -187,6 +197,15 @@ class Worker:
     def _stop(self, run: str) -> None:
         if run in self._cancelled:
             raise Cancelled
+
+
+def _asked(name: str) -> dict[str, Any]:
+    job = ledger.job(name)
+    if job is None:
+        from titans_core.errors import StoreError  # noqa: PLC0415
+
+        raise StoreError("what was asked for is not stored here any more; ask for it again")
+    return asdict(job)
 
 
 def main() -> None:
