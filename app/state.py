@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app import link
 from app.components import text_heatmap
@@ -23,6 +24,12 @@ _OF_TEXT = ("token", "span", "range", "match")
 _OF_PAIR = ("a", "b", "by", "pair of")
 _OF_ALL = ("signal", "layer", "map", "unit", "rule", "underlines", "kind", "path", "find")
 MOST_READ = 12  # runs of a session that are remembered
+
+
+def person() -> str:
+    """Who asks, for the engine to be fair: this session, by the key that nobody else knows."""
+    context = get_script_run_ctx()
+    return context.session_id if context is not None else "nobody"
 
 
 def reported_theme() -> str | None:

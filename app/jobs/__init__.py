@@ -97,7 +97,13 @@ class Progress:
 
     @property
     def broken(self) -> bool:
+        """Whether it ended without a result."""
         return self.state in BROKEN
+
+    @property
+    def failed(self) -> bool:
+        """The same, where nobody wanted that."""
+        return self.broken and self.state != "cancelled"
 
 
 class Engine(Protocol):
@@ -107,7 +113,7 @@ class Engine(Protocol):
         """Queue a job; its id cannot be guessed. A check or probe that is going or done is not begun again.
 
         person: who asks, to share the worker fairly; "" for the server itself. Raises Busy where that person, or all
-        together, have asked for too much, and StoreError where the disk is full.
+        together, have asked for too much.
         """
 
     def again(self, run: str, person: str = "") -> bool:

@@ -61,7 +61,9 @@ class Attempts:
     def live(self) -> list[Attempt]:
         return [known for known in self._known.values() if known.live]
 
-    def add(self, name: str, job: Job | SanityCheck | Probe, person: str, at: Progress, seconds: float | None) -> Attempt:
+    def add(
+        self, name: str, job: Job | SanityCheck | Probe, person: str, at: Progress, seconds: float | None
+    ) -> Attempt:
         ended = [one for one, known in self._known.items() if not known.live]
         for one in ended[:-KEPT]:
             del self._known[one]

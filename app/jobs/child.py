@@ -82,9 +82,7 @@ class Child:
         ended(self, status)
 
 
-def spawn(
-    device: str, take: Callable[[Child, dict[str, Any]], None], ended: Callable[[Child, int], None]
-) -> Child:
+def spawn(device: str, take: Callable[[Child, dict[str, Any]], None], ended: Callable[[Child, int], None]) -> Child:
     """Start a worker. take(child, event) and ended(child, status) are called from a thread of its own."""
     paths = [str(HOME), *filter(None, [os.environ.get("PYTHONPATH")])]
     child = Child(

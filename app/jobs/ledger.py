@@ -10,6 +10,7 @@ A job that went on in a server that is gone was interrupted. One that did not fi
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import secrets
@@ -59,7 +60,8 @@ class Ledger:
             self.note(name, at)
         except OSError as error:
             leave(name)
-            raise StoreError(f"the job could not be stored, so it was not begun: {error.strerror or error}") from error
+            why = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
+            raise StoreError(f"this could not be begun, as it could not be written down: {why}") from error
 
     def note(self, name: str, at: Progress) -> None:
         """Write where it stands. Raises OSError, also for a job that is not here any more."""

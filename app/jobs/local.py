@@ -17,6 +17,7 @@ from app.jobs.child import Child
 from app.jobs.line import Line
 from app.jobs.stored import Stored
 from app.jobs.times import RUN, Times
+from titans_core.errors import StoreError
 
 PATIENCE = 1.5  # seconds that a cancelled job has to stop by itself
 STARTS = 3  # of a worker in a row that ended before it took a job
@@ -58,8 +59,12 @@ class LocalEngine(Stored):
             if known is not None and (known.live or known.state == "done"):
                 return name
             self._refuse(person)
-            self._ledger.enter(name, job, at)
-            self._enqueue(name, job, person, at)
+            try:
+                self._ledger.enter(name, job, at)
+            except StoreError as error:
+                self._end(self._attempts.add(name, job, person, at, None), "failed", str(error))
+            else:
+                self._enqueue(name, job, person, at)
         return name
 
     def again(self, run: str, person: str = "") -> bool:

@@ -6,8 +6,6 @@ import contextlib
 import os
 from pathlib import Path
 
-from app.theme import size
-
 CGROUP = Path("/sys/fs/cgroup")
 MEMINFO = Path("/proc/meminfo")
 SHORT = ("can't allocate memory", "out of memory", "not enough memory")  # of torch's allocators

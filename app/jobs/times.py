@@ -1,4 +1,4 @@
-"""How fast the latest jobs were, and how much runs stored: for the cost lines of the next ones, and how long they wait."""
+"""How fast the latest jobs were, and how much runs stored: for what the next ones are expected to take."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ import pytest
 
 import titans_core as tc
 from app import memories, probing, runs, samples
-from app.jobs import Job, Probe, Progress, Subject
+from app.jobs import Probe, Progress, Subject
 from app.jobs import store as files
 from app.jobs.local import LocalEngine
 from app.jobs.telling import Cancelled
