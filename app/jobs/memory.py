@@ -6,9 +6,72 @@ import contextlib
 import os
 from pathlib import Path
 
+from app import memories
+from app.jobs.times import CHARACTERS
+from app.theme import size
+from titans_core.config import ModelConfig
+from titans_core.errors import ConfigError, TitansError
+
+# Measured by benchmarks/memory_needed.py.
+PROCESS = 335e6  # bytes: Python, torch and what they load
+SLAB = 512  # tokens that are computed at once
+COPIES = 8  # of a slab's logits
+A_LAYER = 40  # arrays of a slab's width
+HELD = 4_000.0  # bytes a token while its values wait to be written,
+A_VALUE = 60.0  # and of each value of the trace beside
+WAITING = 32_000  # tokens
+A_TOKEN = 200.0  # bytes of its text, its number and where it stands, to the end
+
 CGROUP = Path("/sys/fs/cgroup")
 MEMINFO = Path("/proc/meminfo")
 SHORT = ("can't allocate memory", "out of memory", "not enough memory")  # of torch's allocators
+
+
+def needed(checkpoint: str, tokens: float) -> float | None:
+    """Bytes that a run of so many tokens needs in its worker; None for a checkpoint that cannot be read.
+
+    PROCESS is a part of it, which a worker that is up has taken already.
+    """
+    recorded = memories.recorded(checkpoint)
+    try:
+        model, parameters = ModelConfig.from_dict(recorded["model"]), int(recorded["parameters"])
+    except (KeyError, TypeError, ValueError, TitansError):
+        return None
+    slab = 4.0 * SLAB * (COPIES * model.vocab + A_LAYER * model.dim)
+    values = model.layers * (13 + 3 * model.heads) * model.has_memory
+    waiting = min(tokens, WAITING) * (HELD + A_VALUE * values)
+    return PROCESS + 8.0 * parameters + slab + waiting + A_TOKEN * tokens
+
+
+def refusal(checkpoint: str, text: str) -> str:
+    """Why there is too little memory for a run, as a sentence; "" where there is enough or nothing known."""
+    there, need = available(), needed(checkpoint, len(text) / CHARACTERS)
+    if there is None or need is None or need - PROCESS <= there:
+        return ""
+    sizes = f"{size(need - PROCESS)} of memory, and {size(there)} are available"
+    return f"This needs about {sizes}. A shorter text needs less."
+
+
+class Room:
+    """The memory that one job finds. there: bytes that are available on its device as it begins; None where unknown."""
+
+    def __init__(self, there: float | None) -> None:
+        self._there = there
+        self._need: float | None = None
+
+    def check(self, checkpoint: str, text: str, device: str) -> None:
+        """Raises ConfigError where a run of this text needs more than there is."""
+        if (need := needed(checkpoint, len(text) / CHARACTERS)) is not None:
+            self._need = need - PROCESS if device == "cpu" else need
+        if problem := refusal(checkpoint, text):
+            raise ConfigError(problem)
+
+    def ran_out(self, code: str) -> str:
+        """What a person is told where it did not suffice."""
+        told = (("about {} were needed", self._need), ("{} were available when it began", self._there))
+        said = [words.format(size(count)) for words, count in told if count is not None]
+        beside = f": {', and '.join(said)}" if said else ""
+        return f"Memory ran out during this run{beside}. A shorter text needs less. (error {code})"
 
 
 def available() -> int | None:

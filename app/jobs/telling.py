@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from app.jobs import store
+from app.jobs import memory, store
 
 PROGRESS_EVERY = 0.1  # seconds between two progress lines
 
@@ -44,10 +44,10 @@ class Telling:
         store.keep_partial(self._name, answer)
 
 
-def plain(error: Exception, code: str) -> str:
+def plain(error: Exception, code: str, room: memory.Room) -> str:
     """What a person is told of an unexpected error; the rest is in the log under `code`."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return f"The machine ran out of memory during this run; a shorter text needs less. (error {code})"
+    if memory.is_short(error):
+        return room.ran_out(code)
     if isinstance(error, OSError) and error.errno == 28:
         return f"The disk is full, so the trace could not be stored. (error {code})"
     return f"The run stopped because of an internal error. The server log has the details under error {code}."

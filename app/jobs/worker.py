@@ -35,6 +35,7 @@ class Worker:
         self.device = device
         self._out = out
         self._cancelled: set[str] = set()
+        self._room = memory.Room(None)
         self._models: dict[str, Any] = {}
         self._memo: tuple[str, dict[Any, Any]] = "", {}  # a subject, and what its probes found that others can use
         self._jobs: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
@@ -69,7 +70,8 @@ class Worker:
         """One job from start to published result; every way it can end is told."""
         from titans_core.errors import TitansError  # noqa: PLC0415
 
-        run = order["id"]
+        run, broken = order["id"], None
+        self._room = memory.Room(self._free())
         try:
             job = order | _asked(order["name"])
             facts = {"run": self._trace, "sanity": self._sanity, "probe": self._probe}[job["do"]](job)
@@ -81,20 +83,30 @@ class Worker:
         except Exception as error:
             code = secrets.token_hex(4)
             log.exception("run %s failed, error %s", run, code)
-            self.say(event="failed", id=run, message=plain(error, code, self.device))
-            self._recover(error)
+            self.say(event="failed", id=run, message=plain(error, code, self._room))
+            broken = error
         finally:
             store.discard(run)
             self._cancelled.discard(run)
+        if broken is not None:
+            self._recover(broken)
+
+    def _free(self) -> float | None:
+        """Bytes of memory that a job on this device can take."""
+        if self.device == "cpu":
+            return memory.available()
+        import torch  # noqa: PLC0415
+
+        return float(torch.cuda.mem_get_info()[0])
 
     def _recover(self, error: Exception) -> None:
-        """After an unexpected error: leave no memory taken, and go where the device cannot be used any more."""
+        """After an unexpected error: hold no memory, and end where the device cannot be used any more."""
         if self.device == "cpu":
             return
         import torch  # noqa: PLC0415
 
         if not memory.is_short(error) and isinstance(error, RuntimeError) and "CUDA" in str(error):
-            os._exit(3)  # after an illegal access or a failed assertion all else fails, too; a new worker starts afresh
+            os._exit(3)  # after an illegal access or a failed assertion all else would fail, too
         torch.cuda.empty_cache()
 
     def _trace(self, job: dict[str, Any]) -> dict[str, Any]:
@@ -103,6 +115,7 @@ class Worker:
         from titans_core.tracing import trace_on  # noqa: PLC0415
 
         run, name = job["id"], job["checkpoint"]
+        self._room.check(name, job["text"], self.device)
         document = unpacked(job["places"], job["text"]) if job["places"] else None
         model = self._model(run, name)
         started = time.monotonic()
