@@ -131,6 +131,7 @@ def _serve() -> None:
     print(f"Titanscope: {page}", flush=True)
     # Streamlit reads its configuration twice here and warns that the second reading differs from the first.
     logging.getLogger("streamlit.config").addFilter(lambda record: "config option section" not in record.msg)
+    runs.end_well()
     app.run(config=chosen)
 
 

@@ -40,6 +40,22 @@ class Attempt:
             return self.seconds
         return (at.total - at.done) * max(time.monotonic() - self.started, 1e-3) / at.done
 
+    def goes(self, state: str, done: object, total: object) -> None:
+        """Take over how far it is: of `total` tokens `done`."""
+        if type(done) is not int or type(total) is not int or not 0 <= done <= total:
+            return
+        if state == "running" and self.progress.state != "running":
+            self.started = time.monotonic()
+        self.progress = replace(self.progress, state=state, done=done, total=total)
+
+    def where(self, before: list[Attempt]) -> Progress:
+        """Its progress with what is expected of it. before: the jobs that are done before it, while it waits."""
+        at = self.progress
+        if at.state == "running":
+            return replace(at, seconds_left=self.left if at.done else None)
+        wait = [one.left for one in before]
+        return replace(at, ahead=len(before), seconds_left=None if None in wait else sum(filter(None, wait)))
+
 
 class Attempts:
     """Not safe to call from several threads at once."""

@@ -71,7 +71,8 @@ class Child:
                     event = json.loads(line)
                 except ValueError:  # it was killed while it wrote
                     continue
-                take(self, event)
+                if isinstance(event, dict):
+                    take(self, event)
         try:
             status = self.process.wait(LINGER)
         except subprocess.TimeoutExpired:  # it can tell nothing any more

@@ -18,7 +18,7 @@ import shutil
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from app.jobs import Job, Probe, Progress, SanityCheck, store
 from titans_core.errors import StoreError, TitansError
@@ -48,7 +48,7 @@ class Ledger:
     def __init__(self) -> None:
         self.server = secrets.token_hex(8)
         self._path = _root() / f"{self.server}.alive"
-        self._alive: IO[str] = open(self._path, "w", encoding="utf-8")  # noqa: SIM115
+        self._alive = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         if os.name != "nt":
             fcntl.flock(self._alive, fcntl.LOCK_EX)
 
@@ -68,7 +68,7 @@ class Ledger:
         _write(_root() / name / "state.json", {"server": self.server, "at": asdict(at)})
 
     def close(self) -> None:
-        self._alive.close()
+        os.close(self._alive)
         self._path.unlink(missing_ok=True)
 
 

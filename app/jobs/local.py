@@ -6,7 +6,6 @@ import contextlib
 import logging
 import secrets
 import threading
-import time
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -114,16 +113,11 @@ class LocalEngine(Stored):
         return Progress("done", facts["checkpoint"], facts["title"], done=tokens, total=tokens)
 
     def _where(self, known: Attempt) -> Progress:
-        at = known.progress
-        if at.state == "running":
-            return replace(at, seconds_left=known.left if at.done else None)
         order = self._lines[known.job.device].order()
         if known.id not in order:
-            return at
-        going = self._attempts.get(self._workers[known.job.device].doing)
-        before = [*([going] if going else []), *map(self._attempts.__getitem__, order[: order.index(known.id)])]
-        wait = [one.left for one in before]
-        return replace(at, ahead=len(before), seconds_left=None if None in wait else sum(filter(None, wait)))
+            return known.where([])
+        doing = self._workers[known.job.device].doing
+        return known.where([self._attempts[one] for one in [*filter(None, [doing]), *order[: order.index(known.id)]]])
 
     def cancel(self, run: str) -> None:
         with self._lock:
@@ -170,20 +164,18 @@ class LocalEngine(Stored):
             known = self._attempts.get(worker.doing)
             if kind == "ready":
                 worker.ready, self._failed_starts[worker.device] = True, 0
-                self._devices = [device for device in DEVICES if device in event.get("devices", self._devices)]
+                if isinstance(listed := event.get("devices"), list):
+                    self._devices = [device for device in DEVICES if device in listed] or self._devices
                 self._next(worker)
             elif known is None or attempt != known.id:
                 log.warning("worker %d speaks of what it was not given", worker.process.pid)
             elif kind in ("loading", "running"):
-                if kind == "running" and known.progress.state != "running":
-                    known.started = time.monotonic()
-                done, total = event.get("done", 0), event.get("total", 0)
-                known.progress = replace(known.progress, state=kind, done=done, total=total)
-            else:
+                known.goes(kind, event.get("done", 0), event.get("total", 0))
+            elif kind in ("done", "failed", "cancelled"):
                 worker.doing = ""
-                self._end(known, str(kind), event.get("message", ""))
+                self._end(known, kind, str(event.get("message", "")))
                 if kind == "done":
-                    self._learn(known, event)
+                    self._learn(known)
                 self._next(worker)
 
     def _end(self, known: Attempt, state: str, message: str = "") -> None:
@@ -194,9 +186,10 @@ class LocalEngine(Stored):
         with contextlib.suppress(OSError):  # a full disk, perhaps; then the next server will not know of it
             self._ledger.note(known.name, known.progress)
 
-    def _learn(self, known: Attempt, event: dict[str, Any]) -> None:
-        if not isinstance(known.job, SanityCheck):  # that reads three times what its facts say
-            self._times.learn(event, known.job.kind if isinstance(known.job, Probe) else RUN)
+    def _learn(self, known: Attempt) -> None:
+        facts = store.facts(known.name)
+        if facts is not None and not isinstance(known.job, SanityCheck):  # that reads three times what its facts say
+            self._times.learn(facts, known.job.kind if isinstance(known.job, Probe) else RUN)
         store.sweep(keep=self._attempts.in_use())
         ledger.sweep()
 
