@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from app.jobs.probe import DEVICES, Probe
+from app.jobs.probe import DEVICES, Probe, check_device
 from app.jobs.subjects import Subject
-from titans_core.errors import ConfigError, TitansError
+from titans_core.errors import TitansError
 from titans_core.interventions import intervene
 
 __all__ = ["BROKEN", "DEVICES", "LIVE", "Busy", "Engine", "Job", "Probe", "Progress", "SanityCheck", "Subject"]
@@ -41,7 +41,7 @@ class Job:
     places: str = ""
 
     def __post_init__(self) -> None:
-        _check_device(self.device)
+        check_device(self.device)
         intervene(*self.changes)
 
 
@@ -58,16 +58,11 @@ class SanityCheck:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        _check_device(self.device)
+        check_device(self.device)
 
     @property
     def id(self) -> str:
         return hashlib.sha256(f"sanity check 1 of {self.of}".encode()).hexdigest()[:32]
-
-
-def _check_device(device: str) -> None:
-    if device not in DEVICES:
-        raise ConfigError(f"unknown device {str(device)[:40]!r}; choose {' or '.join(DEVICES)}")
 
 
 @dataclass(frozen=True)
