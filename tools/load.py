@@ -40,17 +40,17 @@ def loopback(address: str) -> str:
     return address.rstrip("/")
 
 
-def resident(process: int) -> float:
-    """MB of a process and its children."""
-    total = 0
+def resident(process: int) -> tuple[float, float]:
+    """MB of the server, and of its workers."""
+    found = [0.0, 0.0]
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = path.read_text().rpartition(")")[2].split()
         except OSError:
             continue
         if int(path.parent.name) == process or int(fields[1]) == process:
-            total += int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
-    return total / 1e6
+            found[int(path.parent.name) != process] += int(fields[21]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+    return found[0], found[1]
 
 
 async def load(address: str, server: int, sessions: int, seconds: float, pause: float, sentences: int) -> Seen:
@@ -60,7 +60,7 @@ async def load(address: str, server: int, sessions: int, seconds: float, pause: 
 
     async def watch() -> None:
         while time.monotonic() < until:
-            seen.memory.append((time.monotonic() - seen.begun, resident(server)))
+            seen.memory.append((time.monotonic() - seen.begun, *resident(server)))
             await asyncio.sleep(1)
 
     people = [Session(address, seen, SENTENCE * sentences) for _ in range(sessions)]
@@ -70,11 +70,15 @@ async def load(address: str, server: int, sessions: int, seconds: float, pause: 
     return seen
 
 
+def grown(seconds: np.ndarray, sizes: np.ndarray) -> dict[str, float]:
+    slope = float(np.polyfit(seconds / 60, sizes, 1)[0]) if len(sizes) > 2 else 0.0
+    return {"first": float(sizes[0]), "last": float(sizes[-1]), "most": float(sizes.max()), "a_minute": slope}
+
+
 def result(seen: Seen, sessions: int, seconds: float) -> dict[str, object]:
     """What is printed and written. Of growth the first third, in which models are loaded, says nothing."""
     taken = np.array([answer for _, answer in seen.answers] or [PATIENCE])
     late = np.array([sample for sample in seen.memory if sample[0] > seconds / 3] or seen.memory)
-    slope = float(np.polyfit(late[:, 0] / 60, late[:, 1], 1)[0]) if len(late) > 2 else None
     p95 = float(np.percentile(taken, 95))
     return {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -88,7 +92,7 @@ def result(seen: Seen, sessions: int, seconds: float) -> dict[str, object]:
             "max_s": float(taken.max()),
         },
         "polls": {"count": len(seen.polls), "p95_s": float(np.percentile(seen.polls, 95)) if seen.polls else None},
-        "memory_mb": {"first": late[0, 1], "last": late[-1, 1], "most": float(late[:, 1].max()), "a_minute": slope},
+        "memory_mb": {"server": grown(late[:, 0], late[:, 1]), "workers": grown(late[:, 0], late[:, 2])},
         "leaks": seen.leaks,
         "counts": dict(seen.counts),
         "under_the_bar": p95 < BAR,

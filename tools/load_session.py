@@ -27,7 +27,7 @@ class Seen:
     polls: list[float] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     leaks: list[str] = field(default_factory=list)
-    memory: list[tuple[float, float]] = field(default_factory=list)  # (s, MB)
+    memory: list[tuple[float, float, float]] = field(default_factory=list)  # (s, MB of the server, of workers)
     secrets: list[str] = field(default_factory=list)
 
 

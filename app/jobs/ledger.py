@@ -95,6 +95,14 @@ def job(name: str) -> Job | SanityCheck | Probe | None:
         return None
 
 
+def asked(name: str) -> Job | SanityCheck | Probe:
+    """As `job`. Raises StoreError where there is none."""
+    found = job(name)
+    if found is None:
+        raise StoreError("what was asked for is not stored here any more; ask for it again")
+    return found
+
+
 def standing(name: str) -> Progress | None:
     """Where a job stands that no result tells of, as far as it is known from here; None for an unknown one."""
     known = _read(name, "state")

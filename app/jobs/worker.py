@@ -51,6 +51,8 @@ class Worker:
 
         torch.set_num_threads(THREADS)
         memory.go_first()
+        if os.name != "nt":
+            os.nice(5)  # pages answer first
         return ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
 
     def _listen(self, lines: TextIO) -> None:
@@ -73,7 +75,7 @@ class Worker:
         run, broken = order["id"], None
         self._room = memory.Room(self._free())
         try:
-            job = order | _asked(order["name"])
+            job = order | asdict(ledger.asked(order["name"]))
             facts = {"run": self._trace, "sanity": self._sanity, "probe": self._probe}[job["do"]](job)
             self.say(event="done", id=run, **store.publish(run, facts, job["name"]))
         except Cancelled:
@@ -210,15 +212,6 @@ class Worker:
     def _stop(self, run: str) -> None:
         if run in self._cancelled:
             raise Cancelled
-
-
-def _asked(name: str) -> dict[str, Any]:
-    job = ledger.job(name)
-    if job is None:
-        from titans_core.errors import StoreError  # noqa: PLC0415
-
-        raise StoreError("what was asked for is not stored here any more; ask for it again")
-    return asdict(job)
 
 
 def main() -> None:

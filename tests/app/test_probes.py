@@ -7,7 +7,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -225,8 +225,7 @@ class Here:
             refusal=lambda subject, checkpoint, options: "", run=lambda model, subject, options, tell: act(tell)
         )
         self._patch.setitem(probing.KINDS, "counting", kind)
-        asked = json.loads(json.dumps(asdict(self.probe)))
-        self._patch.setattr("app.jobs.worker._asked", lambda name: asked if name == self.probe.id else None)
+        self._patch.setattr("app.jobs.ledger.asked", lambda name: self.probe if name == self.probe.id else None)
         self.worker.run({"do": "probe", "id": "1" * 32, "name": self.probe.id})
         told: dict[str, Any] = json.loads(self.worker._out.getvalue().splitlines()[-1])  # type: ignore[attr-defined]
         return told
