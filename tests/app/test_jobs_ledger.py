@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ from hypothesis import strategies as some
 
 from app.jobs import Job, Probe, Progress, SanityCheck, ledger, store
 from app.jobs.ledger import Ledger
+from app.jobs.local import LocalEngine
 
 RUN = "a" * 32
 JOBS = {
@@ -147,3 +149,27 @@ def test_damaged_records_are_nothing_known(values: object, cut: int) -> None:
         assert isinstance(ledger.job(RUN), Job | SanityCheck | Probe | None)
         assert isinstance(ledger.standing(RUN), Progress | None)
     ledger.sweep()
+
+
+def test_a_full_disk_fails_the_job_and_leaves_no_part_of_it(monkeypatch: pytest.MonkeyPatch, own_folder: Path) -> None:
+    whole = ledger._write
+    engine = LocalEngine()
+
+    def full(path: Path, values: dict[str, object]) -> None:
+        if path.name == broken:
+            path.with_suffix(".tmp").write_text("half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        whole(path, values)
+
+    try:
+        monkeypatch.setattr(ledger, "_write", full)
+        for broken in ("job.json", "state.json"):
+            at = engine.progress(engine.submit(JOBS["run"]))
+            assert at is not None
+            assert (at.state, at.message) == (
+                "failed",
+                "this could not be begun, as it could not be written down: the disk is full",
+            )
+        assert not [path for path in (own_folder / "jobs").iterdir() if path.is_dir()]
+    finally:
+        engine.close()
