@@ -48,7 +48,7 @@ class Ledger:
     def __init__(self) -> None:
         self.server = secrets.token_hex(8)
         self._path = _root() / f"{self.server}.alive"
-        self._alive = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        self._alive: int | None = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         if os.name != "nt":
             fcntl.flock(self._alive, fcntl.LOCK_EX)
 
@@ -68,7 +68,9 @@ class Ledger:
         _write(_root() / name / "state.json", {"server": self.server, "at": asdict(at)})
 
     def close(self) -> None:
-        os.close(self._alive)
+        if self._alive is not None:
+            os.close(self._alive)
+        self._alive = None
         self._path.unlink(missing_ok=True)
 
 

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -155,15 +156,15 @@ def test_a_full_disk_fails_the_job_and_leaves_no_part_of_it(monkeypatch: pytest.
     whole = ledger._write
     engine = LocalEngine()
 
-    def full(path: Path, values: dict[str, object]) -> None:
+    def full(broken: str, path: Path, values: dict[str, object]) -> None:
         if path.name == broken:
             path.with_suffix(".tmp").write_text("half")
             raise OSError(errno.ENOSPC, "No space left on device")
         whole(path, values)
 
     try:
-        monkeypatch.setattr(ledger, "_write", full)
         for broken in ("job.json", "state.json"):
+            monkeypatch.setattr(ledger, "_write", partial(full, broken))
             at = engine.progress(engine.submit(JOBS["run"]))
             assert at is not None
             assert (at.state, at.message) == (
