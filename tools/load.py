@@ -121,7 +121,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sessions", type=int, default=4)
     parser.add_argument("--minutes", type=float, default=0.5)
-    parser.add_argument("--pause", type=float, default=1.0, help="seconds between two things that a session does")
+    parser.add_argument(
+        "--pause", type=float, default=5.0, help="seconds between two things that a session does, more or less"
+    )
     parser.add_argument("--sentences", type=int, default=40, help="of a text, about 30 tokens each")
     parser.add_argument("--address", type=loopback, help="of a dashboard that runs already; needs --server")
     parser.add_argument("--server", type=int, help="its process id")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import secrets
 import time
 import urllib.error
@@ -16,6 +17,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 
 PATIENCE = 60.0  # seconds
+CHANCE = random.Random(1)  # noqa: S311 (of pauses)
 
 
 @dataclass
@@ -48,6 +50,7 @@ class Session:
         """Run the text whenever that is done, and use widgets in between."""
         origin = self.address  # as a browser says it
         stream = self.address.replace("http", "ws", 1) + "/_stcore/stream"
+        await asyncio.sleep(pause * CHANCE.uniform(0, 1))
         async with connect(stream, subprotocols=["streamlit"], origin=origin, max_size=None) as socket:  # type: ignore[arg-type, list-item]
             await self._tell(socket)
             await self._tell(socket, paste="")  # the field to paste into is drawn
@@ -61,7 +64,7 @@ class Session:
                     begun = time.monotonic()
                     await self._tell(socket, paste=f"{self.text} {self.pressed} {'.' * k}")
                     self.seen.answers.append((begun - self.seen.begun, time.monotonic() - begun))
-                    await asyncio.sleep(pause)
+                    await asyncio.sleep(pause * CHANCE.uniform(0.5, 1.5))  # people do not act in step
                     await self._poll(socket)
                 await self._own_text()
 
