@@ -92,6 +92,7 @@ class Worker:
             self._cancelled.discard(run)
         if broken is not None:
             self._recover(broken)
+        memory.give_back()
 
     def _free(self) -> float | None:
         """Bytes of memory that a job on this device can take."""
