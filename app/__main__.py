@@ -112,6 +112,7 @@ def _serve() -> None:
     print(f"Titanscope: {page}", flush=True)
     logs.setup(str(chosen["logger.level"]))
     adapt.adapt()
+    runs.end_well()
     _app(chosen).run(config=streamlits(chosen))
 
 

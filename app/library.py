@@ -59,8 +59,8 @@ def mine() -> Library:
 
 
 def begin(jobs: Sequence[Job]) -> list[str]:
-    """Begin these runs, which are this person's own; their ids."""
-    begun = [runs.engine().submit(job) for job in jobs]
+    """Begin these runs, which are this person's own; their ids. Raises Busy."""
+    begun = runs.begin(list(jobs), person.key())
     for run in begun:
         mine().add(run, own=True)
     return begun

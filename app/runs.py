@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import functools
 import hashlib
+import signal
 import sys
 import threading
 from dataclasses import dataclass
@@ -18,8 +19,9 @@ from app.bare import bare
 from app.components import blob
 from app.exports.passages import highest
 from app.figures import aggregate, layers, scale, timelines
-from app.jobs import Engine, Job, Progress, Subject, library, store
+from app.jobs import Busy, Engine, Job, Progress, Subject, library, store
 from app.jobs.local import LocalEngine
+from app.jobs.times import TYPICAL
 from app.kept import Kept
 from app.link import Span
 from app.probing import needle_text as needle_texts
@@ -31,8 +33,7 @@ from titans_core.probes.places import Place, tokens_of
 from titans_core.probes.spots import Spot
 from titans_core.tokenizer import Tokenizer
 
-# Used by the cost line until this server has measured a run itself.
-TYPICAL_SPEED = {"cpu": 2_500.0, "cuda": 20_000.0}  # tokens a second
+# Used by the cost line until this server has measured a run itself; see also times.TYPICAL.
 TYPICAL_READING = {("grid", "cpu"): 7_000.0}  # of a kind of probe that records nothing
 TYPICAL_WEIGHT = 220.0  # stored bytes a token
 
@@ -51,7 +52,13 @@ def warm_up() -> None:
 
 
 def shut_down() -> None:
+    """End the workers; what was going or waiting is kept, and can be run again."""
     _local().close()
+
+
+def end_well() -> None:
+    """Let a server that is told to end say that nothing went wrong, where its web server would end by the signal."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 
 
 def worker_alive() -> bool:
@@ -73,12 +80,28 @@ _first_lock = threading.Lock()
 _first: dict[str, str] = {}
 
 
-def shared_run(key: str, job: Job) -> str:
-    """The id of the run that is started once per server under `key`: everybody who asks for it sees the same one."""
+def begin(jobs: list[Job], person: str) -> list[str]:
+    """Ids of these runs, which are queued; all, or none of them. Raises Busy."""
+    begun: list[str] = []
+    try:
+        for job in jobs:
+            begun.append(engine().submit(job, person))
+    except Busy:
+        for run in begun:
+            engine().cancel(run)
+        raise
+    return begun
+
+
+def shared_run(key: str, job: Job, person: str = "") -> str:
+    """The id of the run that is started once per server under `key`: everybody who asks for it sees the same one.
+
+    Raises Busy.
+    """
     with _first_lock:
         at = engine().progress(_first[key]) if key in _first else None
-        if at is None or at.state in ("failed", "cancelled"):
-            _first[key] = engine().submit(job)
+        if at is None or at.broken:
+            _first[key] = engine().submit(job, person)
         return _first[key]
 
 
@@ -303,14 +326,14 @@ class Cost:
 def cost(tokens: int, checkpoints: tuple[str, ...], device: str) -> Cost:
     """Estimate for one text through several checkpoints, one after the other."""
     speeds = [_local().speed(name, device) for name in checkpoints]
-    seconds = sum(tokens / (speed or TYPICAL_SPEED[device]) for speed in speeds)
+    seconds = sum(tokens / (speed or TYPICAL[device]) for speed in speeds)
     stored = sum(tokens * _local().weight.get(name, TYPICAL_WEIGHT) for name in checkpoints)
     return Cost(seconds, stored, all(speeds))
 
 
 def seconds(kind: str, tokens: int, checkpoint: str, device: str) -> float:
     """Estimate for one probe of this kind (app.probing) that reads so many tokens."""
-    typical = TYPICAL_READING.get((kind, device), TYPICAL_SPEED[device])
+    typical = TYPICAL_READING.get((kind, device), TYPICAL[device])
     return tokens / (_local().speed(checkpoint, device, kind) or typical)
 
 

@@ -16,6 +16,7 @@ from app import link
 from app.components import text_heatmap
 from app.jobs import store
 from app.link import HOW, RULES, UNITS, Look, Pair, Span
+from app.person import key
 from app.theme import DARK, LIGHT, SIGNALS, Palette
 
 # What a session keeps of what is looked at; first what is of one text alone, and which runs are compared.
@@ -23,6 +24,11 @@ _OF_TEXT = ("token", "span", "range", "match")
 _OF_PAIR = ("a", "b", "by", "pair of")
 _OF_ALL = ("signal", "layer", "map", "unit", "rule", "underlines", "kind", "path", "find")
 MOST_READ = 12  # runs of a session that are remembered
+
+
+def person() -> str:
+    """Who asks, for the engine to be fair (see app.person)."""
+    return key()
 
 
 def reported_theme() -> str | None:

@@ -7,12 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from app.jobs.probe import Probe
+from app.jobs.probe import DEVICES, Probe, check_device
 from app.jobs.subjects import Subject
+from titans_core.errors import TitansError
+from titans_core.interventions import intervene
 
-__all__ = ["LIVE", "Engine", "Job", "Probe", "Progress", "SanityCheck", "Subject"]
+__all__ = ["BROKEN", "DEVICES", "LIVE", "Busy", "Engine", "Job", "Probe", "Progress", "SanityCheck", "Subject"]
 
 LIVE = ("queued", "loading", "running")
+BROKEN = ("failed", "cancelled", "interrupted")  # it ended, and there is no result
+
+
+class Busy(TitansError):
+    """A job that is not taken now: too many wait. The message names the limit and says what to do."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +29,7 @@ class Job:
     changes: interventions, as `titans_core.interventions.intervene` reads them. begin: of the stored memory that it
     begins with (app.jobs.memory_files.memory); "" for an empty one. places: of pages, sections and files in the text,
     as `titans_core.documents.packed` writes them; "" where there are none.
+    Raises ConfigError for a device or for changes that cannot be.
     """
 
     checkpoint: str
@@ -31,6 +39,10 @@ class Job:
     changes: tuple[str, ...] = ()
     begin: str = ""
     places: str = ""
+
+    def __post_init__(self) -> None:
+        check_device(self.device)
+        intervene(*self.changes)
 
 
 @dataclass(frozen=True)
@@ -45,6 +57,9 @@ class SanityCheck:
     title: str
     device: str = "cpu"
 
+    def __post_init__(self) -> None:
+        check_device(self.device)
+
     @property
     def id(self) -> str:
         return hashlib.sha256(f"sanity check 1 of {self.of}".encode()).hexdigest()[:32]
@@ -54,8 +69,9 @@ class SanityCheck:
 class Progress:
     """Where a job is.
 
-    state: "queued", "loading", "running", "done", "failed" or "cancelled". done, total: tokens. ahead: jobs that
-    wait before it. seconds_left: estimate while running. message: why it failed, in plain words.
+    state: "queued", "loading", "running", "done", "failed", "cancelled" or "interrupted", by the end of its server.
+    done, total: tokens. ahead: jobs that are done before it. seconds_left: estimate, until it begins while it waits,
+    until it ends while it runs; None where nothing is known. message: why there is no result, in plain words.
     changes, texts: of a job that has not finished, its interventions, and the titles of what its memory had read.
     """
 
@@ -74,18 +90,38 @@ class Progress:
     def live(self) -> bool:
         return self.state in LIVE
 
+    @property
+    def broken(self) -> bool:
+        """Whether it ended without a result."""
+        return self.state in BROKEN
+
+    @property
+    def failed(self) -> bool:
+        """The same, where nobody wanted that."""
+        return self.broken and self.state != "cancelled"
+
 
 class Engine(Protocol):
     """A place where jobs execute: a worker process on this machine, or a cluster."""
 
-    def submit(self, job: Job | SanityCheck | Probe) -> str:
-        """Queue a job; its id cannot be guessed. A check or probe that is going or done is not begun again."""
+    def submit(self, job: Job | SanityCheck | Probe, person: str = "") -> str:
+        """Queue a job; its id cannot be guessed. A check or probe that is going or done is not begun again.
+
+        person: who asks, to share the worker fairly; "" for the server itself. Raises Busy where that person, or all
+        together, have asked for too much.
+        """
+
+    def again(self, run: str, person: str = "") -> bool:
+        """Queue a job that ended without result once more, under the same id. False where what it was is not kept.
+
+        Raises Busy.
+        """
 
     def progress(self, run: str) -> Progress | None:
         """Where the job is, or None for an id that is unknown or expired."""
 
     def cancel(self, run: str) -> None:
-        """Stop a job at its next chunk. Does nothing to one that has ended."""
+        """Stop a job at its next chunk, its worker if that takes over 2 s. Does nothing to one that has ended."""
 
     def result(self, run: str) -> Path | None:
         """The trace store of a finished run, else None."""

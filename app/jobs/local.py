@@ -1,193 +1,123 @@
-"""The engine on this machine: one worker process per device, kept alive across runs and sessions."""
+"""The engine on this machine: one worker process per device, kept alive across jobs and sessions."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import logging
 import secrets
-import threading
-import time
 from collections import Counter
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
-from app.jobs import Job, Probe, Progress, SanityCheck, Subject, memory_files, store
-from app.jobs.child import Child, spawn
-from app.jobs.times import RUN, Times
-
-KEPT = 50  # ended runs remembered in memory, and protected from eviction
-DIED = "The worker process ended unexpectedly during this run. Run it again: a new worker has been started."
-DO = {Job: "run", SanityCheck: "sanity", Probe: "probe"}
-
-log = logging.getLogger("titanscope.jobs")
+from app.jobs import Busy, Job, Probe, Progress, SanityCheck, ledger, memory_files, store
+from app.jobs.attempts import Attempt
+from app.jobs.foreman import Foreman
+from app.jobs.stored import Stored
+from app.jobs.times import RUN
+from titans_core.errors import StoreError
 
 
-@dataclass
-class _Run:
-    job: Job | SanityCheck | Probe
-    progress: Progress
-    started: float = 0.0
-
-
-class LocalEngine:
+class LocalEngine(Foreman, Stored):
     """See app.jobs.Engine. Safe to call from any thread."""
 
-    def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._runs: dict[str, _Run] = {}
-        self._attempts: dict[str, str] = {}  # id of a check or probe -> the id under which it was last begun
-        self._workers: dict[str, Child] = {}
-        self._devices = ["cpu"]
-        self._times = Times()
-        store.sweep()
-
-    def start(self, device: str = "cpu") -> int:
-        """Start the worker of a device unless it runs; its process id."""
+    def submit(self, job: Job | SanityCheck | Probe, person: str = "") -> str:
+        name = secrets.token_hex(16) if isinstance(job, Job) else job.id
+        at = Progress("queued", job.checkpoint, job.title)
+        if isinstance(job, Job):
+            at = replace(at, changes=job.changes, texts=memory_files.texts(job.begin))
         with self._lock:
-            worker = self._workers.get(device)
-            if worker is None or worker.process.poll() is not None:
-                worker = self._workers[device] = spawn(device)
-                worker.listener = threading.Thread(target=self._listen, args=(device, worker), daemon=True)
-                worker.listener.start()
-            return worker.process.pid
-
-    def submit(self, job: Job | SanityCheck | Probe) -> str:
-        run = secrets.token_hex(16)
-        with self._lock:
-            name = run if isinstance(job, Job) else job.id
-            if (at := self.progress(name)) is not None and (at.live or at.state == "done"):
+            known = None if isinstance(job, Job) else self.progress(name)
+            if known is not None and (known.live or known.state == "done"):
                 return name
-            self._forget()
-            if isinstance(job, Probe):
-                store.touch(job.of)
-            if name != run:
-                self._attempts[name] = run
-            at = Progress("queued", job.checkpoint, job.title)
-            if isinstance(job, Job):
-                at = replace(at, changes=job.changes, texts=memory_files.texts(job.begin))
-            self._runs[run] = _Run(job, at)
-            self.start(job.device)
-            worker = self._workers[job.device]
-            worker.pending.append(run)
-            worker.send(do=DO[type(job)], id=run, name=name, **asdict(job))
+            self._refuse(person)
+            try:
+                self._ledger.enter(name, job, at)
+            except StoreError as error:
+                self._end(self._attempts.add(name, job, person, at, None), "failed", str(error))
+            else:
+                self._enqueue(name, job, person, at)
         return name
 
-    def _forget(self) -> None:
-        """Keep only the latest ended runs in memory; those that finished are known from disk."""
-        ended = [run for run, known in self._runs.items() if not known.progress.live]
-        for run in ended[:-KEPT]:
-            del self._runs[run]
-        self._attempts = {name: run for name, run in self._attempts.items() if run in self._runs}
+    def again(self, run: str, person: str = "") -> bool:
+        with self._lock:
+            at = self.progress(run)
+            if at is not None and not at.broken:
+                return True  # somebody else was faster
+            job = ledger.job(run)
+            if at is None or job is None:
+                return False
+            self._refuse(person)
+            at = Progress("queued", at.checkpoint, at.title, changes=at.changes, texts=at.texts)
+            self._ledger.note(run, at)
+            self._enqueue(run, job, person, at)
+            return True
+
+    def _refuse(self, person: str) -> None:
+        if self._closed:
+            raise Busy("The server is being stopped and takes no more runs.")
+        self._attempts.refuse(person)
+
+    def _enqueue(self, name: str, job: Job | SanityCheck | Probe, person: str, at: Progress) -> None:
+        if isinstance(job, Probe):
+            store.touch(job.of)
+        attempt = self._attempts.add(name, job, person, at, self._times.seconds(job))
+        self._lines[job.device].put(attempt.id, person)
+        self.start(job.device)
+        self._next(self._workers[job.device])
 
     def progress(self, run: str) -> Progress | None:
         with self._lock:
-            begun = self._attempts.get(run, run)
-            known = self._runs.get(begun)
+            known = self._attempts.under(run)
             if known is not None and known.progress.state != "done":
-                return self._where(begun, known)
+                return self._where(known)
         facts = store.facts(run)
         if facts is None:
-            return None
+            return ledger.standing(run)
         tokens = int(facts["tokens"])
         return Progress("done", facts["checkpoint"], facts["title"], done=tokens, total=tokens)
 
-    def _where(self, run: str, known: _Run) -> Progress:
-        at = known.progress
-        if at.state == "queued":
-            pending = self._workers[known.job.device].pending
-            return replace(at, ahead=pending.index(run) if run in pending else 0)
-        if at.state == "running" and at.done:
-            rate = at.done / max(time.monotonic() - known.started, 1e-3)
-            return replace(at, seconds_left=(at.total - at.done) / rate)
-        return at
+    def _where(self, known: Attempt) -> Progress:
+        order = self._lines[known.job.device].order()
+        if known.id not in order:
+            return known.where([])
+        doing = self._workers[known.job.device].doing
+        return known.where([self._attempts[one] for one in [*filter(None, [doing]), *order[: order.index(known.id)]]])
 
     def cancel(self, run: str) -> None:
         with self._lock:
-            begun = self._attempts.get(run, run)
-            known = self._runs.get(begun)
-            if known is None or not known.progress.live:
+            known = self._attempts.under(run)
+            if known is None or not known.live:
                 return
             worker = self._workers[known.job.device]
-            worker.send(do="cancel", id=begun)
-            if worker.pending and worker.pending[0] != begun:  # not begun: it is over at once
-                known.progress = replace(known.progress, state="cancelled")
-
-    def result(self, run: str) -> Path | None:
-        return store.trace(run)
-
-    def memory(self, name: str) -> Path | None:
-        return memory_files.memory(name)
-
-    def keep(self, data: bytes, name: str) -> str:
-        return memory_files.keep(data, name)
-
-    def answer(self, check: str) -> dict[str, Any] | None:
-        return store.answer(check)
-
-    def keep_subject(self, subject: Subject) -> str:
-        return store.keep_subject(subject)
-
-    def subject(self, name: str) -> Subject | None:
-        return store.subject(name)
+            if self._lines[worker.device].drop(known.id):
+                self._end(known, "cancelled")
+            elif not worker.stopping:
+                self._stop(worker, known)
 
     def devices(self) -> list[str]:
         return list(self._devices)
 
     def close(self) -> None:
-        """End the workers; queued and running runs fail."""
+        """End the workers; what waits or goes was interrupted, and can be run again when a server is up."""
         with self._lock:
-            workers = list(self._workers.values())
-        for worker in workers:
-            worker.process.kill()
-            if worker.listener is not None:
-                worker.listener.join(10)
+            if self._closed:
+                return
+            self._closed = True
+            for known in self._attempts.live():
+                self._end(known, "interrupted", ledger.STOPPED)
+            for worker in self._workers.values():
+                worker.kill()
+        for worker in self._workers.values():
+            worker.listener.join(10)
+        self._ledger.close()
 
-    def _listen(self, device: str, worker: Child) -> None:
-        """Take the worker's events until it ends; what it had not finished has then failed."""
-        stdin, stdout = worker.pipes
-        with stdout:
-            for line in stdout:
-                with self._lock:
-                    self._take(worker, json.loads(line))
-        status = worker.process.wait()
-        log.info("the %s worker ended with status %s", device, status)
+    def alive(self) -> bool:
+        """Whether the worker that runs on the CPU is there."""
         with self._lock:
-            with contextlib.suppress(OSError):
-                stdin.close()
-            for run in worker.pending:
-                known = self._runs[run]
-                if known.progress.live:
-                    known.progress = replace(known.progress, state="failed", message=DIED)
-                store.discard(run)
-            worker.pending.clear()
+            worker = self._workers.get("cpu")
+            return worker is not None and worker.alive
 
-    def _take(self, worker: Child, event: dict[str, Any]) -> None:
-        kind = event.pop("event")
-        if kind == "ready":
-            self._devices = event["devices"]
-            return
-        run = event["id"]
-        known = self._runs[run]
-        if kind in ("loading", "running"):
-            if kind == "running" and known.progress.state != "running":
-                known.started = time.monotonic()
-            if known.progress.live:
-                known.progress = replace(
-                    known.progress, state=kind, done=event.get("done", 0), total=event.get("total", 0)
-                )
-            return
-        worker.pending.remove(run)
-        if isinstance(known.job, Job):
-            known.job = replace(known.job, text="", places="")  # the text is in the trace now, or not wanted any more
-        if known.progress.state != "cancelled":
-            known.progress = replace(known.progress, state=kind, message=event.get("message", ""))
-        if kind == "done":
-            if not isinstance(known.job, SanityCheck):  # that reads three times what its facts say
-                self._times.learn(event, known.job.kind if isinstance(known.job, Probe) else RUN)
-            used = (run.job.of for run in self._runs.values() if not isinstance(run.job, Job))
-            store.sweep(keep=frozenset([*list(self._runs)[-KEPT:], *self._attempts, *used]))
+    def counts(self) -> dict[str, int]:
+        """How many jobs are in each state of LIVE."""
+        with self._lock:
+            return dict(Counter(known.progress.state for known in self._attempts.live()))
 
     def speed(self, checkpoint: str, device: str, kind: str = RUN) -> float | None:
         """See Times.speed."""
@@ -198,14 +128,3 @@ class LocalEngine:
     def weight(self) -> dict[str, float]:
         """Checkpoint -> stored bytes a token of its latest run."""
         return self._times.weight
-
-    def alive(self) -> bool:
-        """Whether the worker that runs on the CPU is there."""
-        with self._lock:
-            worker = self._workers.get("cpu")
-            return worker is not None and worker.process.poll() is None
-
-    def counts(self) -> dict[str, int]:
-        """How many jobs are in each state of LIVE."""
-        with self._lock:
-            return dict(Counter(run.progress.state for run in self._runs.values() if run.progress.live))

@@ -9,8 +9,16 @@ from typing import Any, Protocol
 
 from app import memories
 from app.jobs.subjects import Subject
+from titans_core.errors import ConfigError
 
 Answer = dict[str, Any]  # plain values, as its kind says
+DEVICES = ("cpu", "cuda")
+
+
+def check_device(device: str) -> None:
+    """Raises ConfigError for one that jobs cannot run on."""
+    if device not in DEVICES:
+        raise ConfigError(f"unknown device {str(device)[:40]!r}; choose {' or '.join(DEVICES)}")
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,9 @@ class Probe:
     title: str
     options: tuple[tuple[str, Any], ...] = ()
     device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        check_device(self.device)
 
     @property
     def id(self) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from app.bare import bare
-from app.jobs import store
+from app.jobs import memory, store
 from titans_core.errors import TitansError
 
 PROGRESS_EVERY = 0.1  # seconds between two progress lines
@@ -55,10 +55,10 @@ def said(error: TitansError, code: str) -> str:
     return _full(code) if is_full(error) else bare(error)
 
 
-def plain(error: Exception, code: str) -> str:
+def plain(error: Exception, code: str, room: memory.Room) -> str:
     """What a person is told of an unexpected error; the rest is in the log under `code`."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return f"The machine ran out of memory during this run; a shorter text needs less. (error {code})"
+    if memory.is_short(error):
+        return room.ran_out(code)
     if is_full(error):
         return _full(code)
     return f"The run stopped because of an internal error. The server log has the details under error {code}."

@@ -1,11 +1,8 @@
-"""The process that holds torch: reads jobs as JSON lines on stdin, answers with JSON lines on stdout.
+"""The process that holds torch: is told of jobs by JSON lines on stdin, answers with JSON lines on stdout.
 
-in   {"do": "run", "id", "name", "checkpoint", "text", "title", "changes", "begin", "places"}
-     {"do": "sanity", "id", "name", "of", "title"}   {"do": "cancel", "id"}
-    {"do": "probe", "id", "name", "kind", "of", "checkpoint", "title", "options"}
+in   {"do": "run" | "sanity" | "probe", "id", "name"}   {"do": "cancel", "id"}
 out  {"event": "ready", "devices"}   {"event": "loading" | "running" | "done" | "failed" | "cancelled", "id", ...}
-id: of this attempt. name: under which its result is published. of: the finished run to check,
-or the subject to ask about.
+id: of this attempt. name: under which the job is found in the ledger, and its result is published.
 """
 
 from __future__ import annotations
@@ -22,7 +19,7 @@ from dataclasses import asdict
 from typing import Any, TextIO
 
 from app import logs, memories, probing
-from app.jobs import memory_files, sanity, store
+from app.jobs import ledger, memory, memory_files, sanity, store
 from app.jobs.telling import Cancelled, Progress, Telling, plain, said
 from titans_core.documents import unpacked
 
@@ -38,6 +35,7 @@ class Worker:
         self.device = device
         self._out = out
         self._cancelled: set[str] = set()
+        self._room = memory.Room(None)
         self._models: dict[str, Any] = {}
         self._memo: tuple[str, dict[Any, Any]] = "", {}  # a subject, and what its probes found that others can use
         self._jobs: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
@@ -52,6 +50,9 @@ class Worker:
         import torch  # noqa: PLC0415 (slow: after the listener is up)
 
         torch.set_num_threads(THREADS)
+        memory.go_first()
+        if os.name != "nt":
+            os.nice(5)  # pages answer first
         return ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
 
     def _listen(self, lines: TextIO) -> None:
@@ -67,12 +68,14 @@ class Worker:
         self._out.write(json.dumps(event) + "\n")
         self._out.flush()
 
-    def run(self, job: dict[str, Any]) -> None:
+    def run(self, order: dict[str, Any]) -> None:
         """One job from start to published result; every way it can end is told."""
         from titans_core.errors import TitansError  # noqa: PLC0415
 
-        run = job["id"]
+        run, broken = order["id"], None
+        self._room = memory.Room(self._free())
         try:
+            job = order | asdict(ledger.asked(order["name"]))
             facts = {"run": self._trace, "sanity": self._sanity, "probe": self._probe}[job["do"]](job)
             self.say(event="done", id=run, **store.publish(run, facts, job["name"]))
         except Cancelled:
@@ -82,10 +85,32 @@ class Worker:
         except Exception as error:
             code = secrets.token_hex(4)
             log.exception("run %s failed, error %s", run, code)
-            self.say(event="failed", id=run, message=plain(error, code))
+            self.say(event="failed", id=run, message=plain(error, code, self._room))
+            broken = error
         finally:
             store.discard(run)
             self._cancelled.discard(run)
+        if broken is not None:
+            self._recover(broken)
+        memory.give_back()
+
+    def _free(self) -> float | None:
+        """Bytes of memory that a job on this device can take."""
+        if self.device == "cpu":
+            return memory.available()
+        import torch  # noqa: PLC0415
+
+        return float(torch.cuda.mem_get_info()[0])
+
+    def _recover(self, error: Exception) -> None:
+        """After an unexpected error: hold no memory, and end where the device cannot be used any more."""
+        if self.device == "cpu":
+            return
+        import torch  # noqa: PLC0415
+
+        if not memory.is_short(error) and isinstance(error, RuntimeError) and "CUDA" in str(error):
+            os._exit(3)  # after an illegal access or a failed assertion all else would fail, too
+        torch.cuda.empty_cache()
 
     def _trace(self, job: dict[str, Any]) -> dict[str, Any]:
         import titans_core as tc  # noqa: PLC0415
@@ -93,6 +118,7 @@ class Worker:
         from titans_core.tracing import trace_on  # noqa: PLC0415
 
         run, name = job["id"], job["checkpoint"]
+        self._room.check(name, job["text"], self.device)
         document = unpacked(job["places"], job["text"]) if job["places"] else None
         model = self._model(run, name)
         started = time.monotonic()

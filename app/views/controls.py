@@ -10,6 +10,7 @@ import streamlit as st
 from app import choices, memories, runs, samples, theme
 from app.bare import bare
 from app.components.typing import typing
+from app.jobs import memory
 from app.runs import Run
 from app.state import plain
 from app.views.beginning import Beginning, beginning
@@ -58,6 +59,7 @@ def request(shown: list[Run]) -> Request:
     device = chosen_device()
     if not problem and not chosen:
         problem = "Choose at least one memory."
+    problem = problem or next(filter(None, (memory.refusal(name, text) for name in picked)), "")
     # A million tokens take a second and much memory to be counted again.
     tokens = shown[0].ds.sizes["token"] if shown and text == shown[0].ds.attrs["text"] else None
     return Request(title, text, picked, device, problem or refused, notices, begin, tokens, document)

@@ -10,7 +10,7 @@ from streamlit.navigation.page import StreamlitPage
 
 import titans_core as tc
 from app import comparisons, library, runs, state
-from app.jobs import Job
+from app.jobs import Busy, Job
 from app.runs import Run
 from app.views import controls, going, results
 from app.words import words
@@ -47,21 +47,26 @@ def page(comparing: StreamlitPage) -> None:
 
 
 def _start(asked: controls.Request) -> bool:
-    """Begin the runs; False where the memory to begin with cannot be had, which is said."""
+    """Begin the runs; False where they are not taken, or the memory to begin with cannot be had, which is said."""
     places = packed(asked.document) if asked.document else ""
     jobs = [Job(name, asked.text, asked.title, asked.device, places=places) for name in asked.checkpoints]
-    if asked.begin is None:
-        state.show(library.begin(jobs))
-        return True
     try:
-        begin = asked.begin.stored()
-    except (OSError, StoreError) as error:
+        state.show(_begun(jobs, asked))
+    except (OSError, StoreError, Busy) as error:
         st.error(state.plain(controls.sentence(error)))
         return False
+    return True
+
+
+def _begun(jobs: list[Job], asked: controls.Request) -> list[str]:
+    """Raises OSError and StoreError where the memory to begin with cannot be had, and Busy."""
+    person = state.person()
+    if asked.begin is None:
+        return library.begin(jobs)
+    begin = asked.begin.stored()
     (job,) = jobs  # a memory is of one checkpoint
     empty = f"empty {job.checkpoint} {job.device} {hashlib.sha256(job.text.encode()).hexdigest()}"
-    state.show([runs.shared_run(empty, job), *library.begin([replace(job, begin=begin)])])
-    return True
+    return [runs.shared_run(empty, job, person), *library.begin([replace(job, begin=begin)])]
 
 
 def _welcome() -> None:

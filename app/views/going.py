@@ -6,6 +6,7 @@ import streamlit as st
 
 from app import naming, opening, runs, state
 from app.bare import bare
+from app.jobs import Busy
 from app.views import controls, parts
 from app.words import words
 from titans_core.errors import StoreError
@@ -22,17 +23,38 @@ def finished(ids: tuple[str, ...]) -> list[runs.Run]:
         st.warning(words("expired"))
     for at in where.values():
         name = state.plain(naming.asked(at.checkpoint, at.changes, at.texts)) if at is not None else ""
-        if at is not None and at.state == "failed":
-            st.error(f"{name}: {state.plain(controls.sentence(Exception(at.message)))}")
+        if at is not None and at.failed:
+            said = state.plain(controls.sentence(Exception(at.message)))
+            st.error(f"{name}: {'interrupted. ' * (at.state == 'interrupted')}{said}")
         if at is not None and at.state == "cancelled":
             st.info(f"The {name} run was cancelled. Nothing of it is kept.")
+    _run_again([run for run, at in where.items() if at is not None and at.broken])
     done = [run for run, at in where.items() if at is not None and at.state == "done"]
     return [run for run in map(opened, done) if run is not None]
 
 
+def _run_again(ended: list[str]) -> None:
+    """A button for the runs that came to nothing, which keep their ids: who has the address sees them go on."""
+    if ended:
+        label = "Run again" if len(ended) == 1 else f"Run these {len(ended)} again"
+        st.button(label, key="run_again", icon=":material/replay:", on_click=_again, args=(ended,))
+
+
+def _again(ended: list[str]) -> None:
+    try:
+        kept = [run for run in ended if runs.engine().again(run, state.person())]
+    except Busy as error:
+        parts.refused(error)
+        return
+    if len(kept) < len(ended):
+        parts.refused(Exception("What was asked for is not kept any more. Choose the text and press Run."))
+    if set(kept) - set(state.run_ids()):
+        state.show(kept)
+
+
 def ended_badly(run: str) -> bool:
     at = runs.progress(run)
-    return at is not None and at.state in ("failed", "cancelled")
+    return at is not None and at.broken
 
 
 def of_one_text(opened: list[runs.Run]) -> list[runs.Run]:

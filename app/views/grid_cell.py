@@ -11,7 +11,7 @@ import streamlit as st
 from app import needles, runs, state, theme
 from app.figures import needle_grid as figures
 from app.figures.needle_grid import Grid
-from app.jobs import Job
+from app.jobs import Busy, Job
 from app.views import controls
 from app.words import words
 from titans_core.errors import TitansError
@@ -64,7 +64,7 @@ def _open(subject_id: str, options: dict[str, Any], of: Picked, i: int, device: 
     key = f"needle {checkpoint} {device} {asked}"
     run = runs.shared(key)
     at = runs.progress(run) if run else None
-    if at is not None and at.state == "failed":
+    if at is not None and at.failed:
         st.error(state.plain(controls.sentence(Exception(at.message))))
     begun = at is not None and (at.live or at.state == "done")
     box = st.empty()
@@ -78,7 +78,11 @@ def _open(subject_id: str, options: dict[str, Any], of: Picked, i: int, device: 
         st.error(state.plain(controls.sentence(error)))
         return
     title = f"Needle: {options['task']} at {figures.place(length, depth)}, text {i + 1}"
-    run = run if begun else runs.shared_run(key, Job(checkpoint, laid.text, title, device))
+    try:
+        run = run if begun else runs.shared_run(key, Job(checkpoint, laid.text, title, device), state.person())
+    except Busy as error:
+        st.error(state.plain(str(error)))
+        return
     look = {"run": run, "token": laid.answer + 1, "range": f"{laid.needle[0] + 1}-{laid.needle[1]}"}
     # In another tab: in this one cells go on coming in, and Back has nothing to undo.
     box.link_button("Open in Explore", f"./?{urlencode(look)}", help=words("needle_open"))

@@ -88,7 +88,7 @@ def _grid(asked: Asked, ticking: bool) -> None:
         label_visibility="collapsed",
     )
     _standing(asked, at, grids)
-    failed = [probe for probe in at.open if (one := runs.progress(probe.id)) is not None and one.state == "failed"]
+    failed = [probe for probe in at.open if (one := runs.progress(probe.id)) is not None and one.failed]
     probing.problems(failed)  # that one was cancelled, the cells and the button say
     for name, problem in damaged.items():
         st.warning(state.plain(f"{theme.label(name)}: {problem}."))

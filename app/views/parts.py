@@ -78,11 +78,17 @@ def no_passage(tokens: int) -> bool:
     return tokens < SPAN
 
 
+def refused(error: Exception) -> None:
+    """Say why nothing was begun, until that is clicked away: what was pressed may be far from what is looked at."""
+    st.toast(state.plain(str(error)), icon=":material/hourglass_disabled:", duration="infinite")
+
+
 def progress_words(at: Progress, note: str = "") -> str:
     """Where a job is, for the label of its bar; note: what its tokens are of."""
     name = state.plain(naming.asked(at.checkpoint, at.changes, at.texts))
     if at.state == "queued":
-        return f"{name}: waiting" + (f", {at.ahead} before it" if at.ahead else " for the worker to start")
+        begins = "" if at.seconds_left is None else f", begins in {theme.about(max(1.0, at.seconds_left))}"
+        return f"{name}: waiting" + (f", {at.ahead} before it{begins}" if at.ahead else " for the worker to start")
     if at.state == "loading" or not at.total:
         return f"{name}: loading the model"
     left = f", {theme.about(at.seconds_left)} left" if at.seconds_left else ""

@@ -10,7 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app import held, library, memories, naming, runs, state, theme
 from app.components.typing import typing
-from app.jobs import Job
+from app.jobs import Busy, Job
 from app.runs import Run
 from app.views import controls
 from titans_core.errors import ConfigError
@@ -108,8 +108,12 @@ def physics(shown: list[Run]) -> None:
         controls.cost(request)
     if pressed:
         job = Job(name, request.text, base.title, device, asked.changes, begin or "", base.places)
-        state.add(*library.begin([job]))
-        st.rerun()
+        try:
+            state.add(*library.begin([job]))
+        except Busy as error:
+            top.error(state.plain(str(error)))
+        else:
+            st.rerun()
 
 
 def _in_all(wrong: dict[str, str]) -> str:

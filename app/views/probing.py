@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from app import choices, memories, runs, state, theme
-from app.jobs import Probe, Progress
+from app.jobs import Busy, Probe, Progress
 from app.jobs.probe import Answer
 from app.views import controls, parts
 
@@ -67,8 +67,12 @@ def start(key: str, probes: Sequence[Probe], tokens: int, note: str) -> None:
 
 
 def begin(probes: Sequence[Probe]) -> None:
-    for probe in probes:
-        runs.engine().submit(probe)
+    """Begin these; where no more are taken, that is said."""
+    try:
+        for probe in probes:
+            runs.engine().submit(probe, state.person())
+    except Busy as error:
+        parts.refused(error)
 
 
 def going(key: str, probes: Sequence[Probe]) -> None:
@@ -93,7 +97,7 @@ def problem(probe: Probe) -> None:
     """Why this came to nothing, in words."""
     at = _at(probe)
     name = state.plain(theme.label(probe.checkpoint))
-    if at is not None and at.state == "failed":
+    if at is not None and at.failed:
         st.error(f"{name}: {state.plain(controls.sentence(Exception(at.message)))}")
     elif at is not None and at.state == "cancelled":
         kept = runs.engine().answer(probe.id) is not None

@@ -7,7 +7,7 @@ import streamlit as st
 from app import runs, state, theme
 from app.figures import frame, sanity_words
 from app.figures import sanity as figures
-from app.jobs import Progress, SanityCheck, sanity
+from app.jobs import Busy, Progress, SanityCheck, sanity
 from app.runs import Run
 from app.state import Look
 from app.views import parts
@@ -59,8 +59,11 @@ def _button(open_ones: list[Run], checks: list[SanityCheck]) -> None:
 
 
 def _start(checks: list[SanityCheck]) -> None:
-    for check in checks:
-        runs.engine().submit(check)
+    try:
+        for check in checks:
+            runs.engine().submit(check, state.person())
+    except Busy as error:
+        parts.refused(error)
 
 
 def _problem(run: Run, refused: str, at: Progress | None, *, alone: bool) -> None:
@@ -68,7 +71,7 @@ def _problem(run: Run, refused: str, at: Progress | None, *, alone: bool) -> Non
     name = "" if alone else f"{run.name}: "
     if refused:
         st.caption(state.plain(f"{name}{refused}"))
-    elif at is not None and at.state == "failed":
+    elif at is not None and at.failed:
         st.error(state.plain(f"{name}{at.message}"))
     elif at is not None and at.state == "cancelled":
         st.caption(state.plain(f"{name}The comparison was cancelled. Nothing of it is kept."))

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import comparisons, held, naming, runs, state, theme
 from app.components import cards, text_heatmap
-from app.jobs import Job, sanity
+from app.jobs import Busy, Job, sanity
 from app.runs import Run
 from app.views import parts
 from app.words import words
@@ -67,7 +67,7 @@ def _panel(run: Run, look: state.Look) -> None:
     if without and at is not None and at.live:
         _progress(without)
         return
-    if at is not None and at.state in ("failed", "cancelled"):
+    if at is not None and at.broken:
         st.caption(state.plain(at.message or "The reading was cancelled. Nothing of it is kept."))
     st.caption(words("worth"))
     expected = runs.cost(run.ds.sizes["token"], (run.checkpoint,), job.device)
@@ -80,7 +80,10 @@ def _panel(run: Run, look: state.Look) -> None:
 
 
 def _start(key: str, job: Job) -> None:
-    runs.shared_run(key, job)
+    try:
+        runs.shared_run(key, job, state.person())
+    except Busy as error:
+        parts.refused(error)
 
 
 def _job(run: Run, begin: str) -> Job:

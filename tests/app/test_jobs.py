@@ -153,8 +153,8 @@ def test_a_killed_worker_fails_a_sanity_check_and_the_next_one_works(
     engine: LocalEngine, finished: dict[str, str]
 ) -> None:
     job = SanityCheck(finished["mag"], "mag", "A test text")
-    engine.submit(Job("mac", long_text(), "Long"))
     check = engine.submit(job)
+    wait_for(lambda: engine.progress(check).state == "running")  # type: ignore[union-attr]
     os.kill(engine.start(), signal.SIGKILL)
     wait_for(lambda: not engine.progress(check).live)  # type: ignore[union-attr]
     at = engine.progress(check)
@@ -194,20 +194,22 @@ def test_a_text_that_cannot_be_read_fails_with_its_reason(finish: Finish) -> Non
     assert "surrogate" in at.message
 
 
-def test_a_killed_worker_fails_its_runs_and_is_replaced(engine: LocalEngine) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_a_worker_that_dies_fails_its_run_alone_and_is_replaced(engine: LocalEngine, number: int, store: Path) -> None:
     running = engine.submit(Job("mac", long_text(), "Long"))
     waiting = engine.submit(Job("mac", "Waits.", "t"))
+    wait_for(lambda: (at := engine.progress(running)) is not None and at.state == "running")
     first = engine.start()
-    os.kill(first, signal.SIGKILL)
-    wait_for(lambda: (at := engine.progress(waiting)) is not None and not at.live)
-    for run in (running, waiting):
-        at = engine.progress(run)
-        assert at is not None
-        assert at.state == "failed"
-        assert "ended unexpectedly" in at.message
-    good = engine.submit(Job("mac", "The next good run works.", "t"))
+    os.kill(first, number)
+    wait_for(lambda: (at := engine.progress(running)) is not None and not at.live, seconds=5)
+    at = engine.progress(running)
+    assert at is not None
+    assert at.state == "failed"
+    assert "ended unexpectedly" in at.message
+    assert signal.Signals(number).name in at.message
+    wait_for(lambda: (at := engine.progress(waiting)) is not None and at.state == "done")
     assert engine.start() != first
-    wait_for(lambda: (at := engine.progress(good)) is not None and at.state == "done")
+    assert not list(store.glob("tmp-*"))
 
 
 def test_another_engine_finds_finished_runs_again(engine: LocalEngine, finished: dict[str, str]) -> None:

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +16,7 @@ import pytest
 
 import titans_core as tc
 from app import memories, probing, runs, samples
-from app.jobs import Job, Probe, Progress, Subject
+from app.jobs import Probe, Progress, Subject
 from app.jobs import store as files
 from app.jobs.local import LocalEngine
 from app.jobs.telling import Cancelled
@@ -198,8 +198,8 @@ def test_a_cancelled_probe_leaves_nothing_and_can_be_begun_again(finish: Finish,
 
 def test_a_killed_worker_fails_a_probe_and_the_next_one_works(engine: LocalEngine, subject: str) -> None:
     probe = Probe("recall", subject, "mal", "A log")
-    engine.submit(Job("mac", max((sample.text for sample in samples.samples()), key=len), "Long"))
     engine.submit(probe)
+    wait_for(lambda: engine.progress(probe.id).state == "running")  # type: ignore[union-attr]
     os.kill(engine.start(), signal.SIGKILL)
     wait_for(lambda: not engine.progress(probe.id).live)  # type: ignore[union-attr]
     assert engine.progress(probe.id).state == "failed"  # type: ignore[union-attr]
@@ -224,8 +224,8 @@ class Here:
             refusal=lambda subject, checkpoint, options: "", run=lambda model, subject, options, tell: act(tell)
         )
         self._patch.setitem(probing.KINDS, "counting", kind)
-        job = json.loads(json.dumps({"do": "probe", "id": "1" * 32, "name": self.probe.id, **asdict(self.probe)}))
-        self.worker.run(job)
+        self._patch.setattr("app.jobs.ledger.asked", lambda name: self.probe if name == self.probe.id else None)
+        self.worker.run({"do": "probe", "id": "1" * 32, "name": self.probe.id})
         told: dict[str, Any] = json.loads(self.worker._out.getvalue().splitlines()[-1])  # type: ignore[attr-defined]
         return told
 
