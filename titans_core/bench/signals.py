@@ -54,10 +54,9 @@ def _alone(given: readers.Given, setup: Setup) -> list[Row]:
 
 @torch.inference_mode()
 def _whole(model: Model, setup: Setup) -> list[Row]:
-    """One call that reads a whole text, with logits."""
-    tokens = 128 if setup.quick else 16_384 if setup.cuda else 4096
-    ids = ids_of(tokens, model)[None]
-    return _pair(lambda on: model(ids, signals=on), tokens, _about(WHOLE, model.name), setup)
+    """One call that reads a whole text, on CUDA several at once, with logits."""
+    ids = ids_of(128 if setup.quick else 4096, model).expand(setup.shape.batch, -1)
+    return _pair(lambda on: model(ids, signals=on), ids.numel(), _about(WHOLE, model.name), setup)
 
 
 def _traced(model: Model, setup: Setup) -> list[Row]:
