@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -15,23 +16,32 @@ if DEVICE == "cpu":
     os.environ["TRITON_INTERPRET"] = "1"  # read when the kernels are first imported
 pytest.importorskip("triton", reason="the triton library is not installed; it comes with CUDA builds of torch")
 pytestmark = pytest.mark.filterwarnings("ignore")
+GPU_ONLY = pytest.mark.skipif(DEVICE == "cpu", reason="no CUDA device here; run on a machine with a GPU")
 SIZES = [(16, 16, 32), (32, 64, 64), (64, 64, 128)] if DEVICE == "cuda" else [(16, 16, 32)]  # chunk, width, hidden
 
 
-def draw(chunk: int, width: int, hidden: int, ends: bool) -> list[Tensor]:
-    """q, k, v, theta, eta, alpha of 2 memories of 3 chunks, and W1, W2, S1, S2, in float64."""
-    random = torch.Generator(DEVICE).manual_seed(chunk)
+@pytest.fixture(autouse=True)
+def poisoned() -> Iterator[None]:
+    """Memory that nobody has written holds NaN, so that none of it can be read unseen."""
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+def draw(chunk: int, width: int, hidden: int, ends: bool, lead: tuple[int, ...] = (1, 2, 3)) -> list[Tensor]:
+    """q, k, v, theta, eta, alpha of B texts, H heads and N chunks (`lead`), and W1, W2, S1, S2, in float64."""
+    numbers = torch.Generator(DEVICE).manual_seed(chunk + sum(lead))
 
     def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=random, device=DEVICE, dtype=torch.float64)
+        return torch.randn(*shape, generator=numbers, device=DEVICE, dtype=torch.float64)
 
-    lead = (1, 2, 3, chunk)
+    lead = (*lead, chunk)
     q, k, v = (torch.nn.functional.normalize(normal(*lead, width), dim=-1) for _ in range(3))
     gates = [scale * normal(*lead).sigmoid() for scale in (0.6 / chunk, 0.9, 0.1)]
     for token, (gate, value) in enumerate([(0, 0.0), (1, 0.0), (2, 0.0), (2, 1.0)] if ends else []):
         gates[gate][..., 3 * token + 1] = value
-    w1, s1 = normal(1, 2, width, hidden), 0.1 * normal(1, 2, width, hidden)
-    w2, s2 = 0.3 * normal(1, 2, hidden, width), 0.1 * normal(1, 2, hidden, width)
+    w1, s1 = normal(*lead[:2], width, hidden), 0.1 * normal(*lead[:2], width, hidden)
+    w2, s2 = 0.3 * normal(*lead[:2], hidden, width), 0.1 * normal(*lead[:2], hidden, width)
     return [q, k, v, *gates, w1, w2, s1, s2]
 
 
@@ -76,3 +86,34 @@ def test_signals_equal_the_plain_form_in_float64(chunk: int, width: int, hidden:
     for name, values in wanted.items():
         near = 1e-3 if name == "alignment" else 1e-4 * values.abs().max().item()
         torch.testing.assert_close(named[name].double(), values, rtol=1e-4, atol=near, equal_nan=True, msg=name)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_number_of_texts_heads_and_chunks(seed: int) -> None:
+    torch.set_float32_matmul_precision("highest")
+    lead = tuple(torch.randint(1, 5, (3,), generator=torch.Generator().manual_seed(seed)).tolist())
+    given = draw(16, 16, 32, seed % 2 == 1, lead)
+    for wanted, found in zip(compute(False, given, None), compute(True, given, None), strict=True):
+        assert (found - wanted).norm().item() < 3e-6 * max(wanted.norm().item(), 1e-3)
+
+
+@GPU_ONLY
+@pytest.mark.parametrize(("products", "promised"), [("highest", 1e-4), ("high", 5e-3), ("medium", 2e-2)])
+def test_4096_tokens_are_as_near_to_float64_as_is_promised(products: str, promised: float) -> None:
+    given = draw(64, 64, 128, False, (1, 4, 64))
+    given[5] = given[5] / 100  # so that it does not forget all that it had
+    parts, weights, momentum = given[:6], tuple(given[6:8]), tuple(given[8:])
+    reads, ends, wanted = scan._scan_chunks(parts, weights, momentum, True, None, None)
+    torch.set_float32_matmul_precision(products)
+    try:
+        single = [x.float() for x in given]
+        found = scan._scan_chunks(single[:6], tuple(single[6:8]), tuple(single[8:]), True, None, None)
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    pairs = [(torch.cat(found[0], 2), torch.cat(reads, 2))]
+    pairs += [(a, b) for mine, theirs in zip(found[1], ends, strict=True) for a, b in zip(mine, theirs, strict=True)]
+    for ours, truth in pairs:
+        assert (ours - truth).norm().item() < promised * truth.norm().item()
+    for name, values in wanted.items():
+        near = 10 * promised if name == "alignment" else 0.0
+        torch.testing.assert_close(found[2][name].double(), values, rtol=promised, atol=near, equal_nan=True, msg=name)
