@@ -78,7 +78,8 @@ def test_it_is_run_from_the_page_and_checked(
     mine: Path, store: Path, finish: Callable[..., Progress], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     memories.offer(mine)
-    runs.shut_down()  # workers learn of it when they start
+    runs.shut_down()  # workers learn of it when they start: those of the next engine
+    runs._local.cache_clear()
     page = AppTest.from_file(str(MAIN), default_timeout=60)
     page.session_state["seen"] = True
     page.run()
