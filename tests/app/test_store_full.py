@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from app import runs
-from app.jobs import Job, manifest, shelf, store, telling
+from app.jobs import Job, manifest, memory, shelf, store, telling
 from tests.storing import A, B, put, there
 from titans_core import storage
 from titans_core.errors import StoreError
@@ -71,7 +71,7 @@ def full() -> StoreError:
 def test_a_full_disk_is_said_without_paths() -> None:
     words = telling.said(full(), "c0de")
     assert words == "The disk is full, so the run could not be stored. Free some space and run it again. (error c0de)"
-    assert telling.plain(OSError(errno.EDQUOT, "quota"), "c0de") == words
+    assert telling.plain(OSError(errno.EDQUOT, "quota"), "c0de", memory.Room(None)) == words
     assert telling.said(StoreError("the text has no words"), "c0de") == "the text has no words"
 
 
