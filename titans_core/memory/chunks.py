@@ -176,16 +176,18 @@ def _read(layers: list[_Layer], q: Tensor, k: Tensor, gates: _Gates, out: Tensor
 def _signals(layers: list[_Layer], k: Tensor, v: Tensor, gates: _Gates) -> dict[str, Tensor]:
     count, rows = k.shape[:2]
     states = [y.stacked[: count * rows].unflatten(0, (count, rows)) for y in layers]
+    inputs = (k, *(y.after[:count] for y in layers[:-1]))
     return closed_form(
         Chunks(
             tuple(x[:, :, : y.width] for x, y in zip(states, layers, strict=True)),
             tuple(x[:, :, y.width :] for x, y in zip(states, layers, strict=True)),
-            (k, *(y.after[:count] for y in layers[:-1])),
+            inputs,
             tuple(y.error[:count] for y in layers),
             gates.theta,
             gates.eta,
             gates.alpha,
             (*(y.before[:count] for y in layers[:-1]), torch.add(v, layers[-1].error[:count], alpha=0.5)),
+            tuple(a @ x[:, :, y.width :] for a, x, y in zip(inputs, states, layers, strict=True)),
         ),
         gates.decays,
     )

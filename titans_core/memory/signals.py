@@ -17,6 +17,7 @@ from titans_core.memory.decay import Decays
 
 LEFT = 1e-3  # of the square of its terms' sizes together: a smaller square of a norm is made again in float64
 LEFT_WEIGHTS = 1e-4  # of M, whose terms are the many writes that it was built from
+FADED = 1e-30  # a sum of squares below this may have lost some that float32 cannot hold, and is made in float64
 
 
 class Chunks(NamedTuple):
@@ -29,12 +30,13 @@ class Chunks(NamedTuple):
     theta: Tensor  # (..., C)
     eta: Tensor
     alpha: Tensor
-    outputs: tuple[Tensor, ...] = ()  # a W_0, where they are known
+    by_weights: tuple[Tensor, ...] = ()  # a W_0, where they are known
+    by_momentum: tuple[Tensor, ...] = ()  # a S_0
 
     @classmethod
     def stack(cls, chunks: list[Chunks]) -> Chunks:
         """N chunks (B, H, ...), one after the other, with N at dimension 2."""
-        w, s, a, g, theta, eta, alpha, _ = zip(*chunks, strict=True)
+        w, s, a, g, theta, eta, alpha, *_ = zip(*chunks, strict=True)
         layers = (tuple(torch.stack(x, 2) for x in zip(*layer, strict=True)) for layer in (w, s, a, g))
         return cls(*layers, *(torch.stack(x, 2) for x in (theta, eta, alpha)))  # type: ignore[arg-type]
 
@@ -45,14 +47,12 @@ class Chunks(NamedTuple):
 
 
 class _Sums(NamedTuple):
-    """What the recurrences start from: (..., C), the last three (..., 1)."""
+    """What the recurrences start from, in float64: (..., C), the last (..., 1)."""
 
     square: Tensor  # |a_t^T g_t|^2
-    loss: Tensor
     past: Tensor  # p_t = <eta_t S_{t-1}, u_t>
     before: Tensor  # m_t = <M_{t-1}, u_t>
-    w2: Tensor  # |W_0|^2
-    s2: Tensor  # |S_0|^2
+    sizes: Tensor  # |W_0|, |S_0|
     ws: Tensor  # <W_0, S_0>
 
 
@@ -66,74 +66,92 @@ def closed_form(chunks: Chunks, decays: Decays | None = None) -> dict[str, Tenso
     if chunks.theta.dtype != torch.float64 and doubtful.any():
         again = chunks.picked(doubtful)
         for name, values in _norms(again, _sums(again, Decays.of(again.eta, again.alpha)))[0].items():
-            found[name][doubtful] = values
-    return {name: values.to(chunks.theta.dtype) for name, values in found.items()}
+            found[name][doubtful] = values.to(chunks.theta.dtype)
+    loss = (chunks.errors[-1] / 2).square().sum(-1)  # the last slope is twice the error
+    return {"loss": loss, **found, "theta": chunks.theta}
 
 
 def _sums(c: Chunks, d: Decays) -> _Sums:
-    gram = weights_push = momentum_push = w2 = s2 = ws = torch.zeros((), dtype=c.theta.dtype, device=c.theta.device)
-    outputs = c.outputs or tuple(a @ w for a, w in zip(c.inputs, c.weights, strict=True))
-    for w, s, a, g, out in zip(c.weights, c.momentum, c.inputs, c.errors, outputs, strict=True):
+    gram = by_weights = by_momentum = torch.zeros((), dtype=c.theta.dtype, device=c.theta.device)
+    for w, s, a, g, *known in zip(*c[:4], *(x for x in c[7:] if x), strict=True):
+        outputs = known or (a @ w, a @ s)
         gram = gram + (a @ a.mT) * (g @ g.mT)
-        weights_push = weights_push + (out * g).sum(-1)
-        momentum_push = momentum_push + ((a @ s) * g).sum(-1)
-        w2, s2, ws = (t + (x * y).sum((-2, -1)) for t, x, y in ((w2, w, w), (s2, s, s), (ws, w, s)))
-    square = gram.diagonal(dim1=-2, dim2=-1)
+        by_weights = by_weights + (outputs[0] * g).sum(-1)
+        by_momentum = by_momentum + (outputs[1] * g).sum(-1)
+    square = gram.diagonal(dim1=-2, dim2=-1).clamp_min(0)
     pushed = gram * c.theta.unsqueeze(-2)
     pushed.diagonal(dim1=-2, dim2=-1).zero_()  # the token's own, not of the past
-    past = (d.E * pushed).sum(-1) - d.carry * momentum_push
-    before = -weights_push.clone()
+    past = (d.E * pushed).sum(-1) - d.carry * by_momentum
+    before = -by_weights
     before[..., 1:] *= d.keep[..., :-1]
-    before[..., 1:] += (d.A[..., :-1, :] * pushed[..., 1:, :]).sum(-1) - d.carried[..., :-1] * momentum_push[..., 1:]
-    loss = (c.errors[-1] / 2).square().sum(-1)  # the last slope is twice the error
-    found = (square.clamp_min(0), loss, c.theta * past, c.theta * before, *(x.unsqueeze(-1) for x in (w2, s2, ws)))
-    return _Sums(*(x.double() for x in found))
+    before[..., 1:] += (d.A[..., :-1, :] * pushed[..., 1:, :]).sum(-1) - d.carried[..., :-1] * by_momentum[..., 1:]
+    square, past, before, theta = torch.stack((square, past, before, c.theta)).double()
+    return _Sums(square, theta * past, theta * before, *_sizes(c.weights, c.momentum))
+
+
+def _sizes(weights: tuple[Tensor, ...], momentum: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+    """|W_0| and |S_0|, (2, ..., 1), and <W_0, S_0>, (..., 1), in float64."""
+    found = torch.zeros((), dtype=torch.float64)
+    for w, s in zip(weights, momentum, strict=True):
+        norms = (torch.linalg.vector_norm(x, dim=(-2, -1)).square() for x in (w, s))
+        found = found + torch.stack((*norms, (w * s).sum((-2, -1)))).double()
+    faded = (found[:2] < FADED).any(0)
+    if weights[0].dtype != torch.float64 and faded.any():
+        fine = (tuple(x[faded].double() for x in layers) for layers in (weights, momentum))
+        sizes, ws = _sizes(*fine)
+        found[:, faded] = torch.cat((sizes.square(), ws.unsqueeze(0))).squeeze(-1)
+    return found[:2].sqrt().unsqueeze(-1), found[2].unsqueeze(-1)
 
 
 def _norms(c: Chunks, r: _Sums) -> tuple[dict[str, Tensor], Tensor]:
-    """The signals in float64, and which chunks' norms are small beside what they are sums of.
+    """The norms, and which chunks' are small beside what they are sums of.
 
     x_t = <M_t, S_t>, y_t = <M_{t-1}, S_t>; the equations are those of docs/math.md, "Norms in closed form".
+    S_size, M_size: what |S_t| and |M_t| would be, were all terms parallel.
     """
-    theta, eta, alpha = c.theta.double(), c.eta.double(), c.alpha.double()
+    theta, eta, alpha = torch.stack((c.theta, c.eta, c.alpha)).double()
     keep = 1 - alpha
-    u2 = theta.square() * r.square
-    S2 = _recurrence(eta.square(), 2 * r.past + u2, r.s2).clamp_min(0)
-    x = _recurrence(keep * eta, keep * r.before + S2, r.ws)
+    windows = _windows(torch.stack((eta.square(), eta, keep * eta, keep, keep.square())))
+    u = theta * r.square.sqrt()
+    w, s = r.sizes
+    S2, S_size = _recurrence(
+        [x[:2] for x in windows], torch.stack((2 * r.past + u.square(), u)), torch.stack((s.square(), s))
+    )
+    S2.clamp_min_(0)
+    x, M_size = _recurrence(
+        [x[2:4] for x in windows], torch.stack((keep * r.before + S2, S_size)), torch.stack((r.ws, w))
+    )
     y = eta * _shift(x, r.ws) + r.before
-    M2 = _recurrence(keep.square(), 2 * keep * y + S2, r.w2).clamp_min(0)
-    M2_before, S2_before = _shift(M2, r.w2), _shift(S2, r.s2)
-    change = (alpha.square() * M2_before - 2 * alpha * y + S2).clamp_min(0)
-    past2 = eta.square() * S2_before
+    M2 = _recurrence([x[4] for x in windows], 2 * keep * y + S2, w.square()).clamp_min_(0)
+    forgotten = alpha.square() * _shift(M2, w.square())
+    change = (forgotten - 2 * alpha * y + S2).clamp_min(0)
+    past2 = eta.square() * _shift(S2, s.square())
 
-    S_size = _recurrence(eta, u2.sqrt(), r.s2.sqrt())  # were all terms parallel
-    M_size = _recurrence(keep, S_size, r.w2.sqrt())
-    small = (LEFT * S_size.square() > S2) | (LEFT_WEIGHTS * M_size.square() > M2)
-    small |= change < LEFT * (alpha * _shift(M_size, r.w2.sqrt()) + S_size).square()
-    named = {
-        "loss": r.loss,
-        "surprise": r.square.sqrt(),
-        "past_surprise": past2.sqrt(),
-        "momentum": S2.sqrt(),
-        "alignment": (r.past / (past2 * u2).sqrt()).clamp(-1, 1),
-        "update": change.sqrt(),
-        "forgotten": alpha * M2_before.sqrt(),
-        "memory": M2.sqrt(),
-        "theta": theta,
-    }
-    return named, small.any(-1)
+    sizes = torch.stack((S_size, M_size * (LEFT_WEIGHTS / LEFT) ** 0.5, alpha * _shift(M_size, w) + S_size))
+    small = torch.stack((S2, M2, change)) < LEFT * sizes.square()
+    names = ("surprise", "past_surprise", "momentum", "update", "forgotten", "memory")
+    roots = torch.stack((r.square, past2, S2, change, forgotten, M2)).sqrt()
+    alignment = (r.past / (roots[1] * u)).clamp(-1, 1)
+    named = zip((*names, "alignment"), torch.cat((roots, alignment.unsqueeze(0))).to(c.theta.dtype), strict=True)
+    return dict(named), small.any(0).any(-1)
 
 
-def _recurrence(gate: Tensor, x: Tensor, first: Tensor) -> Tensor:
-    """s_t = gate_t s_{t-1} + x_t from s_{-1} = first, by doubling: (..., C). Exact at gates of 0."""
-    s, step = x.clone(), 1
-    s[..., :1] += gate[..., :1] * first
-    gate = gate.clone()
-    while step < x.shape[-1]:
-        s[..., step:] += gate[..., step:] * s[..., :-step].clone()
-        gate[..., step:] *= gate[..., :-step].clone()
+def _windows(gates: Tensor) -> list[Tensor]:
+    """Products of the last 1, 2, 4, ... gates up to t, for all t from there on: (..., C - 1), (..., C - 2), ..."""
+    found, step = [gates[..., 1:]], 1
+    while 2 * step < gates.shape[-1]:
+        found.append(found[-1][..., step:] * found[-1][..., :-step])
         step *= 2
-    return s
+    return [gates, *found]
+
+
+def _recurrence(windows: list[Tensor], x: Tensor, first: Tensor) -> Tensor:
+    """s_t = gate_t s_{t-1} + x_t from s_{-1} = first, by doubling: (..., C). x is written to. Exact at gates of 0."""
+    x[..., :1].addcmul_(windows[0][..., :1], first)
+    for level, window in enumerate(windows[1:]):
+        step = 2**level
+        x = torch.cat((x[..., :step], torch.addcmul(x[..., step:], window, x[..., :-step])), -1)
+    return x
 
 
 def _shift(x: Tensor, first: Tensor) -> Tensor:
