@@ -40,7 +40,7 @@ def test_the_kernels_equal_the_plain_form_in_float64(rows: int, block: int, ends
         form = triton.blocks if fused else linear._blocks
         *outputs, states = form(linear.Prepared(q, k, v, *made), *leaves[6:], states=True)
         sum((x * torch.arange(x.numel(), device=DEVICE).view_as(x).cos()).sum() for x in outputs).backward()
-        results.append([*made, *outputs, *states, *(x.grad for x in leaves)])
+        results.append([*made, *outputs, *states[:2], *(x.grad for x in leaves)])
     for wanted, found in zip(*results, strict=True):
         assert (found - wanted).norm().item() < 2e-6 * max(wanted.norm().item(), 1e-3)
 

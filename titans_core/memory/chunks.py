@@ -188,6 +188,7 @@ def _signals(layers: list[_Layer], k: Tensor, v: Tensor, gates: _Gates) -> dict[
             gates.alpha,
             (*(y.before[:count] for y in layers[:-1]), torch.add(v, layers[-1].error[:count], alpha=0.5)),
             tuple(a @ x[:, :, y.width :] for a, x, y in zip(inputs, states, layers, strict=True)),
+            tuple(a @ a.mT for a in inputs),
         ),
         gates.decays,
     )

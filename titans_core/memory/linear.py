@@ -61,10 +61,10 @@ def linear_scan(
         if signals and starts is not None:
             named = triton.signals(prepared, gates, inverse, *starts)
     else:
-        decays, prepared, inverse = _prepare(*parts)
+        decays, prepared, inverse, alike = _prepare(*parts)
         reads, weights, momentum, starts = _blocks(prepared, weights, momentum, states=states)
         if signals and starts is not None:
-            named = _signals(parts, decays, prepared, inverse, *starts)
+            named = _signals(parts, decays, alike, inverse, starts)
     if watch is not None and starts is not None:
         for block, start in enumerate(starts[0].unbind(2)):
             watch(block * parts[0].shape[3], (start,))
@@ -73,11 +73,12 @@ def linear_scan(
 
 def _prepare(
     q: Tensor, k: Tensor, v: Tensor, theta: Tensor, eta: Tensor, alpha: Tensor
-) -> tuple[Decays, Prepared, Tensor]:
+) -> tuple[Decays, Prepared, Tensor, Tensor]:
+    """With it (I + L)^-1 and k k^T, (..., C, C)."""
     decays = Decays.of(eta, alpha)
-    step = 2 * theta
+    step, alike = 2 * theta, k @ k.mT
     before = torch.nn.functional.pad(decays.A[..., :-1, :], (0, 0, 1, 0))  # row t holds A[t-1]
-    inverse = unit_lower_inverse((k @ k.mT) * before * step.unsqueeze(-2))
+    inverse = unit_lower_inverse(alike * before * step.unsqueeze(-2))
     return (
         decays,
         Prepared(
@@ -95,19 +96,32 @@ def _prepare(
             decays.carry[..., -1],
         ),
         inverse,
+        alike,
     )
+
+
+class Starts(NamedTuple):
+    """What every block starts with, (B, H, N, ...), and what follows from it alone."""
+
+    weights: Tensor  # (D, D)
+    momentum: Tensor
+    by_weights: Tensor  # k W_0, (C, D)
+    by_momentum: Tensor  # k S_0
+    right: Tensor  # r, what the errors would be if their block had not written
 
 
 def _blocks(
     p: Prepared, weights: Tensor, momentum: Tensor, *, states: bool
-) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, Tensor] | None]:
-    """One block after the other. With states, also W and S at the start of every block, (B, H, N, D, D)."""
+) -> tuple[Tensor, Tensor, Tensor, Starts | None]:
+    """One block after the other; what they started with where `states` are asked for."""
     reads, starts = [], []
     # unbind, not indexing: the gradient of an index is a whole tensor of zeros per block
     for b in map(Prepared._make, zip(*(x.unbind(2) for x in p), strict=True)):
+        by_weights, by_momentum = b.k @ weights, b.k @ momentum
+        right = b.keep_before[..., None] * by_weights + b.carried_before[..., None] * by_momentum - b.v
         if states:
-            starts.append((weights, momentum))
-        z = b.solve @ _right(b, weights, momentum)
+            starts.append((weights, momentum, by_weights, by_momentum, right))
+        z = b.solve @ right
         old = b.keep[..., None] * (b.q @ weights) + b.carried[..., None] * (b.q @ momentum)
         reads.append(old - b.attend @ z)
         keep, carried, carry = (x[..., None, None] for x in (b.keep[..., -1], b.carried[..., -1], b.carry))
@@ -115,8 +129,8 @@ def _blocks(
             keep * weights + carried * momentum - (b.into_weights[..., None] * b.k).mT @ z,
             carry * momentum - (b.into_momentum[..., None] * b.k).mT @ z,
         )
-    found = tuple(torch.stack(x, 2) for x in zip(*starts, strict=True)) if states else None
-    return torch.stack(reads, 2), weights, momentum, found  # type: ignore[return-value]
+    found = Starts(*(torch.stack(x, 2) for x in zip(*starts, strict=True))) if states else None
+    return torch.stack(reads, 2), weights, momentum, found
 
 
 def errors(
@@ -129,25 +143,20 @@ def errors(
         if start == stop:
             continue
         parts = [x[:, :, start:stop].unflatten(2, (-1, size)) for x in (k, v, theta, eta, alpha)]
-        _, prepared, inverse = _prepare(parts[0], *parts)
+        _, prepared, inverse, _ = _prepare(parts[0], *parts)
         _, weights, momentum, starts = _blocks(prepared, weights, momentum, states=True)
         assert starts is not None  # noqa: S101 (asked for)
-        found.append((inverse @ _right(prepared, *starts)).flatten(2, 3))
+        found.append((inverse @ starts.right).flatten(2, 3))
     return torch.cat(found, 2), weights, momentum
 
 
-def _right(p: Prepared, weights: Tensor, momentum: Tensor) -> Tensor:
-    """r_t, what the errors would be if their block had not written: (..., C, D)."""
-    return p.keep_before[..., None] * (p.k @ weights) + p.carried_before[..., None] * (p.k @ momentum) - p.v
-
-
 def _signals(
-    parts: list[Tensor], decays: Decays, p: Prepared, inverse: Tensor, weights: Tensor, momentum: Tensor
+    parts: list[Tensor], decays: Decays, alike: Tensor, inverse: Tensor, starts: Starts
 ) -> dict[str, Tensor]:
     """All blocks at once, from what each started with; nothing of the run itself depends on it."""
-    theta, eta, alpha = parts[3:]
-    error = inverse @ _right(p, weights, momentum)
-    named = closed_form(Chunks((weights,), (momentum,), (p.k,), (2 * error,), theta, eta, alpha), decays)
+    weights, momentum, *known, right = ((x,) for x in starts)
+    slope = 2 * (inverse @ right[0])
+    named = closed_form(Chunks(weights, momentum, (parts[1],), (slope,), *parts[3:], *known, (alike,)), decays)
     del named["theta"]
     return {name: values.flatten(2) for name, values in named.items()}
 

@@ -8,6 +8,8 @@ as after pushes that cancel, the chunk's products are made again in float64 (dec
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import add
 from typing import NamedTuple
 
 import torch
@@ -32,6 +34,7 @@ class Chunks(NamedTuple):
     alpha: Tensor
     by_weights: tuple[Tensor, ...] = ()  # a W_0, where they are known
     by_momentum: tuple[Tensor, ...] = ()  # a S_0
+    alike: tuple[Tensor, ...] = ()  # a a^T, (..., C, C)
 
     @classmethod
     def stack(cls, chunks: list[Chunks]) -> Chunks:
@@ -72,29 +75,30 @@ def closed_form(chunks: Chunks, decays: Decays | None = None) -> dict[str, Tenso
 
 
 def _sums(c: Chunks, d: Decays) -> _Sums:
-    gram = by_weights = by_momentum = torch.zeros((), dtype=c.theta.dtype, device=c.theta.device)
+    grams, by_weights, by_momentum = [], [], []
     for w, s, a, g, *known in zip(*c[:4], *(x for x in c[7:] if x), strict=True):
-        outputs = known or (a @ w, a @ s)
-        gram = gram + (a @ a.mT) * (g @ g.mT)
-        by_weights = by_weights + (outputs[0] * g).sum(-1)
-        by_momentum = by_momentum + (outputs[1] * g).sum(-1)
+        of_weights, of_momentum, alike = known or (a @ w, a @ s, a @ a.mT)
+        grams.append(alike * (g @ g.mT))
+        by_weights.append((of_weights * g).sum(-1))
+        by_momentum.append((of_momentum * g).sum(-1))
+    gram, of_weights, of_momentum = (reduce(add, x) for x in (grams, by_weights, by_momentum))
     square = gram.diagonal(dim1=-2, dim2=-1).clamp_min(0)
     pushed = gram * c.theta.unsqueeze(-2)
     pushed.diagonal(dim1=-2, dim2=-1).zero_()  # the token's own, not of the past
-    past = (d.E * pushed).sum(-1) - d.carry * by_momentum
-    before = -by_weights
+    past = (d.E * pushed).sum(-1) - d.carry * of_momentum
+    before = -of_weights
     before[..., 1:] *= d.keep[..., :-1]
-    before[..., 1:] += (d.A[..., :-1, :] * pushed[..., 1:, :]).sum(-1) - d.carried[..., :-1] * by_momentum[..., 1:]
+    before[..., 1:] += (d.A[..., :-1, :] * pushed[..., 1:, :]).sum(-1) - d.carried[..., :-1] * of_momentum[..., 1:]
     square, past, before, theta = torch.stack((square, past, before, c.theta)).double()
     return _Sums(square, theta * past, theta * before, *_sizes(c.weights, c.momentum))
 
 
 def _sizes(weights: tuple[Tensor, ...], momentum: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
     """|W_0| and |S_0|, (2, ..., 1), and <W_0, S_0>, (..., 1), in float64."""
-    found = torch.zeros((), dtype=torch.float64)
+    products = []
     for w, s in zip(weights, momentum, strict=True):
-        norms = (torch.linalg.vector_norm(x, dim=(-2, -1)).square() for x in (w, s))
-        found = found + torch.stack((*norms, (w * s).sum((-2, -1)))).double()
+        products.append(torch.stack([(x * y).sum((-2, -1)) for x, y in ((w, w), (s, s), (w, s))]))
+    found = reduce(add, products).double()
     faded = (found[:2] < FADED).any(0)
     if weights[0].dtype != torch.float64 and faded.any():
         fine = (tuple(x[faded].double() for x in layers) for layers in (weights, momentum))
@@ -137,21 +141,30 @@ def _norms(c: Chunks, r: _Sums) -> tuple[dict[str, Tensor], Tensor]:
 
 
 def _windows(gates: Tensor) -> list[Tensor]:
-    """Products of the last 1, 2, 4, ... gates up to t, for all t from there on: (..., C - 1), (..., C - 2), ..."""
-    found, step = [gates[..., 1:]], 1
-    while 2 * step < gates.shape[-1]:
-        found.append(found[-1][..., step:] * found[-1][..., :-step])
-        step *= 2
-    return [gates, *found]
+    """Products of the last 1, 2, 4, ... gates up to t, each (..., C); 0 where there are not so many."""
+    size, steps = gates.shape[-1], _steps(gates.shape[-1])
+    padded = gates.new_zeros(len(steps) + 1, *gates.shape[:-1], size + steps[-1])
+    levels = padded[..., steps[-1] :].unbind(0)
+    levels[0].copy_(gates)
+    for level, step in enumerate(steps):
+        torch.mul(levels[level], padded[level].narrow(-1, steps[-1] - step, size), out=levels[level + 1])
+    return list(levels)
 
 
 def _recurrence(windows: list[Tensor], x: Tensor, first: Tensor) -> Tensor:
-    """s_t = gate_t s_{t-1} + x_t from s_{-1} = first, by doubling: (..., C). x is written to. Exact at gates of 0."""
-    x[..., :1].addcmul_(windows[0][..., :1], first)
-    for level, window in enumerate(windows[1:]):
-        step = 2**level
-        x = torch.cat((x[..., :step], torch.addcmul(x[..., step:], window, x[..., :-step])), -1)
-    return x
+    """s_t = gate_t s_{t-1} + x_t from s_{-1} = first, by doubling: (..., C). Exact at gates of 0."""
+    size, steps = x.shape[-1], _steps(x.shape[-1])
+    padded = x.new_zeros(2, *x.shape[:-1], size + steps[-1])  # zeros before the first token, so that all steps are whole
+    (now, after), (told, left) = padded.unbind(0), padded[..., steps[-1] :].unbind(0)
+    told.copy_(x)[..., :1].addcmul_(windows[0][..., :1], first)
+    for window, step in zip(windows, steps, strict=False):
+        torch.addcmul(told, window, now.narrow(-1, steps[-1] - step, size), out=left)
+        now, after, told, left = after, now, left, told
+    return told
+
+
+def _steps(size: int) -> list[int]:
+    return [2**level for level in range(max(1, (size - 1).bit_length()))]
 
 
 def _shift(x: Tensor, first: Tensor) -> Tensor:
