@@ -52,7 +52,7 @@ class _Layer:
 
 
 class _Gates(NamedTuple):
-    """Of a group's chunks: (G, R, ...)."""
+    """Of some chunks: (G, R, ...)."""
 
     theta: Tensor  # (C)
     eta: Tensor
@@ -69,6 +69,9 @@ class _Gates(NamedTuple):
         kept = torch.stack((d.keep[..., -1], d.carry[..., -1]), -1)[..., None, None]
         return cls(theta, eta, alpha, d, last, kept, d.carried[..., -1, None, None])
 
+    def of_chunks(self, here: slice) -> _Gates:
+        return _Gates(*(Decays(*(y[here] for y in x)) if isinstance(x, Decays) else x[here] for x in self))
+
 
 @torch.no_grad()
 def scan_chunks(
@@ -81,26 +84,28 @@ def scan_chunks(
 ) -> tuple[list[Tensor], tuple[Weights, Weights], dict[str, Tensor] | None]:
     """`scan._scan_chunks` without gradients."""
     lead, (count, size) = parts[0].shape[:2], parts[0].shape[2:4]
-    q, k, v, *given = (x.flatten(0, 1).transpose(0, 1).contiguous() for x in parts)
+    q, k, v, *given = (x.flatten(0, 1).transpose(0, 1) for x in parts)
+    gates = _Gates.of(*(x.contiguous() for x in given))
     group = _group(weights, size, count)
     layers = [_Layer(w.flatten(0, 1), s.flatten(0, 1), group, size) for w, s in zip(weights, momentum, strict=True)]
-    reads = v.new_empty(v.shape)
+    reads = v.new_empty(*parts[2].shape)
+    read = reads.flatten(0, 1).transpose(0, 1)
     found = []
     for start in range(0, count, group):
         here = slice(start, min(start + group, count))
         length = here.stop - start
-        some = _Gates.of(*(x[here] for x in given))
+        some, k_here, q_here = gates.of_chunks(here), k[here].contiguous(), q[here].contiguous()
         told = None if watch is None else _told(watch, start, size)
-        steps = _write(layers, k[here], v[here], some, share, told, lead)
+        steps = _write(layers, k_here, v[here], some, share, told, lead)
         some = some._replace(theta=steps)
-        _read(layers, q[here], k[here], some, reads[here])
+        _read(layers, q_here, k_here, some, read[here])
         if signals:
-            found.append(_signals(layers, k[here], v[here], some))
+            found.append(_signals(layers, k_here, v[here], some))
         for layer in layers:
             layer.states[0].copy_(layer.states[length])
     end = [tuple(x[0].clone().unflatten(0, lead) for x in (y.weights, y.momentum)) for y in layers]
     named = {x: _ordered(torch.cat([f[x] for f in found]), lead) for x in found[0]} if signals else None
-    return [_ordered(reads, lead)], (tuple(w for w, _ in end), tuple(s for _, s in end)), named
+    return [reads.flatten(2, 3)], (tuple(w for w, _ in end), tuple(s for _, s in end)), named
 
 
 def _told(watch: Watch, first: int, size: int) -> Watch:

@@ -7,6 +7,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from titans_core.memory.types import learns
+
+FEW = 1024  # tokens, up to which one cumulative product is faster on a CPU than an operation per row
+
 
 class Decays(NamedTuple):
     """What the gates alone decide inside each chunk; C tokens per chunk."""
@@ -15,17 +19,36 @@ class Decays(NamedTuple):
     keep: Tensor  # beta_t = prod (1 - alpha): how much of W_0 is in W_t, (..., C)
     carried: Tensor  # c_t = sum_s B[t, s] H_s: how much of S_0 is in W_t, (..., C)
     E: Tensor  # E[s, i] = H_s / H_i: how much of token i's push is in S_s, (..., C, C)
-    B: Tensor  # B[t, s] = beta_t / beta_s: how much of S_s is in W_t, (..., C, C)
-    A: Tensor  # A = B E: how much of token i's push is in W_t, (..., C, C)
+    A: Tensor  # A = B E, B[t, s] = beta_t / beta_s: how much of token i's push is in W_t, (..., C, C)
 
     @classmethod
     def of(cls, eta: Tensor, alpha: Tensor) -> Decays:
         """eta, alpha: (..., C)."""
-        E, B = decay_matrix(eta), decay_matrix(1 - alpha)
-        carry = E[..., 0] * eta[..., :1]
-        keep = B[..., 0] * (1 - alpha[..., :1])
-        A = B @ E
-        return cls(carry, keep, A[..., 0] * eta[..., :1], E, B, A)  # H_s = E[s, 0] eta_0
+        rows = eta.device.type == "cpu" and eta.numel() > FEW and not learns(eta, alpha)
+        E, keep, A = (_by_rows if rows else _by_matrix)(eta, 1 - alpha)
+        first = eta[..., :1]
+        return cls(E[..., 0] * first, keep, A[..., 0] * first, E, A)  # H_s = E[s, 0] eta_0
+
+
+def _by_matrix(eta: Tensor, kept: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """E, beta and A."""
+    E, B = decay_matrix(eta), decay_matrix(kept)
+    return E, B[..., 0] * kept[..., :1], B @ E
+
+
+def _by_rows(eta: Tensor, kept: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The same, each row from the one before, of all chunks at once: no product of matrices."""
+    size, lead = eta.shape[-1], eta.shape[:-1]
+    E = torch.eye(size, dtype=eta.dtype).view(size, *(1 for _ in lead), size).repeat(1, *lead, 1)
+    A = torch.empty_like(E)
+    A[0] = E[0]
+    rows = zip(*(x.unbind(0) for x in (E, A)), *(x.unsqueeze(-1).unbind(-2) for x in (eta, kept)), strict=True)
+    e_before, a_before, *_ = next(rows)
+    for e, a, carry, keep in rows:
+        e.addcmul_(e_before, carry)
+        torch.addcmul(e, a_before, keep, out=a)
+        e_before, a_before = e, a
+    return E.movedim(0, -2), kept.cumprod(-1), A.movedim(0, -2)
 
 
 def decay_matrix(gate: Tensor) -> Tensor:
