@@ -70,7 +70,8 @@ class _Gates(NamedTuple):
         return cls(theta, eta, alpha, d, last, kept, d.carried[..., -1, None, None])
 
     def of_chunks(self, here: slice) -> _Gates:
-        return _Gates(*(Decays(*(y[here] for y in x)) if isinstance(x, Decays) else x[here] for x in self))
+        theta, eta, alpha, d, *ends = self
+        return _Gates(theta[here], eta[here], alpha[here], Decays(*(x[here] for x in d)), *(x[here] for x in ends))
 
 
 @torch.no_grad()
@@ -93,7 +94,6 @@ def scan_chunks(
     found = []
     for start in range(0, count, group):
         here = slice(start, min(start + group, count))
-        length = here.stop - start
         some, k_here, q_here = gates.of_chunks(here), k[here].contiguous(), q[here].contiguous()
         told = None if watch is None else _told(watch, start, size)
         steps = _write(layers, k_here, v[here], some, share, told, lead)
@@ -102,7 +102,7 @@ def scan_chunks(
         if signals:
             found.append(_signals(layers, k_here, v[here], some))
         for layer in layers:
-            layer.states[0].copy_(layer.states[length])
+            layer.states[0].copy_(layer.states[here.stop - start])
     end = [tuple(x[0].clone().unflatten(0, lead) for x in (y.weights, y.momentum)) for y in layers]
     named = {x: _ordered(torch.cat([f[x] for f in found]), lead) for x in found[0]} if signals else None
     return [reads.flatten(2, 3)], (tuple(w for w, _ in end), tuple(s for _, s in end)), named

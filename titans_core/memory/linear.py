@@ -57,16 +57,18 @@ def linear_scan(
         q, k, v, *gates = parts
         *made, inverse = triton.prepare(q, k, *gates)
         prepared = Prepared(q, k, v, *made)
-        reads, weights, momentum, starts = triton.blocks(prepared, weights, momentum, states=states)
-        if signals and starts is not None:
-            named = triton.signals(prepared, gates, inverse, *starts)
+        reads, weights, momentum, begun = triton.blocks(prepared, weights, momentum, states=states)
+        before = None if begun is None else begun[0]
+        if signals and begun is not None:
+            named = triton.signals(prepared, gates, inverse, *begun)
     else:
         decays, prepared, inverse, alike = _prepare(*parts)
         reads, weights, momentum, starts = _blocks(prepared, weights, momentum, states=states)
+        before = None if starts is None else starts.weights
         if signals and starts is not None:
             named = _signals(parts, decays, alike, inverse, starts)
-    if watch is not None and starts is not None:
-        for block, start in enumerate(starts[0].unbind(2)):
+    if watch is not None and before is not None:
+        for block, start in enumerate(before.unbind(2)):
             watch(block * parts[0].shape[3], (start,))
     return reads.flatten(2, 3), weights, momentum, named
 
@@ -150,13 +152,14 @@ def errors(
     return torch.cat(found, 2), weights, momentum
 
 
-def _signals(
-    parts: list[Tensor], decays: Decays, alike: Tensor, inverse: Tensor, starts: Starts
-) -> dict[str, Tensor]:
+def _signals(parts: list[Tensor], decays: Decays, alike: Tensor, inverse: Tensor, starts: Starts) -> dict[str, Tensor]:
     """All blocks at once, from what each started with; nothing of the run itself depends on it."""
-    weights, momentum, *known, right = ((x,) for x in starts)
-    slope = 2 * (inverse @ right[0])
-    named = closed_form(Chunks(weights, momentum, (parts[1],), (slope,), *parts[3:], *known, (alike,)), decays)
+    _, k, _, theta, eta, alpha = parts
+    slope = 2 * (inverse @ starts.right)
+    of_layer = ((x,) for x in (starts.weights, starts.momentum, k, slope))
+    known = ((x,) for x in (starts.by_weights, starts.by_momentum, alike))
+    chunks = Chunks(*of_layer, theta, eta, alpha, *known)  # type: ignore[arg-type]
+    named = closed_form(chunks, decays)
     del named["theta"]
     return {name: values.flatten(2) for name, values in named.items()}
 

@@ -154,7 +154,7 @@ def _windows(gates: Tensor) -> list[Tensor]:
 def _recurrence(windows: list[Tensor], x: Tensor, first: Tensor) -> Tensor:
     """s_t = gate_t s_{t-1} + x_t from s_{-1} = first, by doubling: (..., C). Exact at gates of 0."""
     size, steps = x.shape[-1], _steps(x.shape[-1])
-    padded = x.new_zeros(2, *x.shape[:-1], size + steps[-1])  # zeros before the first token, so that all steps are whole
+    padded = x.new_zeros(2, *x.shape[:-1], size + steps[-1])  # zeros before the first token
     (now, after), (told, left) = padded.unbind(0), padded[..., steps[-1] :].unbind(0)
     told.copy_(x)[..., :1].addcmul_(windows[0][..., :1], first)
     for window, step in zip(windows, steps, strict=False):
