@@ -156,9 +156,8 @@ def _signals(parts: list[Tensor], decays: Decays, alike: Tensor, inverse: Tensor
     """All blocks at once, from what each started with; nothing of the run itself depends on it."""
     _, k, _, theta, eta, alpha = parts
     slope = 2 * (inverse @ starts.right)
-    of_layer = ((x,) for x in (starts.weights, starts.momentum, k, slope))
-    known = ((x,) for x in (starts.by_weights, starts.by_momentum, alike))
-    chunks = Chunks(*of_layer, theta, eta, alpha, *known)  # type: ignore[arg-type]
+    of_layer = (starts.weights,), (starts.momentum,), (k,), (slope,)
+    chunks = Chunks(*of_layer, theta, eta, alpha, (starts.by_weights,), (starts.by_momentum,), (alike,))
     named = closed_form(chunks, decays)
     del named["theta"]
     return {name: values.flatten(2) for name, values in named.items()}
