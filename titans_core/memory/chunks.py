@@ -71,7 +71,7 @@ class _Gates(NamedTuple):
 
     def of_chunks(self, here: slice) -> _Gates:
         theta, eta, alpha, d, *ends = self
-        return _Gates(theta[here], eta[here], alpha[here], Decays(*(x[here] for x in d)), *(x[here] for x in ends))
+        return _Gates(theta[here], eta[here], alpha[here], Decays(*(x[here].contiguous() for x in d)), *(x[here] for x in ends))
 
 
 @torch.no_grad()

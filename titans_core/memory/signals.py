@@ -97,7 +97,8 @@ def _sizes(weights: tuple[Tensor, ...], momentum: tuple[Tensor, ...]) -> tuple[T
     """|W_0| and |S_0|, (2, ..., 1), and <W_0, S_0>, (..., 1), in float64."""
     products = []
     for w, s in zip(weights, momentum, strict=True):
-        products.append(torch.stack([(x * y).sum((-2, -1)) for x, y in ((w, w), (s, s), (w, s))]))
+        w2, s2 = (torch.linalg.vector_norm(x, dim=(-2, -1)).square() for x in (w, s))  # without a matrix of squares
+        products.append(torch.stack((w2, s2, (w * s).sum((-2, -1)))))
     found = reduce(add, products).double()
     faded = (found[:2] < FADED).any(0)
     if weights[0].dtype != torch.float64 and faded.any():
