@@ -70,8 +70,8 @@ class _Gates(NamedTuple):
         return cls(theta, eta, alpha, d, last, kept, d.carried[..., -1, None, None])
 
     def of_chunks(self, here: slice) -> _Gates:
-        theta, eta, alpha, d, *ends = self
-        return _Gates(theta[here], eta[here], alpha[here], Decays(*(x[here].contiguous() for x in d)), *(x[here] for x in ends))
+        near = Decays(*(x[here].contiguous() for x in self.decays))
+        return _Gates(*(x[here] for x in self[:3]), near, *(x[here] for x in self[4:]))  # type: ignore[call-arg, arg-type]
 
 
 @torch.no_grad()
