@@ -101,7 +101,7 @@ def test_any_number_of_texts_heads_and_chunks(seed: int) -> None:
 @pytest.mark.parametrize(("products", "promised"), [("highest", 1e-4), ("high", 5e-3), ("medium", 2e-2)])
 def test_4096_tokens_are_as_near_to_float64_as_is_promised(products: str, promised: float) -> None:
     given = draw(64, 64, 128, False, (1, 4, 64))
-    given[5] = given[5] / 100  # so that it does not forget all that it had
+    given[3], given[5] = given[3] / 20, given[5] / 100  # stable that long, and not all forgotten
     parts, weights, momentum = given[:6], tuple(given[6:8]), tuple(given[8:])
     reads, ends, wanted = scan._scan_chunks(parts, weights, momentum, True, None, None)
     torch.set_float32_matmul_precision(products)
@@ -115,5 +115,6 @@ def test_4096_tokens_are_as_near_to_float64_as_is_promised(products: str, promis
     for ours, truth in pairs:
         assert (ours - truth).norm().item() < promised * truth.norm().item()
     for name, values in wanted.items():
-        near = 10 * promised if name == "alignment" else 0.0
-        torch.testing.assert_close(found[2][name].double(), values, rtol=promised, atol=near, equal_nan=True, msg=name)
+        known = ~values.isnan()
+        assert torch.equal(found[2][name].isnan(), ~known), name
+        assert (found[2][name][known] - values[known]).norm().item() < promised * values[known].norm().item(), name
