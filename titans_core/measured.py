@@ -10,6 +10,7 @@ from torch import Tensor
 from titans_core.signals import BY_HEAD, SIGNALS, Arrays
 
 Shapes = dict[str, tuple[int, ...]]
+TOKENS = 64  # whose predictions a CPU looks at together: they fit in its caches, and in memory that is used again
 
 
 def completed(signals: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -51,9 +52,13 @@ def shapes_of(named: dict[str, Tensor]) -> Shapes:
 def _predictions(logits: Tensor, before: Tensor | None, ids: Tensor) -> dict[str, Tensor]:
     """nll[t] = -log2 p(token t given those before it) and the entropy of that distribution, in bits."""
     first = torch.full_like(logits[:1], math.nan) if before is None else before[None]
-    log_p = torch.cat((first, logits[:-1])).float().log_softmax(-1)
-    nll = -log_p.gather(1, ids[:, None])[:, 0] / math.log(2)
-    return {"nll": nll, "entropy": -(log_p.exp() * log_p).sum(-1) / math.log(2)}
+    size = TOKENS if logits.device.type == "cpu" else len(ids)
+    chances, means = [], []
+    for rows, chosen in zip((first, *logits[:-1].split(size)), (ids[:1], *ids[1:].split(size)), strict=True):
+        log_p = rows.float().log_softmax(-1)
+        chances.append(log_p.gather(1, chosen[:, None])[:, 0])
+        means.append((log_p.exp() * log_p).sum(-1))
+    return {name: -torch.cat(parts) / math.log(2) for name, parts in (("nll", chances), ("entropy", means))}
 
 
 def _over_heads(named: dict[str, Tensor]) -> dict[str, Tensor]:
