@@ -23,6 +23,7 @@ from titans_core.memory.differentiable import largest_step
 from titans_core.memory.signals import Chunks, closed_form
 from titans_core.memory.types import Watch, Weights
 
+GRAIN = 32_768  # elements that torch leaves to one thread; one more, and two share them
 GROUP_BYTES = 4 << 20  # of states in a group: more leave the cache, fewer make products small
 _silu_backward = torch.ops.aten.silu_backward.grad_input
 
@@ -36,10 +37,16 @@ class _Layer:
         stacked = new(count + 1, rows, 2 * width, out)
         self.width = width
         self.stacked = stacked[:count].flatten(0, 1)
-        self.before, self.after, self.error = (new(count, rows, size, out) for _ in range(3))
+        # where a chunk's elements are just too few for two threads, an element-wise operation takes some of the next
+        # chunk's along, which are written later
+        extra = 64 if rows * size * out == GRAIN else 0
+        flat = [new(count * rows * size * out + extra) for _ in range(3)]
+        self.before, self.after, self.error = (x[: len(x) - extra].view(count, rows, size, out) for x in flat)
+        self.wide = [x.unfold(0, rows * size * out + extra, rows * size * out).unbind(0) for x in flat]
         self.scaled = new(rows, size, 2, width)
         self.reading = new(count * rows, size, 2 * width)
-        self.slope = new(rows, size, out)
+        self.wide_slope = torch.zeros(rows * size * out + extra, dtype=weights.dtype, device=weights.device)
+        self.slope = self.wide_slope[: rows * size * out].view(rows, size, out)
         # one view a chunk, made once: slicing would take as long as a small product
         self.weights, self.momentum, self.states = (
             x.unbind(0) for x in (stacked[:, :, :width], stacked[:, :, width:], stacked)
@@ -69,8 +76,10 @@ class _Gates(NamedTuple):
         kept = torch.stack((d.keep[..., -1], d.carry[..., -1]), -1)[..., None, None]
         return cls(theta, eta, alpha, d, last, kept, d.carried[..., -1, None, None])
 
-    def of_chunks(self, here: slice) -> _Gates:
-        near = Decays(*(x[here].contiguous() for x in self.decays))
+    def of_chunks(self, here: slice, signals: bool) -> _Gates:
+        """Signals alone need E of all tokens."""
+        some = self.decays._asdict().items()
+        near = Decays(*(x[here].contiguous() if signals or name != "E" else x[here] for name, x in some))
         return _Gates(*(x[here] for x in self[:3]), near, *(x[here] for x in self[4:]))  # type: ignore[call-arg, arg-type]
 
 
@@ -94,7 +103,7 @@ def scan_chunks(
     found = []
     for start in range(0, count, group):
         here = slice(start, min(start + group, count))
-        some, k_here, q_here = gates.of_chunks(here), k[here].contiguous(), q[here].contiguous()
+        some, k_here, q_here = gates.of_chunks(here, signals), k[here].contiguous(), q[here].contiguous()
         told = None if watch is None else _told(watch, start, size)
         steps = _write(layers, k_here, v[here], some, share, told, lead)
         some = some._replace(theta=steps)
@@ -134,6 +143,7 @@ def _write(
     """Chunk after chunk; leaves states, inputs and slopes in the layers' buffers. Returns theta as applied."""
     steps = gates.theta if share is None else torch.empty_like(gates.theta)
     last = gates.last * gates.theta[..., None, None] if share is None else gates.last
+    keys = [] if share is not None else (k.unsqueeze(-2) * last).flatten(-2).mT.unbind(0)  # as they are written
     columns = (x.unbind(0) for x in (k, v, gates.theta, gates.eta, last, gates.kept, gates.carried))
     for n, (kn, vn, theta, eta, ends, kept, carried) in enumerate(zip(*columns, strict=True)):
         if told is not None:
@@ -141,22 +151,22 @@ def _write(
         inputs = [kn, *(y.afters[n] for y in layers[:-1])]
         for y, x in zip(layers[:-1], inputs, strict=False):
             torch.bmm(x, y.weights[n], out=y.befores[n])
-            torch.ops.aten.silu.out(y.befores[n], out=y.afters[n])
+            torch.ops.aten.silu.out(y.wide[0][n], out=y.wide[1][n])
         top = layers[-1]
         torch.baddbmm(vn, inputs[-1], top.weights[n], beta=-2, alpha=2, out=top.errors[n])
         for above, y in zip(layers[:0:-1], layers[-2::-1], strict=True):
             torch.bmm(above.errors[n], above.transposed[n], out=y.slope)
-            _silu_backward(y.slope, y.befores[n], grad_input=y.errors[n])
+            _silu_backward(y.wide_slope, y.wide[0][n], grad_input=y.wide[2][n])
         if share is not None:
             befores = [y.befores[n] for y in layers]
             step = largest_step(tuple(y.weights[n] for y in layers), inputs, befores, eta, share)
             torch.minimum(theta, step, out=steps[n])
             ends = ends * steps[n, ..., None, None]
         for y, x in zip(layers, inputs, strict=True):
-            torch.mul(x.unsqueeze(-2), ends, out=y.scaled)
+            scaled = keys[n] if keys and x is kn else torch.mul(x.unsqueeze(-2), ends, out=y.scaled).flatten(2).mT
             torch.mul(y.pairs[n], kept, out=y.pairs[n + 1])
             y.weights[n + 1].addcmul_(y.momentum[n], carried)
-            y.states[n + 1].baddbmm_(y.scaled.flatten(2).mT, y.errors[n])
+            y.states[n + 1].baddbmm_(scaled, y.errors[n])
     return steps
 
 
