@@ -23,6 +23,10 @@ class Kept(Generic[K, V]):
 
     def __call__(self, key: K) -> V:
         """The value of `key`; raises what `make` raises. Who asks while it is made waits for it, and for no other."""
+        return self.get(key, lambda: self._make(key))
+
+    def get(self, key: K, make: Callable[[], V]) -> V:
+        """The same, where what it is made of is no part of its key."""
         with self._lock:
             if key in self._values:
                 self._values.move_to_end(key)
@@ -33,7 +37,7 @@ class Kept(Generic[K, V]):
                 if key in self._values:
                     return self._values[key]
             try:
-                return self._keep(key, self._make(key))
+                return self._keep(key, make())
             finally:
                 with self._lock:
                     self._making.pop(key, None)

@@ -1,4 +1,4 @@
-"""Finished runs, opened lazily and kept: the only caches of the app."""
+"""Finished runs, opened lazily and kept, with what is read of them; their figures are kept in app.drawn."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -18,7 +19,7 @@ from app import naming, places, samples
 from app.bare import bare
 from app.components import blob
 from app.exports.passages import highest
-from app.figures import aggregate, layers, scale, timelines
+from app.figures import aggregate, layers, scale, timelines, token
 from app.jobs import Busy, Engine, Job, Progress, Subject, library, store
 from app.jobs.local import LocalEngine
 from app.jobs.times import TYPICAL
@@ -257,15 +258,27 @@ def _layer_scale(runs: tuple[str, ...], signal: str, size: int, how: str) -> sca
 
 
 @functools.lru_cache(maxsize=256)
-def lineage_of(run: str, token: int, layer: int | None, most: int) -> lineage.Lineage:
+def lineage_of(run: str, at: int, layer: int | None, most: int) -> lineage.Lineage:
     """Raises ConfigError where the run diverged, or was stored without the gates of each head."""
-    return lineage.lineage(_open(run).ds, token, layer, most)
+    return lineage.lineage(_open(run).ds, at, layer, most)
 
 
 @functools.lru_cache(maxsize=256)
-def fate_of(run: str, token: int, layer: int | None) -> lineage.Fate:
+def fate_of(run: str, at: int, layer: int | None) -> lineage.Fate:
     """Raises ConfigError as `lineage_of` does."""
-    return lineage.fate(_open(run).ds, token, layer)
+    return lineage.fate(_open(run).ds, at, layer)
+
+
+@functools.lru_cache(maxsize=256)
+def signals_at(run: str, at: int, layer: int | None) -> list[dict[str, Any]]:
+    """token.values of a token; not to be changed."""
+    return token.values(_open(run).ds, at, layer)
+
+
+@functools.lru_cache(maxsize=1_000)
+def still(run: str, at: int, layer: int | None, names: tuple[str, ...] = token.MOVES) -> bool:
+    """token.still of a run."""
+    return token.still(_open(run).ds, at, layer, names)
 
 
 _reading = threading.local()  # .data: the bytes that this thread reads; a cache would keep them in its keys

@@ -60,7 +60,7 @@ APP_LEVELS = [
     {"app.facts"},
     {"app.probing"},
     {"app.jobs.worker", "app.components", "app.exports"},
-    {"app.runs", "app.state", "app.choices", "app.recalling"},
+    {"app.runs", "app.drawn", "app.state", "app.choices", "app.recalling"},
     {"app.exports.recall", "app.exports.probed", "app.exports.routes", "app.comparisons", "app.held", "app.library"},
     {"app.routes", "app.serving"},
     {"app.views", "app.figures_command"},

@@ -11,7 +11,7 @@ import xarray as xr
 from app import naming, state
 from app.bare import bare
 from app.components import scrub
-from app.figures import frame, memory, memory_path, memory_words
+from app.figures import memory, memory_path, memory_words
 from app.runs import Run
 from app.theme import Palette
 from app.views import memory_states, parts
@@ -62,8 +62,8 @@ def _of_one(having: list[Run]) -> None:
         memory_states.at_the_end(run)
         return
     palette = state.palette()
-    figure = memory.over_time(found, palette, palette.variant(run.checkpoint))
-    st.plotly_chart(figure, config=frame.CHART, theme=None, key="memory_time", alt=memory.summary(found))
+    colour = palette.variant(run.checkpoint)
+    parts.chart("memory_time", (run.id,), lambda: (memory.over_time(found, palette, colour), memory.summary(found)))
     st.caption(state.plain(memory.key(found)))
     parts.table("memory_time", lambda: memory.table(found))
     parts.title("Its way through the space of weights, and its singular values", "", MORE)
@@ -75,12 +75,11 @@ def _of_one(having: list[Run]) -> None:
 def _path(run: Run, found: xr.Dataset, palette: Palette) -> None:
     """A fragment of its own: another layer, or its table, leaves the figure above as it is."""
     layer = _chosen_layer(found.sizes["layer"])
-    st.plotly_chart(
-        memory_path.scrub(run.ds, found, layer, palette, palette.variant(run.checkpoint)),
-        config=frame.CHART,
-        theme=None,
-        key=PATH,
-        alt=memory_words.summary(found, layer),
+    colour = palette.variant(run.checkpoint)
+    parts.chart(
+        PATH,
+        (run.id, layer),
+        lambda: (memory_path.scrub(run.ds, found, layer, palette, colour), memory_words.summary(found, layer)),
         on_select=parts.then_draw(state.pick_bar(PATH), "text", "side"),
         selection_mode="points",
     )

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import streamlit as st
-import xarray as xr
 
 from app import naming, opening, runs, state
 from app.bare import bare
 from app.components import cards, figures, text_heatmap
-from app.figures import fate, frame, layers, lineage, order_of_events, tables, token
+from app.figures import fate, layers, lineage, order_of_events, tables, token
 from app.link import Pair
 from app.runs import Run
 from app.views import parts
@@ -94,24 +93,29 @@ def one_token(shown: list[Run], look: state.Look) -> None:
             piece,
             " · ".join(filter(None, (f"token {look.token + 1:,} of {total:,}", token.where(traces, look.layer)))),
             [name.label for name in naming.names(traces)],
-            [token.values(ds, look.token, look.layer) for ds in traces],
+            [runs.signals_at(run.id, look.token, look.layer) for run in shown],
             shown[0].stood(look.token),
         )
-        moving = token.moving(traces)
+        moving = [run for run in shown if token.moving([run.ds])]
         if moving:
             _moves(moving, look.token, look.layer)
             _lineage_and_fate([run for run in shown if recorded(run.ds)], look)
 
 
-def _moves(moving: list[xr.Dataset], at: int, layer: int | None) -> None:
+def _moves(shown: list[Run], at: int, layer: int | None) -> None:
     """What moved the memory at a token; where nothing did, that alone is said."""
+    moving = [run.ds for run in shown]
     parts.title("What moved the memory here", token.where(moving, layer))
     if nothing := token.still_words(moving, at, layer):
         st.caption(state.plain(nothing))
-    if all(token.still(ds, at, layer) for ds in moving):
+    if all(runs.still(run.id, at, layer) for run in shown):
         return
-    figure = token.moves(moving, at, state.palette(), layer)
-    st.plotly_chart(figure, config=frame.CHART, theme=None, key="moves", alt=token.summary(moving, at, layer))
+    palette = state.palette()
+    parts.chart(
+        "moves",
+        (tuple(run.id for run in shown), at, layer),
+        lambda: (token.moves(moving, at, palette, layer), token.summary(moving, at, layer)),
+    )
     st.html(token.legend(state.palette()))
     st.markdown(words("moves"))
     st.caption(words("moves_note"))
@@ -132,21 +136,24 @@ def _lineage_and_fate(shown: list[Run], look: state.Look) -> None:
         st.caption(state.plain(bare(error)))
         return
     names = [f"{run.name}: " if several else "" for run in shown]
+    palette, about = state.palette(), (tuple(run.id for run in shown), look.token, look.layer)
     where = token.where(traces, look.layer)
     parts.title("Lineage: still pushing here", where)
     if any(map(lineage.shown, found)):
-        figure = lineage.lineage(traces, found, state.palette())
         picked = parts.then_draw(state.pick_bar("lineage"), "text", "side")
-        alt = lineage.summary(traces, found)
-        st.plotly_chart(figure, config=frame.CHART, theme=None, key="lineage", alt=alt, on_select=picked)
+        parts.chart(
+            "lineage",
+            about,
+            lambda: (lineage.lineage(traces, found, palette), lineage.summary(traces, found)),
+            on_select=picked,
+        )
     st.caption("  \n".join(state.plain(name + lineage.words(one)) for name, one in zip(names, found, strict=True)))
     if any("memory_from" in run.ds.attrs for run in shown):
         st.caption("What a memory had in motion when it began is in none of these shares: it is of no token here.")
     parts.table("lineage", lambda: lineage.table(traces, found))
     parts.title("Fate: how much of this write is left", where)
     if any(len(one.tokens) > 1 for one in fates):
-        figure = fate.fate(traces, fates, state.palette())
-        st.plotly_chart(figure, config=frame.CHART, theme=None, key="fate", alt=fate.summary(traces, fates))
+        parts.chart("fate", about, lambda: (fate.fate(traces, fates, palette), fate.summary(traces, fates)))
     st.caption("  \n".join(state.plain(name + fate.half_life(one)) for name, one in zip(names, fates, strict=True)))
     parts.table("fate", lambda: fate.table(traces, fates))
 
@@ -154,9 +161,9 @@ def _lineage_and_fate(shown: list[Run], look: state.Look) -> None:
 def _lineage(run: Run, at: int, layer: int | None, most: int) -> Lineage:
     """Shares of next to nothing are no lineage."""
     found = runs.lineage_of(run.id, at, layer, most)
-    return lineage.none(found) if token.still(run.ds, at, layer, token.PUSHES) else found
+    return lineage.none(found) if runs.still(run.id, at, layer, token.PUSHES) else found
 
 
 def _fate(run: Run, at: int, layer: int | None) -> Fate:
     found = runs.fate_of(run.id, at, layer)
-    return fate.none(found) if token.still(run.ds, at, layer, token.PUSHES[:1]) else found
+    return fate.none(found) if runs.still(run.id, at, layer, token.PUSHES[:1]) else found

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from typing import Any
 
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
-from app import naming, state, theme
+from app import drawn, naming, state, theme
+from app.figures import frame
 from app.jobs import Progress
 from titans_core.passages import SPAN
 
@@ -59,6 +62,12 @@ def title(title: str, note: str, more: str = "") -> None:
     st.markdown(
         f"**{title}**" + (f" :small[:gray[{state.plain(note)}]]" if note else ""), help=state.plain(more) or None
     )
+
+
+def chart(key: str, about: tuple[Hashable, ...], make: Callable[[], tuple[go.Figure, str]], **selecting: Any) -> None:
+    """Draw a figure of finished runs; `about`: what it and its words depend on beside the theme (see app.drawn)."""
+    made = drawn.chart((key, state.palette().dark, *about), make)
+    st.plotly_chart(made.figure, config=frame.CHART, theme=None, key=key, alt=made.alt, **selecting)
 
 
 def table(key: str, rows: Callable[[], tuple[str, pd.DataFrame]]) -> None:

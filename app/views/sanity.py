@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import runs, state, theme
-from app.figures import frame, sanity_words
+from app.figures import sanity_words
 from app.figures import sanity as figures
 from app.jobs import Busy, Progress, SanityCheck, sanity
 from app.runs import Run
@@ -107,12 +107,10 @@ def _answer(run: Run, answer: figures.Answer, chosen: int | None) -> None:
     colour = palette.variant(run.checkpoint)
     layer = figures.shown_layer(answer, chosen)
     st.markdown(f":small[:gray[{state.plain(run.name)}, surprise in layer {layer + 1}, by token]]")
-    st.plotly_chart(
-        figures.figure(answer, layer, palette, colour),
-        config=frame.CHART,
-        theme=None,
-        key=f"sanity_{run.id}",
-        alt=sanity_words.summary(answer, layer),
+    parts.chart(
+        f"sanity_{run.id}",
+        (layer,),
+        lambda: (figures.figure(answer, layer, palette, colour), sanity_words.summary(answer, layer)),
     )
     st.html(figures.legend(palette, colour))
     st.markdown(sanity_words.sentence(answer, layer, layer == chosen))
