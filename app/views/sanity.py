@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from app import runs, state, theme
-from app.figures import sanity_words
 from app.figures import sanity as figures
+from app.figures import sanity_words
 from app.jobs import Busy, Progress, SanityCheck, sanity
 from app.runs import Run
 from app.state import Look
