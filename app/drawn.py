@@ -35,7 +35,7 @@ def _unknown(key: Hashable) -> Chart:
     raise KeyError(key)
 
 
-_charts: Kept[Hashable, Chart] = Kept(48_000_000, _unknown, lambda chart: 2_000 + 2 * chart.bytes)
+_charts: Kept[Hashable, Chart] = Kept(32_000_000, _unknown, lambda chart: 2_000 + 2 * chart.bytes)
 
 
 def chart(about: Hashable, make: Callable[[], tuple[go.Figure, str]]) -> Chart:

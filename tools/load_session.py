@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import secrets
 import time
@@ -10,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import parse_qs
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -45,6 +47,8 @@ class Session:
         self.ids: dict[str, str] = {}  # key of a widget -> its id
         self.fragment = ""  # that shows how far a run is
         self.pressed = 0
+        self.shown: set[tuple[str, ...]] = set()  # runs whose figures were fetched
+        self.fetching: set[asyncio.Task[None]] = set()
 
     async def live(self, until: float, pause: float) -> None:
         """Run the text whenever that is done, and use widgets in between."""
@@ -110,6 +114,8 @@ class Session:
             drawn = getattr(element, str(element.WhichOneof("type")))
             if name := getattr(drawn, "id", "").partition("-")[2].partition("-")[2]:
                 self.ids[name] = drawn.id
+            if element.WhichOneof("type") == "bidi_component" and drawn.component_name.endswith(".figures"):
+                self._fetch(json.loads(drawn.json))
             if element.WhichOneof("type") == "alert":
                 self.seen.counts[f"said: {drawn.body[:60].replace(self.secret, '…')}"] += 1
             if element.WhichOneof("type") == "exception":
@@ -123,6 +129,27 @@ class Session:
                 return True
             self.fragment = ""  # all is drawn anew
         return False
+
+    def _fetch(self, figure: dict[str, Any]) -> None:
+        """What a browser does with runs that it has not shown yet: it fetches, and tells when it drew them."""
+        runs = tuple(figure["runs"])
+        if figure["kind"] == "timelines" and runs not in self.shown:
+            self.shown.add(runs)
+            asked = "&".join(f"run={run}" for run in runs)
+            wanted = (
+                f"text?run={runs[0]}",
+                f"values?{asked}&signal={figure['look']['signal']}",
+                f"figure?kind=timelines&{asked}",
+                *(f"drawn?run={runs[0]}&part={part}" for part in ("text", "timelines")),
+                f"figure?kind=layer_map&{asked}&signal={figure['look']['signal']}&how={figure['look']['how']}",
+            )
+            task = asyncio.create_task(asyncio.to_thread(self._all_of, wanted))
+            self.fetching.add(task)
+            task.add_done_callback(self.fetching.discard)
+
+    def _all_of(self, wanted: tuple[str, ...]) -> None:
+        for path in wanted:
+            fetched(f"{self.address}/titanscope/{path}")
 
     async def _own_text(self) -> None:
         """The text of the run in the address, over HTTP: the session's own, or that of the newcomer's sample."""
