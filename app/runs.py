@@ -162,8 +162,8 @@ def _from_disk(run: str) -> Run:
     return Run(run, at.title, tc.open_trace(path))
 
 
-# Of an open run its text, pieces and places are in memory, about 100 bytes a token, and 200 kB whatever its length. Each
-# counts as 1 MB: of short runs, which open in 15 ms, more than 200 need not be kept.
+# Of an open run its text, pieces and places are in memory, about 100 bytes a token, and 200 kB whatever its length. It
+# counts as 1 MB: of short runs, which open in 15 ms, no more than 200 need be kept.
 _open = Kept(200_000_000, _from_disk, lambda run: 1_000_000 + 100 * run.ds.sizes["token"] + 4 * len(run.places))
 
 
