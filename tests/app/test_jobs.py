@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from app import runs, samples
 from app.jobs import Job, Progress, SanityCheck, store
 from app.jobs.local import LocalEngine
+from tests.app.waiting import wait_for
 from titans_core.documents import check_text
 from titans_core.interventions import intervene
 from titans_core.settings import Settings
@@ -25,13 +25,6 @@ def engine() -> Iterator[LocalEngine]:
     own = LocalEngine()
     yield own
     own.close()
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "waited in vain"
-        time.sleep(0.02)
 
 
 def long_text() -> str:

@@ -27,6 +27,7 @@ from app.jobs import Busy, Job, Progress, ledger
 from app.jobs.child import Child
 from app.jobs.line import EACH
 from app.jobs.local import LocalEngine
+from tests.app.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
 LONG = max((sample.text for sample in samples.samples()), key=len) * 4
@@ -37,13 +38,6 @@ def engine() -> Iterator[LocalEngine]:
     own = LocalEngine()
     yield own
     own.close()
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "waited in vain"
-        time.sleep(0.02)
 
 
 def state(engine: LocalEngine, run: str) -> str:

@@ -45,13 +45,31 @@ def test_the_kernels_equal_the_plain_form_in_float64(rows: int, block: int, ends
         assert (found - wanted).norm().item() < 2e-6 * max(wanted.norm().item(), 1e-3)
 
 
+def unit_vectors(rows: int, block: int) -> list[torch.Tensor]:
+    """q, k, v of 3 heads and 3 blocks in float64."""
+    random = torch.Generator(DEVICE).manual_seed(block)
+    drawn = (torch.randn(rows, 3, 3, block, 64, generator=random, device=DEVICE, dtype=torch.float64) for _ in range(3))
+    return [torch.nn.functional.normalize(x, dim=-1) for x in drawn]
+
+
+def both_forms(given: list[torch.Tensor]) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """The signals of an empty memory: the plain form's in float64, the kernel's in float32."""
+    start = given[0].new_zeros(*given[0].shape[:2], 64, 64)
+    wanted = linear.linear_scan(given, start, start, signals=True)[3]
+    single = [x.float() for x in given]
+    *made, inverse = triton.prepare(*single[:2], *single[3:])
+    prepared = linear.Prepared(*single[:3], *made)
+    starts = triton.blocks(prepared, start.float(), start.float(), states=True)[3]
+    assert wanted is not None
+    assert starts is not None
+    return wanted, triton.signals(prepared, single[3:], inverse, *starts)
+
+
 @pytest.mark.parametrize(("rows", "block"), SIZES)
 def test_signals_equal_the_plain_form_in_float64(rows: int, block: int) -> None:
     torch.set_float32_matmul_precision("highest")
-    random = torch.Generator(DEVICE).manual_seed(block)
-    lead = (rows, 3, 3, block)
-    qkv = [torch.randn(*lead, 64, generator=random, device=DEVICE, dtype=torch.float64) for _ in range(3)]
-    qkv = [torch.nn.functional.normalize(x, dim=-1) for x in qkv]
+    qkv, lead = unit_vectors(rows, block), (rows, 3, 3, block)
+    random = torch.Generator(DEVICE).manual_seed(block + 1)
     draw = [torch.rand(*lead, generator=random, device=DEVICE, dtype=torch.float64) for _ in range(3)]
     gates = [scale * x for scale, x in zip((0.4, 0.9, 0.1), draw, strict=True)]
     # two pushes that undo each other but for a millionth: no norm of float32 sees what is left
@@ -59,13 +77,7 @@ def test_signals_equal_the_plain_form_in_float64(rows: int, block: int) -> None:
     qkv[1][:, :, 0, 1] = qkv[1][:, :, 0, 0]
     qkv[2][:, :, 0, 1] = -qkv[2][:, :, 0, 0] * (1 + 1e-6)
     gates[0][:, :, 0, 0] = gates[0][:, :, 0, 1] = 1e-7
-    start = torch.zeros(rows, 3, 64, 64, device=DEVICE, dtype=torch.float64)
-    wanted = linear.linear_scan([*qkv, *gates], start, start, signals=True)[3]
-    single = [x.float() for x in (*qkv, *gates)]
-    *made, inverse = triton.prepare(*single[:2], *single[3:])
-    prepared = linear.Prepared(*single[:3], *made)
-    starts = triton.blocks(prepared, start.float(), start.float(), states=True)[3]
-    named = triton.signals(prepared, single[3:], inverse, *starts)
+    wanted, named = both_forms([*qkv, *gates])
     assert (wanted["momentum"][..., 1] < 1e-5 * wanted["momentum"][..., 0]).all()
     wanted["alignment"][..., 2] = named["alignment"][..., 2].double()  # with what is left, a matter of rounding
     for name, values in named.items():
@@ -77,20 +89,12 @@ def test_signals_equal_the_plain_form_in_float64(rows: int, block: int) -> None:
 @pytest.mark.parametrize(("rows", "block"), SIZES)
 def test_signals_of_a_momentum_that_has_faded(rows: int, block: int) -> None:
     torch.set_float32_matmul_precision("highest")
-    random = torch.Generator(DEVICE).manual_seed(block)
-    lead = (rows, 3, 3, block)
-    qkv = [torch.randn(*lead, 64, generator=random, device=DEVICE, dtype=torch.float64) for _ in range(3)]
+    qkv, lead = unit_vectors(rows, block), (rows, 3, 3, block)
     theta, eta, alpha = (torch.zeros(lead, device=DEVICE, dtype=torch.float64) for _ in range(3))
     theta[:, :, 0, 0] = theta[:, :, 2, -1] = 1e-3
-    eta += 0.1 ** (20 / (3 * block))  # the square of what is left is far below what float32 can be
-    given = [torch.nn.functional.normalize(x, dim=-1) for x in qkv] + [theta, eta, alpha]
-    start = torch.zeros(rows, 3, 64, 64, device=DEVICE, dtype=torch.float64)
-    wanted = linear.linear_scan(given, start, start, signals=True)[3]
-    single = [x.float() for x in given]
-    *made, inverse = triton.prepare(*single[:2], *single[3:])
-    prepared = linear.Prepared(*single[:3], *made)
-    starts = triton.blocks(prepared, start.float(), start.float(), states=True)[3]
-    named = triton.signals(prepared, single[3:], inverse, *starts)
+    eta += 0.1 ** (20 / (2 * block))  # the square of what is left is far below what float32 can be
+    given = [*qkv, theta, eta, alpha]
+    wanted, named = both_forms(given)
     assert 0 < wanted["past_surprise"][..., -1].max() < 1e-19
     for name in ("past_surprise", "momentum", "alignment"):
         torch.testing.assert_close(named[name].double(), wanted[name], rtol=1e-3, atol=0, equal_nan=True, msg=name)

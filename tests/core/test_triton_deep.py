@@ -118,3 +118,22 @@ def test_4096_tokens_are_as_near_to_float64_as_is_promised(products: str, promis
         known = ~values.isnan()
         assert torch.equal(found[2][name].isnan(), ~known), name
         assert (found[2][name][known] - values[known]).norm().item() < promised * values[known].norm().item(), name
+
+
+def test_pushes_that_undo_each_other_are_seen_in_float64() -> None:
+    torch.set_float32_matmul_precision("highest")
+    given = draw(16, 16, 32, ends=False)
+    q, k, v, theta, eta, alpha, w1, w2, s1, s2 = given
+    w2.zero_(), s1.zero_(), s2.zero_()  # the first chunk's slopes are those of its values alone
+    k[:, :, 0, 1], v[:, :, 0, 1] = k[:, :, 0, 0], -v[:, :, 0, 0] * (1 + 1e-6)
+    theta[:, :, 0, 1] = theta[:, :, 0, 0]
+    eta[:, :, 0, 1], alpha[:, :, 0, :2] = 1.0, 0.0
+    wanted = scan._scan_chunks([q, k, v, theta, eta, alpha], (w1, w2), (s1, s2), True, None, None)[2]
+    single = [x.float() for x in given]
+    found = triton_deep.scan(single[:6], tuple(single[6:8]), tuple(single[8:]), None)
+    named = triton_deep.signals(single[:6], found)
+    left, before = (wanted["momentum"][..., token] for token in (1, 0))
+    assert (left < 1e-5 * before).all()
+    torch.testing.assert_close(
+        named["momentum"][..., 1].double(), left, rtol=0.2, atol=0
+    )  # 1e-6 in float32 is that coarse
