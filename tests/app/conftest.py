@@ -12,8 +12,9 @@ import xarray as xr
 from streamlit.web import bootstrap
 
 import titans_core as tc
-from app import runs
+from app import drawn, runs
 from app.jobs import Job, Progress
+from app.kept import Kept
 from app.serving.settings import settings, streamlits
 
 MAIN = sys.modules["__main__"]
@@ -44,6 +45,20 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder of runs for one test alone."""
     monkeypatch.setenv("TITANSCOPE_RUNS", str(tmp_path))
     return tmp_path
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Nothing drawn is kept, neither for a test that changes how figures are made nor from it."""
+    monkeypatch.setattr(drawn, "_charts", Kept(10_000_000, drawn._unknown, lambda chart: chart.bytes))
+
+    def forget() -> None:
+        for kept in (runs.signals_at, runs.still, runs.lineage_of, runs.fate_of):
+            kept.cache_clear()
+
+    forget()
+    yield
+    forget()
 
 
 @pytest.fixture(autouse=True)

@@ -43,7 +43,7 @@ def test_the_token_panel_is_of_the_chosen_layer(finished: dict[str, str]) -> Non
 
 
 def test_what_is_next_to_nothing_is_not_drawn_as_a_bar(
-    finished: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    finished: dict[str, str], monkeypatch: pytest.MonkeyPatch, undrawn: None
 ) -> None:
     monkeypatch.setattr("app.figures.token.LEAST", 1e9)
     page = open_page([finished["mac"]])
