@@ -59,14 +59,14 @@ APP_LEVELS = [
     {"app.figures", "app.jobs"},
     {"app.facts"},
     {"app.probing"},
-    {"app.jobs.worker", "app.components", "app.exports"},
+    {"app.jobs.models", "app.jobs.work", "app.jobs.worker", "app.components", "app.exports"},
     {"app.runs", "app.drawn", "app.state", "app.choices", "app.recalling"},
     {"app.exports.recall", "app.exports.probed", "app.exports.routes", "app.comparisons", "app.held", "app.library"},
     {"app.routes", "app.serving"},
     {"app.views", "app.figures_command"},
     {"app.main", "app.__main__"},
 ]
-WORKER = "app.jobs.worker"  # the process that runs models
+WORKER = {"app.jobs.worker", "app.jobs.work", "app.jobs.models"}  # the process that runs models
 UNSAFE = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "torch.serialization"}
 
 
@@ -137,7 +137,7 @@ def reached(module: str, *, packages: bool = True) -> set[str]:
 
 
 def test_the_sources_are_found() -> None:
-    assert {"titans_core.tracing", "titans_core.memory.scan", "app.main", WORKER} <= set(SOURCES)
+    assert {"titans_core.tracing", "titans_core.memory.scan", "app.main", *WORKER} <= set(SOURCES)
     assert "torch" in imports("titans_core.memory.scan")
     assert "titans_core.memory.types" in imports("titans_core.memory.scan")
 
@@ -201,11 +201,11 @@ def test_figures_are_drawn_without_a_server_and_without_models(module) -> None:
     assert core <= known, "how signals add up, bins of them, what was found of a token, and cells of a grid"
 
 
-@pytest.mark.parametrize("module", [m for m in modules("app") if m != WORKER])
+@pytest.mark.parametrize("module", [m for m in modules("app") if m not in WORKER])
 def test_the_page_process_never_holds_torch(module) -> None:
     assert not top(imports(module)) & {"torch", "safetensors"}
     assert "torch" not in top(reached(module)), "by way of the core"
-    assert WORKER not in imports(module)
+    assert not WORKER & imports(module)
 
 
 @pytest.mark.parametrize("module", sorted(SOURCES))
@@ -234,7 +234,7 @@ def test_importing_the_core_loads_nothing_heavy() -> None:
 
 def test_what_the_page_uses_of_the_core_loads_no_torch() -> None:
     # what app.probing imports inside of functions, the worker runs
-    own = {m: imports(m, at_once=m.startswith("app.probing")) for m in modules("app") if m != WORKER}
+    own = {m: imports(m, at_once=m.startswith("app.probing")) for m in modules("app") if m not in WORKER}
     used = {name for names in own.values() for name in names if name.startswith("titans_core.")}
     loaded = modules_after("import titans_core as tc; tc.open_trace; import " + ", ".join(sorted(used)))
     assert "torch" not in loaded

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import pickle
 import subprocess
@@ -15,7 +14,7 @@ import titans_core as tc
 from app import runs
 from app.bare import bare
 from app.jobs import Job, memory_files, store
-from app.jobs.worker import Worker
+from app.jobs.models import Models
 from titans_core.documents import read_document
 from titans_core.errors import CheckpointError, StoreError, TitansError
 
@@ -35,15 +34,15 @@ NAMES = [
 ]
 # What a process opens from the moment on that it is asked; the hook cannot be taken away, so it is one of its own.
 WATCHED = """
-import io, json, os, sys
+import json, os, sys
 from app.jobs import Job, store
-from app.jobs.worker import Worker
+from app.jobs.models import Models
 import titans_core as tc, torch, titans_core.checkpoint, titans_core.errors, traceback
 names, opened = json.load(sys.stdin), []
 reads = ("open", "os.listdir", "os.scandir")
 sys.addaudithook(lambda event, given: opened.append(str(given[0])) if event in reads else None)
 for name in names:
-    for ask in (lambda name: Worker("cpu", io.StringIO())._model("0" * 32, name), store.trace, store.subject):
+    for ask in (lambda name: Models("cpu", dict, str).get("0" * 32, name), store.trace, store.subject):
         try:
             ask(name)
         except tc.errors.TitansError as error:
@@ -55,7 +54,7 @@ print(json.dumps(opened))
 @pytest.mark.parametrize("name", NAMES)
 def test_the_worker_loads_what_is_offered_and_no_path(name: str) -> None:
     with pytest.raises(CheckpointError, match="unknown checkpoint"):
-        Worker("cpu", io.StringIO())._model("0" * 32, name)
+        Models("cpu", say=dict, stop=str).get("0" * 32, name)
     assert store.trace(name) is store.subject(name) is store.answer(name) is None
     assert memory_files.memory(f"{name}/memory") is None
 

@@ -19,6 +19,7 @@ from app import memories, probing, runs, samples
 from app.jobs import Probe, Progress, Subject
 from app.jobs import store as files
 from app.jobs.local import LocalEngine
+from app.jobs.models import Models
 from app.jobs.telling import Cancelled
 from app.jobs.worker import Worker
 from app.probing import recall
@@ -213,9 +214,11 @@ class Here:
     def __init__(self, subject: str, monkeypatch: pytest.MonkeyPatch) -> None:
         self.probe = Probe("counting", subject, "mac", "A log", (("to", 3),))
         self.worker = Worker("cpu", io.StringIO())
-        monkeypatch.setattr(
-            self.worker, "_model", lambda run, name: SimpleNamespace(weights_sha256=memories.weights(name))
-        )
+
+        def loaded(models: Models, run: str, name: str) -> SimpleNamespace:
+            return SimpleNamespace(weights_sha256=memories.weights(name))
+
+        monkeypatch.setattr(Models, "get", loaded)
         self._patch = monkeypatch
 
     def run(self, act: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
