@@ -25,9 +25,10 @@ from urllib.parse import urlencode
 import streamlit as st
 from starlette.middleware import Middleware
 
-from app import figures_command, logs, memories, person, runs
+from app import figures_command, logs, memories, person
 from app.jobs import imports
 from app.routes import ROUTES
+from app.runs import server
 from app.serving import adapt, counts, ready
 from app.serving.ahead import Ahead
 from app.serving.doors import NOTHING_ELSE, Doors
@@ -42,11 +43,11 @@ log = logging.getLogger("titanscope.page")
 @contextlib.asynccontextmanager
 async def _lifespan(_: st.App) -> AsyncGenerator[None]:
     """Start the worker while the browser still opens: it needs a few seconds to import torch."""
-    runs.warm_up()
+    server.warm_up()
     gc.collect()
     gc.freeze()  # Streamlit collects after every rerun, and what is loaded by now never is garbage
     yield
-    runs.shut_down()
+    server.shut_down()
 
 
 def _unexpected(error: Exception) -> bool:
@@ -112,7 +113,7 @@ def _serve() -> None:
     print(f"Titanscope: {page}", flush=True)
     logs.setup(str(chosen["logger.level"]))
     adapt.adapt()
-    runs.end_well()
+    server.end_well()
     _app(chosen).run(config=streamlits(chosen))
 
 

@@ -16,6 +16,7 @@ import zarr
 from app import naming, person, runs
 from app.jobs import Job, Progress, clock, damaged, incoming, labels, shelf, store
 from app.jobs.library import MOST, Library
+from app.runs import shared
 from titans_core.documents.names import shown_title
 from titans_core.errors import StoreError
 from titans_core.signals import MARK
@@ -81,7 +82,7 @@ def opened(shown: Sequence[str], also: Sequence[str] = ()) -> None:
     store.look(_session(), (*shown, *also))
     noted: set[str] = st.session_state.setdefault("noted", set())
     for run in shown:
-        if run not in noted and not runs.is_welcome(run) and store.trace(run) is not None:
+        if run not in noted and not shared.is_welcome(run) and store.trace(run) is not None:
             mine().add(run, own=False)
             noted.add(run)
 

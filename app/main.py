@@ -8,7 +8,8 @@ from pathlib import Path
 import streamlit as st
 
 import titans_core as tc
-from app import library, recalling, runs, state
+from app import library, recalling, state
+from app.runs import shared
 from app.serving import sign_in
 from app.theme import DARK, LIGHT
 from app.views import answers, compare, explore, recall
@@ -49,7 +50,7 @@ def _welcome() -> dict[str, list[str]] | None:
 
     If Explore wrote it itself, the browser, still on the page that is left, would take it into its history as that one.
     """
-    return {"run": [runs.welcome()]} if tc.checkpoints() else None
+    return {"run": [shared.welcome()]} if tc.checkpoints() else None
 
 
 main()

@@ -28,6 +28,7 @@ from app.bare import bare
 from app.components import blob
 from app.exports import routes as exports
 from app.figures import aggregate
+from app.runs import packed, traced
 from app.theme import SIGNALS
 from titans_core.errors import ConfigError, StoreError
 from titans_core.storage import READ_ERRORS
@@ -120,13 +121,13 @@ def _figure(query: QueryParams, opened: list[runs.Run]) -> Callable[[], bytes]:
         layer = _count(query, "layer") if "layer" in query else None
         if layer is not None and layer >= min(run.ds.sizes.get("layer", layer + 1) for run in opened):
             raise ValueError(f"there is no layer {layer} in every run")
-        return functools.partial(runs.through_time, names, layer, span)
+        return functools.partial(packed.through_time, names, layer, span)
     if query.get("kind") != "layer_map":
         raise ValueError("kind must be timelines or layer_map")
     signal, how = query.get("signal", ""), query.get("how", "")
     if signal not in SIGNALS or how not in link.HOW:
         raise ValueError("signal must be one of a trace, and how must be max or mean")
-    return functools.partial(runs.layer_map, names, signal, span, how)
+    return functools.partial(packed.layer_map, names, signal, span, how)
 
 
 def _exact_span(query: QueryParams, run: runs.Run) -> link.Span | None:
@@ -170,11 +171,11 @@ def _span(query: QueryParams, run: runs.Run | None) -> tuple[int, int] | None:
 
 def _column(run: runs.Run, signal: str, layer: int | None, span: tuple[int, int] | None) -> np.ndarray:
     """A part is read by itself: the hover card wants every signal of a few tokens, and never all of a long text."""
-    return runs.column(run.id, signal, layer) if span is None else aggregate.column(run.ds, signal, layer, span)
+    return traced.column(run.id, signal, layer) if span is None else aggregate.column(run.ds, signal, layer, span)
 
 
 def _scale(names: tuple[str, ...], signal: str, layer: int | None) -> dict[str, object]:
-    return vars(runs.shared_scale(names, signal, layer))
+    return vars(traced.shared_scale(names, signal, layer))
 
 
 def _binary(data: bytes, encoding: str = "identity") -> Response:

@@ -19,6 +19,7 @@ from app import runs
 from app.exports import archive, bundle, probed, recall, recipe, signals
 from app.exports.names import View, began_file, recall_stem, stem, text_stem
 from app.exports.report import POLICY, report
+from app.runs import subjects, traced
 from app.theme import SIGNALS
 from titans_core.errors import StoreError
 
@@ -71,7 +72,7 @@ def whole(request: Request) -> Response:
         if view.signal not in SIGNALS or min(layer or 0, token or 0) < 0:
             raise KeyError(view.signal)
         having = [run for run in shown if view.signal in run.ds]
-        found = {run.id: runs.found(run.id, view.signal, view.layer) for run in having}
+        found = {run.id: traced.found(run.id, view.signal, view.layer) for run in having}
         data = report(shown, view, found).encode()
     except (KeyError, ValueError, IndexError):
         return PlainTextResponse("signal, layer and token must be within the run", status_code=400)
@@ -82,7 +83,7 @@ def about(request: Request) -> Response:
     """What memories still knew of a fact of a document."""
     query = request.query_params
     name, form = query.get("subject", ""), query.get("as", "csv")
-    subject = runs.subject(name)
+    subject = subjects.subject(name)
     if subject is None or form not in ("csv", "json"):
         return _gone()
     data = (recall.csv_file if form == "csv" else recall.json_file)(name, subject)
@@ -93,7 +94,7 @@ def about(request: Request) -> Response:
 def maps(request: Request) -> Response:
     """What is left of every write of a document."""
     name = request.query_params.get("subject", "")
-    subject = runs.subject(name)
+    subject = subjects.subject(name)
     if subject is None or not probed.retention(name):
         return _gone()
     stem = recall_stem(subject.title, name, "retention")
@@ -104,7 +105,7 @@ def cells(request: Request) -> Response:
     """The cells of a needle grid of a document."""
     query = request.query_params
     name, of, form = (query.get(key, "") for key in ("subject", "grid", "as"))
-    subject = runs.subject(name)
+    subject = subjects.subject(name)
     if subject is None or form not in ("csv", "json") or not probed.cells(name, of):
         return _gone()
     data = probed.grid_csv(name, of) if form == "csv" else probed.grid_json(name, subject, of)

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import titans_core as tc
 from app import link, opening, runs
+from app.runs import shared
 from app.serving import sign_in
 from app.theme import SIGNALS
 
@@ -30,7 +31,7 @@ class Ahead:
         page = scope["type"] == "http" and scope["method"] == "GET" and scope["path"] in PAGES and sign_in.known(scope)
         query = QueryParams(scope["query_string"]) if page else QueryParams()
         if page and scope["path"] == PAGES[0] and "run" not in query and tc.checkpoints():
-            run = await run_in_threadpool(runs.welcome)
+            run = await run_in_threadpool(shared.welcome)
             address = f"?{urlencode([('run', run), *query.multi_items()])}"
             await RedirectResponse(address, 307, {"Cache-Control": "no-store"})(scope, receive, send)
             return

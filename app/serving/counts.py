@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app import runs
 from app.jobs import LIVE, store
+from app.runs import server
 
 _lock = threading.Lock()
 _replies: Counter[str] = Counter()  # by class of status; "cut" where there was none
@@ -33,12 +33,12 @@ def metrics(_: Request) -> Response:
     """Prometheus text: requests by class of status, pages that failed, jobs by state, the worker, the disk."""
     with _lock:
         replies, pages = dict(_replies), _pages["failed"]
-    jobs = runs.jobs_by_state()
+    jobs = server.jobs_by_state()
     named: list[tuple[str, str, str, dict[str, float]]] = [
         ("titanscope_requests_total", "counter", "Replies by class of status", _by("status", replies)),
         ("titanscope_page_errors_total", "counter", "Pages that could not be drawn", {"": pages}),
         ("titanscope_jobs", "gauge", "Jobs that go on or wait", _by("state", {s: jobs.get(s, 0) for s in LIVE})),
-        ("titanscope_worker_up", "gauge", "Whether the worker's process is there", {"": float(runs.worker_alive())}),
+        ("titanscope_worker_up", "gauge", "Whether the worker's process is there", {"": float(server.worker_alive())}),
         ("titanscope_disk_free_bytes", "gauge", "Where runs are stored", {"": shutil.disk_usage(store.root()).free}),
     ]
     lines = []

@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from app import runs
 from app.jobs import store
+from app.runs import server
 
 LEAST_FREE = 500_000_000  # bytes: a trace of some 2 million tokens
 
@@ -20,7 +20,7 @@ def ready(_: Request) -> JSONResponse:
         disk = shutil.disk_usage(store.root()).free >= LEAST_FREE
     except OSError:
         disk = False
-    said = {"worker": runs.worker_alive(), "disk": disk}
+    said = {"worker": server.worker_alive(), "disk": disk}
     return JSONResponse(said, 200 if all(said.values()) else 503, {"Cache-Control": "no-store"})
 
 

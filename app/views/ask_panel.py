@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import runs, state, theme
+from app import state, theme
 from app.components.typing import typing
 from app.figures import ask as figures
 from app.figures import ask_words, frame, recall
@@ -12,6 +12,7 @@ from app.figures.ask import Answer
 from app.jobs import Probe, Subject
 from app.probing import KINDS
 from app.probing.lacking import lacking
+from app.runs import texts
 from app.views import parts, probing
 from app.words import words
 
@@ -43,7 +44,7 @@ def _panel(subject_id: str, subject: Subject, checkpoints: tuple[str, ...], devi
     asked = [probe(subject_id, subject, name, device, cue) for name in checkpoints if not refused[name]]
     at = probing.standing(asked)
     if at.open:
-        tokens = KINDS["ask"].tokens(runs.count_tokens(subject.text) or 0, {})
+        tokens = KINDS["ask"].tokens(texts.count_tokens(subject.text) or 0, {})
         probing.start("ask", at.open, tokens, "Ask")
     going = bool(at.live)
     st.session_state["ask_told"] = False

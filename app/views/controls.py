@@ -11,7 +11,7 @@ from app import choices, memories, runs, samples, theme
 from app.bare import bare
 from app.components.typing import typing
 from app.jobs import memory
-from app.runs import Run
+from app.runs import Run, costs, texts
 from app.state import plain
 from app.views.beginning import Beginning, beginning
 from app.views.upload import UPLOAD_MB, upload
@@ -208,11 +208,11 @@ def cost(asked: Request) -> None:
     if asked.problem:
         st.caption(plain(asked.problem))
         return
-    tokens = runs.count_tokens(asked.text) if asked.tokens is None else asked.tokens
+    tokens = texts.count_tokens(asked.text) if asked.tokens is None else asked.tokens
     if tokens is None:
         return
     readings = asked.checkpoints * (1 if asked.begin is None else 2)
-    expected = runs.cost(tokens, readings, asked.device)
+    expected = costs.cost(tokens, readings, asked.device)
     many = f" × {len(asked.checkpoints)} memories" if len(asked.checkpoints) > 1 else ""
     many += ", read twice: from an empty memory too, to compare" if asked.begin is not None else ""
     seconds = theme.about(expected.seconds)

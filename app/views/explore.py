@@ -9,9 +9,9 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 import titans_core as tc
-from app import comparisons, library, runs, state
+from app import comparisons, library, state
 from app.jobs import Busy, Job
-from app.runs import Run
+from app.runs import Run, shared
 from app.views import controls, going, results
 from app.words import words
 from titans_core.documents import packed
@@ -66,12 +66,12 @@ def _begun(jobs: list[Job], asked: controls.Request) -> list[str]:
     begin = asked.begin.stored()
     (job,) = jobs  # a memory is of one checkpoint
     empty = f"empty {job.checkpoint} {job.device} {hashlib.sha256(job.text.encode()).hexdigest()}"
-    return [runs.shared_run(empty, job, person), *library.begin([replace(job, begin=begin)])]
+    return [shared.begin(empty, job, person), *library.begin([replace(job, begin=begin)])]
 
 
 def _welcome() -> None:
     """A newcomer sees the first sample at once; mostly app.routes led here with its run in the address."""
-    state.show([runs.welcome()])
+    state.show([shared.welcome()])
 
 
 def _not_yet(asked: controls.Request) -> None:

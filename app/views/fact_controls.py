@@ -7,9 +7,10 @@ from typing import Any
 
 import streamlit as st
 
-from app import choices, facts, runs, theme
+from app import choices, facts, theme
 from app.components.typing import typing
 from app.jobs import Subject
+from app.runs import texts
 from app.state import plain
 from app.views.controls import sentence
 from titans_core.documents import Document
@@ -145,7 +146,7 @@ def _question() -> tuple[str, str] | None:
     try:
         if not cue.strip() and answer.strip():
             cue_of(said, answer)  # says why there is none by itself
-        Question.of(runs.tokenizer(), cue if answer.strip() else said, answer)  # of two empty fields the first is said
+        Question.of(texts.tokenizer(), cue if answer.strip() else said, answer)  # of two empty fields the first is said
     except TextError as error:
         about_cue = answer.strip() and not cue.strip()
         if said.strip():
@@ -164,7 +165,7 @@ def _too_long(what: str, said: str, beside: Any) -> bool:
 
 def _tokens(place: Place) -> int:
     """How many tokens the text has; 0, which is said, where too few follow the fact."""
-    found = runs.fact_tokens(place)
+    found = texts.fact_tokens(place)
     if found is None:
         return 0
     _, end, total = found

@@ -12,6 +12,7 @@ from app import needles, runs, state, theme
 from app.figures import needle_grid as figures
 from app.figures.needle_grid import Grid
 from app.jobs import Busy, Job
+from app.runs import costs, shared, subjects
 from app.views import controls
 from app.words import words
 from titans_core.errors import TitansError
@@ -62,24 +63,24 @@ def _open(subject_id: str, options: dict[str, Any], of: Picked, i: int, device: 
     checkpoint, length, depth = of
     asked = (subject_id, options["task"], options["haystack"], options["seed"], length, depth, i)
     key = f"needle {checkpoint} {device} {asked}"
-    run = runs.shared(key)
+    run = shared.known(key)
     at = runs.progress(run) if run else None
     if at is not None and at.failed:
         st.error(state.plain(controls.sentence(Exception(at.message))))
     begun = at is not None and (at.live or at.state == "done")
     box = st.empty()
-    cost = runs.cost(length, (checkpoint,), device)
+    cost = costs.cost(length, (checkpoint,), device)
     label = f"Read it for Explore: takes {theme.about(cost.seconds)} and {theme.size(cost.bytes)}"
     if not begun and not box.button(label, key="grid_open", help=words("needle_open")):
         return
     try:
-        laid = runs.needle_text(*asked)
+        laid = subjects.needle_text(*asked)
     except TitansError as error:
         st.error(state.plain(controls.sentence(error)))
         return
     title = f"Needle: {options['task']} at {figures.place(length, depth)}, text {i + 1}"
     try:
-        run = run if begun else runs.shared_run(key, Job(checkpoint, laid.text, title, device), state.person())
+        run = run if begun else shared.begin(key, Job(checkpoint, laid.text, title, device), state.person())
     except Busy as error:
         st.error(state.plain(str(error)))
         return

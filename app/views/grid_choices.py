@@ -7,10 +7,11 @@ from typing import Any
 
 import streamlit as st
 
-from app import choices, needles, recalling, runs, samples, state, theme
+from app import choices, needles, recalling, samples, state, theme
 from app.figures.needle_grid import share
 from app.jobs import Subject
 from app.probing import grid
+from app.runs import texts
 from titans_core.evaluation.cells import length_name
 
 TASKS = {"number": "a number", "word": "two words", "passkey": "a pass-key"}
@@ -72,9 +73,9 @@ def meaning(asked: dict[str, Any], subject: Subject) -> str:
         return "A pass-key is a number in one line that is repeated: the document is not read."
     text = grid.document(subject, asked)
     if text is None:
-        held, what = sum(runs.count_tokens(sample.text) or 0 for sample in samples.samples()), "The sample texts have"
+        held, what = sum(texts.count_tokens(sample.text) or 0 for sample in samples.samples()), "The sample texts have"
     else:
-        held, what = runs.count_tokens(text) or 0, "The document has"
+        held, what = texts.count_tokens(text) or 0, "The document has"
     left_out = " The planted fact is left out of it." if text is not None and subject.planted else ""
     longer = [length_name(length) for length in asked["lengths"] if length > held]
     said = f"{what} {theme.count(held)}. Each text begins at one of its sentences, drawn at random."

@@ -16,6 +16,7 @@ from app.figures import needle_grid as figures
 from app.figures.needle_grid import Grid
 from app.jobs import Probe, Subject
 from app.probing import grid
+from app.runs import costs
 from app.views import grid_cell, grid_choices, parts, probing
 from app.words import words
 from titans_core.errors import StoreError
@@ -149,4 +150,4 @@ def _left(asked: Asked, probe: Probe, filled: Grid, grids: Sequence[Grid]) -> tu
     cells = filled.cells or [one for other in grids for one in other.cells]
     if spent := sum(one["seconds"] for one in cells):
         return left, left * spent / (n * sum(one["length"] for one in cells))
-    return left, runs.seconds("grid", left, probe.checkpoint, probe.device)
+    return left, costs.seconds("grid", left, probe.checkpoint, probe.device)

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from app import naming, opening, runs, state
+from app import naming, opening, state
 from app.bare import bare
 from app.components import cards, figures, text_heatmap
 from app.figures import fate, layers, lineage, order_of_events, tables, token
 from app.link import Pair
-from app.runs import Run
+from app.runs import Run, traced
 from app.views import parts
 from app.words import words
 from titans_core.errors import ConfigError
@@ -93,7 +93,7 @@ def one_token(shown: list[Run], look: state.Look) -> None:
             piece,
             " · ".join(filter(None, (f"token {look.token + 1:,} of {total:,}", token.where(traces, look.layer)))),
             [name.label for name in naming.names(traces)],
-            [runs.signals_at(run.id, look.token, look.layer) for run in shown],
+            [traced.signals_at(run.id, look.token, look.layer) for run in shown],
             shown[0].stood(look.token),
         )
         moving = [run for run in shown if token.moving([run.ds])]
@@ -108,7 +108,7 @@ def _moves(shown: list[Run], at: int, layer: int | None) -> None:
     parts.title("What moved the memory here", token.where(moving, layer))
     if nothing := token.still_words(moving, at, layer):
         st.caption(state.plain(nothing))
-    if all(runs.still(run.id, at, layer) for run in shown):
+    if all(traced.still(run.id, at, layer) for run in shown):
         return
     palette = state.palette()
     parts.chart(
@@ -160,10 +160,10 @@ def _lineage_and_fate(shown: list[Run], look: state.Look) -> None:
 
 def _lineage(run: Run, at: int, layer: int | None, most: int) -> Lineage:
     """Shares of next to nothing are no lineage."""
-    found = runs.lineage_of(run.id, at, layer, most)
-    return lineage.none(found) if runs.still(run.id, at, layer, token.PUSHES) else found
+    found = traced.lineage_of(run.id, at, layer, most)
+    return lineage.none(found) if traced.still(run.id, at, layer, token.PUSHES) else found
 
 
 def _fate(run: Run, at: int, layer: int | None) -> Fate:
-    found = runs.fate_of(run.id, at, layer)
-    return fate.none(found) if runs.still(run.id, at, layer, token.PUSHES[:1]) else found
+    found = traced.fate_of(run.id, at, layer)
+    return fate.none(found) if traced.still(run.id, at, layer, token.PUSHES[:1]) else found

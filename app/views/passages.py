@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import runs, state, theme
+from app import state, theme
 from app.bare import bare
 from app.components import cards
 from app.figures import aggregate
-from app.runs import Run
+from app.runs import Run, traced
 from app.views import parts
 from titans_core import passages
 from titans_core.errors import ConfigError
@@ -17,7 +17,7 @@ from titans_core.lineage import recorded
 TITLES = {
     "surprise": "Most surprising passages",
     "forgotten": "Where most is forgotten",
-    runs.LASTING: "Passages whose writes last",
+    traced.LASTING: "Passages whose writes last",
 }
 
 
@@ -25,8 +25,8 @@ def passage_panel(run: Run, look: state.Look) -> None:
     """The passages of the highest signal, of most forgetting, or whose writes last: one kind at a time."""
     kinds = {look.signal: theme.SIGNALS[look.signal].label, "forgotten": "Forgetting"}
     if recorded(run.ds):
-        kinds[runs.LASTING] = "Lasting"
-    kinds = {kind: label for kind, label in kinds.items() if kind == runs.LASTING or kind in run.ds}
+        kinds[traced.LASTING] = "Lasting"
+    kinds = {kind: label for kind, label in kinds.items() if kind == traced.LASTING or kind in run.ds}
     with st.container(border=True, key="panel_passages"):
         head = st.container()
         if parts.no_passage(run.ds.sizes["token"]):
@@ -39,7 +39,7 @@ def passage_panel(run: Run, look: state.Look) -> None:
             title = TITLES.get(kind, f"Passages of highest {kinds[kind].lower()}")
             parts.title(title, f"{run.name}, mean {_measure(kind)}", _choice(run))
         try:
-            listed = runs.found(run.id, kind, look.layer)
+            listed = traced.found(run.id, kind, look.layer)
         except ConfigError as error:
             st.caption(state.plain(bare(error)))
             return
@@ -65,7 +65,7 @@ def _chosen(kinds: dict[str, str], first: str, key: str) -> str:
 
 
 def _measure(kind: str) -> str:
-    what = "what is left of a token's write at the end" if kind == runs.LASTING else theme.SIGNALS[kind].symbol
+    what = "what is left of a token's write at the end" if kind == traced.LASTING else theme.SIGNALS[kind].symbol
     return f"{what} over {passages.SPAN} tokens"
 
 

@@ -10,6 +10,7 @@ import streamlit as st
 from app import choices, memories, runs, state, theme
 from app.jobs import Busy, Probe, Progress
 from app.jobs.probe import Answer
+from app.runs import costs
 from app.views import controls, parts
 
 
@@ -60,7 +61,7 @@ def start(key: str, probes: Sequence[Probe], tokens: int, note: str) -> None:
     probes = wanted(probes)
     if not probes:
         return
-    seconds = sum(runs.seconds(probe.kind, tokens, probe.checkpoint, probe.device) for probe in probes)
+    seconds = sum(costs.seconds(probe.kind, tokens, probe.checkpoint, probe.device) for probe in probes)
     if standing([replace(probes[0], checkpoint=name) for name in memories.names()]).done:
         note = f"{note} {names(probes)}"
     st.button(f"{note}: takes {theme.about(seconds)}", key=f"{key}_start", on_click=begin, args=(probes,))

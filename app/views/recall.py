@@ -10,6 +10,7 @@ import streamlit as st
 from app import memories, recalling, runs
 from app.components.copy_link import copy_link
 from app.jobs import Subject
+from app.runs import subjects
 from app.state import plain
 from app.views import (
     ask_panel,
@@ -35,7 +36,7 @@ ROWS: tuple[tuple[tuple[int, Panel], ...], ...] = (
 def page() -> None:
     """What the address is about, and every question that was put to it."""
     name = recalling.subject_id()
-    subject = runs.subject(name) if name else None
+    subject = subjects.subject(name) if name else None
     begun: tuple[str, ...] = ()
     notice = None
     if name is not None and subject is not None:

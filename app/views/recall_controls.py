@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from app import choices, facts, memories, runs, samples, state, theme
+from app import choices, facts, memories, samples, state, theme
 from app.jobs import Subject
 from app.probing import KINDS
+from app.runs import costs
 from app.state import plain
 from app.views import controls, fact_controls, going
 from titans_core.documents import Document
@@ -68,7 +69,7 @@ def cost(asked: Asked) -> None:
         st.caption(plain(asked.problem))
         return
     read = KINDS["recall"].tokens(asked.tokens, {})
-    seconds = sum(runs.seconds("recall", read, name, asked.device) for name in asked.checkpoints)
+    seconds = sum(costs.seconds("recall", read, name, asked.device) for name in asked.checkpoints)
     many = f" × {len(asked.checkpoints)} memories" if len(asked.checkpoints) > 1 else ""
     st.caption(
         f"{theme.about(seconds).capitalize()} for {theme.count(asked.tokens)}{many}, "

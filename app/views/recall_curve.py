@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import runs, state, theme
+from app import state, theme
 from app.figures import frame, recall, recall_held, recall_words
 from app.figures.recall import Answer
 from app.jobs import Probe, Subject
 from app.probing import KINDS
+from app.runs import texts
 from app.views import parts, probing
 from app.words import words
 
@@ -37,7 +38,7 @@ def _panel(subject_id: str, subject: Subject, checkpoints: tuple[str, ...], devi
         with st.expander("How to read this"):
             st.caption(words("recall_note"))
     if at.open and not answers:
-        tokens = KINDS["recall"].tokens(runs.count_tokens(subject.text) or 0, {})
+        tokens = KINDS["recall"].tokens(texts.count_tokens(subject.text) or 0, {})
         probing.start("recall", at.open, tokens, "Probe")
 
 

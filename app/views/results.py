@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import link, naming, opening, runs, samples, state, theme
+from app import link, naming, opening, samples, state, theme
 from app.bare import bare
 from app.exports.report_tables import sentence
 from app.figures import aggregate
-from app.runs import Run
+from app.runs import Run, traced
 from app.views import contrast, memory_states, panels, parts, take_away
 from app.views.memory import memory_over_time
 from app.views.passages import passage_panel
@@ -102,7 +102,7 @@ def _arrive(shown: list[Run]) -> None:
 
 def _highest_word(run: Run, look: state.Look) -> int:
     ds = run.ds
-    values = inside_segments(runs.column(run.id, look.signal, look.layer), aggregate.segment(ds))
+    values = inside_segments(traced.column(run.id, look.signal, look.layer), aggregate.segment(ds))
     spans = ds["start"].values, ds["end"].values
     return opening.highest_word(values, *spans, str(ds.attrs["text"]), skip=aggregate.settling(ds))
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import choices, runs, state, theme
+from app import choices, state, theme
 from app.figures import forgetting, frame, retention, retention_words
 from app.figures.retention import Answer
 from app.jobs import Probe, Subject
 from app.probing import KINDS
+from app.runs import texts
 from app.views import parts, probing
 from app.views.retention_places import where
 from app.words import words
@@ -39,7 +40,7 @@ def _panel(subject_id: str, subject: Subject, checkpoints: tuple[str, ...], devi
         _answer(subject, answers)
     probing.going(KIND, asked)
     if at.open:
-        tokens = KINDS[KIND].tokens(runs.count_tokens(subject.text) or 0, {})
+        tokens = KINDS[KIND].tokens(texts.count_tokens(subject.text) or 0, {})
         probing.start(KIND, at.open, tokens, "Map")
 
 

@@ -8,7 +8,7 @@ from app import runs, state, theme
 from app.figures import sanity as figures
 from app.figures import sanity_words
 from app.jobs import Busy, Progress, SanityCheck, sanity
-from app.runs import Run
+from app.runs import Run, costs
 from app.state import Look
 from app.views import parts
 from app.words import words
@@ -50,7 +50,7 @@ def _button(open_ones: list[Run], checks: list[SanityCheck]) -> None:
     st.caption(words("sanity"))
     tokens = [min(run.ds.sizes["token"], sanity.LIMIT) for run in open_ones]
     seconds = sum(
-        runs.cost(3 * count, (check.checkpoint,), check.device).seconds
+        costs.cost(3 * count, (check.checkpoint,), check.device).seconds
         for count, check in zip(tokens, checks, strict=True)
     )
     st.button(f"Compare: takes {theme.about(seconds)}", key="sanity_start", on_click=_start, args=(checks,))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import runs
+from app.runs import texts
 from app.state import plain
 from titans_core.documents import ENCODINGS, MOST_BYTES, Document, join, shown_name
 
@@ -27,7 +27,7 @@ def upload() -> tuple[Document | None, str]:
     problems: list[str] = []
     for file in files:
         with st.spinner(f"Reading {plain(shown_name(file.name))}"):
-            document, problem = runs.document(file.getvalue(), file.name, encoding)
+            document, problem = texts.document(file.getvalue(), file.name, encoding)
         if document:
             documents.append(document)
         else:

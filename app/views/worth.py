@@ -9,7 +9,7 @@ import streamlit as st
 from app import comparisons, held, naming, runs, state, theme
 from app.components import cards, text_heatmap
 from app.jobs import Busy, Job, sanity
-from app.runs import Run
+from app.runs import Run, costs, shared
 from app.views import parts
 from app.words import words
 from titans_core.passages import SPAN
@@ -59,7 +59,7 @@ def _panel(run: Run, look: state.Look) -> None:
         st.caption("The run began with a memory that is not kept here, so it cannot be read anew.")
         return
     job, key = _job(run, begin), f"zeroed {run.id}"  # found again by the run, whose text may be long
-    without = runs.shared(key)
+    without = shared.known(key)
     at = runs.progress(without) if without else None
     if without and at is not None and at.state == "done" and (zeroed := runs.opened(without)) is not None:
         _answer(run, zeroed, look)
@@ -70,7 +70,7 @@ def _panel(run: Run, look: state.Look) -> None:
     if at is not None and at.broken:
         st.caption(state.plain(at.message or "The reading was cancelled. Nothing of it is kept."))
     st.caption(words("worth"))
-    expected = runs.cost(run.ds.sizes["token"], (run.checkpoint,), job.device)
+    expected = costs.cost(run.ds.sizes["token"], (run.checkpoint,), job.device)
     st.button(
         f"Read it so: takes {theme.about(expected.seconds)}",
         key="worth_start",
@@ -81,7 +81,7 @@ def _panel(run: Run, look: state.Look) -> None:
 
 def _start(key: str, job: Job) -> None:
     try:
-        runs.shared_run(key, job, state.person())
+        shared.begin(key, job, state.person())
     except Busy as error:
         parts.refused(error)
 

@@ -15,6 +15,7 @@ import titans_core as tc
 from app import drawn, runs
 from app.jobs import Job, Progress
 from app.kept import Kept
+from app.runs import server, traced
 from app.serving.settings import settings, streamlits
 
 MAIN = sys.modules["__main__"]
@@ -31,7 +32,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TITANSCOPE_RUNS", str(folder))
         yield folder
-        runs.shut_down()
+        server.shut_down()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -53,7 +54,7 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(drawn, "_charts", Kept(10_000_000, drawn._unknown, lambda chart: chart.bytes))
 
     def forget() -> None:
-        for kept in (runs.signals_at, runs.still, runs.lineage_of, runs.fate_of):
+        for kept in (traced.signals_at, traced.still, traced.lineage_of, traced.fate_of):
             kept.cache_clear()
 
     forget()

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
-from app import opening, routes, runs
+from app import opening, routes
+from app.runs import shared
 from app.serving.ahead import Ahead
 
 
@@ -75,7 +76,7 @@ def test_a_newcomer_is_led_to_the_first_run_without_another_entry_in_the_history
     sent = headers(query)
     assert sent[b"status"] == b"307"
     rest = f"&{query}" if query else ""
-    assert sent[b"location"].decode() == f"?run={runs.welcome()}{rest}", "relative, so behind a prefix as well"
+    assert sent[b"location"].decode() == f"?run={shared.welcome()}{rest}", "relative, so behind a prefix as well"
 
 
 @pytest.mark.parametrize(("query", "path"), [("", "/compare"), ("run=x", "/"), ("", "/titanscope/text")])

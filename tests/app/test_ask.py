@@ -48,10 +48,10 @@ def panel(subject: str, *checkpoints: str) -> AppTest:
     """The panel alone on a page."""
 
     def script(subject: str, checkpoints: tuple[str, ...]) -> None:
-        from app import runs
+        from app.runs import subjects
         from app.views import ask_panel
 
-        found = runs.subject(subject)
+        found = subjects.subject(subject)
         assert found is not None
         ask_panel.panel(subject, found, checkpoints, "cpu")
 

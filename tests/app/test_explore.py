@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from app import runs, samples, state, theme
 from app.jobs import Progress
 from app.jobs.local import LocalEngine
+from app.runs import server, texts
 from app.views import controls
 from tests import making
 from tests.app.conftest import TEXT
@@ -265,11 +266,11 @@ def test_the_places_of_the_chosen_files_are_handed_on(store: Path, monkeypatch: 
 
 
 def test_what_was_read_of_a_file_is_kept_and_so_is_its_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert runs.document(b"words kept", "a.txt", None)[0].text == "words kept"  # type: ignore[union-attr]
-    assert "empty" in runs.document(b"", "kept.txt", None)[1]
-    monkeypatch.setattr(runs, "read_document", lambda *_: pytest.fail("read again"))
-    assert runs.document(b"words kept", "a.txt", None)[0].text == "words kept"  # type: ignore[union-attr]
-    assert "empty" in runs.document(b"", "kept.txt", None)[1]
+    assert texts.document(b"words kept", "a.txt", None)[0].text == "words kept"  # type: ignore[union-attr]
+    assert "empty" in texts.document(b"", "kept.txt", None)[1]
+    monkeypatch.setattr(texts, "read_document", lambda *_: pytest.fail("read again"))
+    assert texts.document(b"words kept", "a.txt", None)[0].text == "words kept"  # type: ignore[union-attr]
+    assert "empty" in texts.document(b"", "kept.txt", None)[1]
 
 
 def test_no_memory_chosen(store: Path) -> None:
@@ -298,22 +299,24 @@ def test_the_cost_is_said_before_a_long_run(store: Path) -> None:
     page.segmented_control(key="source").set_value("Paste").run()
     page.text_area(key="pasted").set_value("All work and no play. " * 20_000).run()
     line = next(c.value for c in page.sidebar.caption if "tokens" in c.value)
-    tokens = runs.count_tokens("All work and no play. " * 20_000)
+    tokens = texts.count_tokens("All work and no play. " * 20_000)
     assert f"{tokens:,} tokens" in line
     assert "About" in line
     assert "MB" in line
 
 
 def test_one_estimate_in_one_wording(finish: Finish, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "_local", functools.cache(LocalEngine))  # one that has measured nothing yet
+    monkeypatch.setattr(server, "local", functools.cache(LocalEngine))  # one that has measured nothing yet
     page = paste("a")
     page.pills(key="checkpoints").set_value(["mac", "mag", "mal"]).run()
     assert "Under 1 s and 1 KB on disk for 1 token × 3 memories." in captions(page)
     page.text_area(key="pasted").set_value("All work and no play. " * 20_000).run()
     assert "memories, a guess until" in captions(page)
-    runs._local()._times.learn({"checkpoint": "mac", "device": "cpu", "tokens": 1000, "seconds": 0.1, "bytes": 200_000})
+    server.local()._times.learn(
+        {"checkpoint": "mac", "device": "cpu", "tokens": 1000, "seconds": 0.1, "bytes": 200_000}
+    )
     page.pills(key="checkpoints").set_value(["mag"]).run()
-    tokens = runs.count_tokens("All work and no play. " * 20_000)
+    tokens = texts.count_tokens("All work and no play. " * 20_000)
     assert f"About {tokens / 10_000:.0f} s and" in captions(page), "as fast as the memory that was measured"
     assert "guess" not in captions(page)
 

@@ -29,6 +29,7 @@ from app.exports import archive, columns, names, report, routes, signals, spans,
 from app.exports.names import View
 from app.figures import aggregate
 from app.jobs import Job, Progress
+from app.runs import texts, traced
 from app.theme import CIVIDIS
 from titans_core.record import save_trace
 
@@ -170,7 +171,7 @@ def long_run(tmp_path_factory: pytest.TempPathFactory, traces: list[xr.Dataset])
     whole = xr.Dataset(data, {"piece": ("token", np.tile(ds["piece"].values, times)), **places})
     whole.attrs = {**ds.attrs, "text": text * times}
     path = tmp_path_factory.mktemp("long") / "long.zarr"
-    save_trace(whole, path, runs.tokenizer().pieces)
+    save_trace(whole, path, texts.tokenizer().pieces)
     return runs.Run("a" * 32, "A long text", tc.open_trace(path)), path
 
 
@@ -294,7 +295,7 @@ def test_the_text_of_a_report_is_the_text_in_its_colours(hostile: runs.Run) -> N
     hidden = re.compile("[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\r]")
     assert text == hidden.sub("", str(ds.attrs["text"])).replace("\0", "\u2400")
     values = aggregate.column(ds, "surprise")
-    limits = runs.shared_scale((hostile.id,), "surprise", None)
+    limits = traced.shared_scale((hostile.id,), "surprise", None)
     firsts = [int(title.split(" ")[0].replace(",", "")) - 1 for _, title, _ in page.tokens]
     assert firsts[0] == 0
     for (css, _, _), low, high in zip(page.tokens, firsts, [*firsts[1:], len(values)], strict=True):

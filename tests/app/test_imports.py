@@ -25,6 +25,7 @@ from app import runs
 from app.exports import archive
 from app.figures import aggregate
 from app.jobs import imports, store
+from app.runs import texts
 from app.samples import samples
 from titans_core.cli import main as titans
 from titans_core.errors import StoreError
@@ -195,7 +196,7 @@ def test_damaged_bins_of_a_long_run_are_refused(tmp_path: Path, traced: Path) ->
     long = xr.Dataset(data, {"piece": ("token", np.tile(ds["piece"].values, times)), **places})
     sha = hashlib.sha256((TEXT * times).encode()).hexdigest()
     long.attrs = {**ds.attrs, "text": TEXT * times, "text_sha256": sha}
-    save_trace(long, tmp_path / "long.zarr", runs.tokenizer().pieces)
+    save_trace(long, tmp_path / "long.zarr", texts.tokenizer().pieces)
     assert opened(imports.add(tmp_path / "long.zarr")).ds.sizes["token"] >= 70_000
     (chunk, *_) = (file for file in (tmp_path / "long.zarr" / "pyramid").rglob("surprise/c/0/*/*") if file.is_file())
     chunk.unlink()

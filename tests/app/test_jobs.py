@@ -11,6 +11,7 @@ import pytest
 from app import runs, samples
 from app.jobs import Job, Progress, SanityCheck, store
 from app.jobs.local import LocalEngine
+from app.runs import costs
 from tests.app.waiting import wait_for
 from titans_core.documents import check_text
 from titans_core.interventions import intervene
@@ -58,13 +59,13 @@ def test_speed_and_weight_are_learnt_for_the_cost_line() -> None:
     assert isinstance(engine, LocalEngine)
     facts = {"checkpoint": "mac", "device": "cpu", "tokens": 2, "seconds": 1.0, "bytes": 34_000}
     engine._times.learn(facts)  # a word says nothing about what a long text takes
-    assert runs.cost(1000, ("mac",), "cpu").bytes < 2_000_000
+    assert costs.cost(1000, ("mac",), "cpu").bytes < 2_000_000
     for name in ("mac", "mag"):
         engine._times.learn(facts | {"checkpoint": name, "tokens": 1000, "bytes": 200_000})
-    before = runs.cost(1000, ("mac", "mag"), "cpu")
+    before = costs.cost(1000, ("mac", "mag"), "cpu")
     assert before.measured
     assert before.bytes == pytest.approx(400_000)
-    assert runs.cost(2000, ("mac", "mag"), "cpu").seconds == pytest.approx(2 * before.seconds)
+    assert costs.cost(2000, ("mac", "mag"), "cpu").seconds == pytest.approx(2 * before.seconds)
 
 
 def test_cancel_leaves_nothing_and_the_next_run_works(finish: Finish, store: Path, finished: dict[str, str]) -> None:

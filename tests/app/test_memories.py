@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 import titans_core as tc
 from app import memories, runs
 from app.jobs import Job, Progress, sanity
+from app.runs import server
 from titans_core import checkpoint
 from titans_core.config import ModelConfig
 from titans_core.errors import CheckpointError
@@ -78,8 +79,8 @@ def test_it_is_run_from_the_page_and_checked(
     mine: Path, store: Path, finish: Callable[..., Progress], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     memories.offer(mine)
-    runs.shut_down()  # workers learn of it when they start: those of the next engine
-    runs._local.cache_clear()
+    server.shut_down()  # workers learn of it when they start: those of the next engine
+    server.local.cache_clear()
     page = AppTest.from_file(str(MAIN), default_timeout=60)
     page.session_state["seen"] = True
     page.run()

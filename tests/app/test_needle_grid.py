@@ -22,6 +22,7 @@ from app.jobs import store as kept
 from app.needles import INVENTED, KINDS, MISSING, RIGHT, WRONG, Cell
 from app.probing import grid
 from app.probing.needle_text import needle_text
+from app.runs import texts
 from app.theme import LIGHT
 from app.views import grid_choices
 from titans_core.documents import Document
@@ -261,7 +262,7 @@ def test_an_address_names_a_grid() -> None:
 
 
 def test_what_a_short_document_means_is_said() -> None:
-    tokens = runs.count_tokens(BOOK * 20)
+    tokens = texts.count_tokens(BOOK * 20)
     said = grid_choices.meaning(OPTIONS | {"lengths": [256, 4096, 8192]}, SUBJECT)
     assert f"The document has {tokens} tokens" in said
     assert "shorter than 4K and 8K: such texts are several stretches of it" in said
@@ -327,10 +328,10 @@ def panel(subject_id: str, address: str, **query: str) -> AppTest:
     """The panel alone on a page."""
 
     def script(subject_id: str) -> None:
-        from app import runs
+        from app.runs import subjects
         from app.views import grid_panel
 
-        subject = runs.subject(subject_id)
+        subject = subjects.subject(subject_id)
         assert subject is not None
         grid_panel.panel(subject_id, subject, ("lmm",), "cpu")
 

@@ -14,6 +14,7 @@ from app import runs
 from app.exports import report, signals
 from app.exports.names import View
 from app.jobs import Job, Progress
+from app.runs import traced
 from app.views import controls
 from tests import making
 from tests.app.test_explore import open_page, settle, shown
@@ -75,7 +76,7 @@ def test_the_exports_say_where(run: runs.Run) -> None:
     assert not column.str.startswith("=").any()
     table = pq.read_table(io.BytesIO(b"".join(signals.parquet(run))))
     assert table["place"].to_pylist() == expected
-    found = {run.id: runs.found(run.id, "surprise", None)}
+    found = {run.id: traced.found(run.id, "surprise", None)}
     said = report.report([run], View("surprise", None, run.ds.sizes["token"] - 1), found)
     assert '<p class="soft">a &lt;b&gt;paper.pdf, page 2, Whales, paragraph 2</p>' in said
     assert all(f", {report.escape(run.stood(p.token))}</span>" in said for p in found[run.id])

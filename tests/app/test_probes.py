@@ -23,6 +23,7 @@ from app.jobs.models import Models
 from app.jobs.telling import Cancelled
 from app.jobs.worker import Worker
 from app.probing import recall
+from app.runs import subjects
 from tests.app.test_jobs import wait_for
 from titans_core.errors import ConfigError, StoreError
 from titans_core.probes.places import Place, plant
@@ -55,7 +56,7 @@ def test_a_subject_is_kept_as_it_is_and_is_no_run(store: Path) -> None:
     engine = runs.engine()
     name, again = engine.keep_subject(asked), engine.keep_subject(asked)
     assert name != again, "it cannot be guessed from the document"
-    assert engine.subject(name) == runs.subject(name) == asked
+    assert engine.subject(name) == subjects.subject(name) == asked
     assert (asked.fact, asked.place(asked.start)) == (FACT, "page 1, Log, paragraph 1")
     assert asked.place(500) == "page 2, Storm, paragraph 1"
     assert engine.result(name) is None
@@ -68,7 +69,7 @@ def test_a_subject_is_kept_as_it_is_and_is_no_run(store: Path) -> None:
 @pytest.mark.parametrize("name", ["", "0" * 32, "../../etc", "A" * 32, "0" * 31 + "/"])
 def test_unknown_subjects_are_unknown(name: str) -> None:
     assert runs.engine().subject(name) is None
-    assert runs.subject(name) is None
+    assert subjects.subject(name) is None
     assert files.partial(name) is None
 
 

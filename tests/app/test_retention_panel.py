@@ -69,10 +69,10 @@ def answer(subject: str, finish: Finish) -> Answer:
 
 def panel(subject: str, *checkpoints: str) -> AppTest:
     def script(subject: str, checkpoints: list[str]) -> None:
-        from app import runs
+        from app.runs import subjects
         from app.views import retention_panel
 
-        found = runs.subject(subject)
+        found = subjects.subject(subject)
         assert found is not None
         retention_panel.panel(subject, found, tuple(checkpoints), "cpu")
 

@@ -22,6 +22,7 @@ from app.figures import sanity, sanity_words
 from app.figures.sanity import MEASURES, READINGS, TOGETHER, Answer, Estimate
 from app.jobs import Job, Progress, SanityCheck
 from app.jobs.sanity import LIMIT, refusal, settings
+from app.runs import texts
 from app.theme import DARK, LIGHT
 from titans_core.errors import ConfigError
 from titans_core.probes.controls import compare
@@ -117,7 +118,7 @@ def test_the_panel_shows_what_the_probe_finds(run: str, text: str, answer: Answe
             assert ends == pytest.approx([end for _, low, high in wanted for end in (low, high)], abs=1e-3)
     words = said(page)
     assert f"In layer {layer + 1}, where the three say most, about" in words
-    assert f"Read: all {runs.count_tokens(text):,} tokens" in words
+    assert f"Read: all {texts.count_tokens(text):,} tokens" in words
     assert f"200 resamples in blocks of {direct['as_is']['block']} tokens" in words
 
 
@@ -149,7 +150,7 @@ def test_a_text_that_is_too_short_is_said_once(finish: Finish) -> None:
     assert {finish(run).state for run in ids} == {"done"}
     page = panel(*ids)
     assert not page.button
-    assert said(page).count(state.plain(f"The text has {runs.count_tokens(short)} tokens;")) == 1
+    assert said(page).count(state.plain(f"The text has {texts.count_tokens(short)} tokens;")) == 1
 
 
 def test_a_run_that_is_gone_fails_in_words(run: str, finish: Finish) -> None:

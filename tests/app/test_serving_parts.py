@@ -10,7 +10,8 @@ import pytest
 from starlette.requests import Request
 from streamlit.testing.v1 import AppTest
 
-from app import logs, runs
+from app import logs
+from app.runs import server
 from app.serving import ready, sign_in
 
 REQUEST = Request({"type": "http", "method": "GET", "headers": [], "query_string": b""})
@@ -27,7 +28,7 @@ def test_it_is_ready_where_a_run_could_end_well(
             raise OSError("gone")
         return type("Usage", (), {"free": free})
 
-    monkeypatch.setattr(runs, "worker_alive", lambda: worker)
+    monkeypatch.setattr(server, "worker_alive", lambda: worker)
     monkeypatch.setattr(ready.shutil, "disk_usage", usage)
     reply = ready.ready(REQUEST)
     assert reply.status_code == status

@@ -10,6 +10,7 @@ from streamlit.util import calc_hash
 
 from app import runs, samples
 from app.jobs import Job, Progress
+from app.runs import texts
 from app.views import controls
 from tests.app.test_explore import captions, open_page, settle, shown
 
@@ -115,7 +116,7 @@ def test_nothing_shown_is_said(store: object) -> None:
 
 
 def test_a_text_that_was_read_is_not_counted_again(finished: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "count_tokens", lambda text: pytest.fail("a million tokens would take a second"))
+    monkeypatch.setattr(texts, "count_tokens", lambda text: pytest.fail("a million tokens would take a second"))
     page = open_page([finished["mac"]])
     tokens = runs.trace(finished["mac"]).sizes["token"]
     assert f"on disk for {tokens} tokens" in captions(page)

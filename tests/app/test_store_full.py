@@ -13,6 +13,7 @@ import pytest
 
 from app import runs
 from app.jobs import Job, manifest, memory, shelf, store, telling
+from app.runs import server
 from tests.storing import A, B, put, there
 from titans_core import storage
 from titans_core.errors import StoreError
@@ -80,7 +81,7 @@ def test_a_worker_on_a_full_disk_fails_its_job_in_words_and_the_next_works(
 ) -> None:
     engine = runs.engine()
     before = {path.name for path in store.iterdir() if shelf.is_id(path.name)}
-    worker = runs._local().start()
+    worker = server.local().start()
     was = resource.prlimit(worker, resource.RLIMIT_FSIZE)
     resource.prlimit(worker, resource.RLIMIT_FSIZE, (3_000, was[1]))
     try:

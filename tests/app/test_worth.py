@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import comparisons, runs
 from app.jobs import Job, Progress
+from app.runs import shared
 from tests.app.conftest import TEXT
 from tests.app.test_explore import open_page, settle
 from titans_core.probes.comparing import won
@@ -21,7 +22,7 @@ Finish = Callable[..., Progress]
 def nothing_shared() -> Iterator[None]:
     """No reading that another test asked for."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runs, "_first", {})
+        patch.setattr(shared, "_first", {})
         yield
 
 
@@ -34,7 +35,7 @@ def test_the_bits_are_those_of_the_two_traces(finished: dict[str, str], finish: 
     page = open_page([run])
     assert "saved" not in panel(page)
     page.button(key="worth_start").click().run()
-    (zeroed,) = runs._first.values()
+    (zeroed,) = shared._first.values()
     assert finish(zeroed).state == "done"
     page.run()
     assert not page.exception
@@ -52,7 +53,7 @@ def test_passages_helped_and_misled_have_the_sign_of_the_gain(
 ) -> None:
     page = open_page([finished["mag"]])
     page.button(key="worth_start").click().run()
-    (zeroed,) = runs._first.values()
+    (zeroed,) = shared._first.values()
     finish(zeroed)
     gain = won(runs.trace(finished["mag"]), runs.trace(zeroed))
     helped, misled = comparisons.saved(finished["mag"], zeroed)
@@ -69,7 +70,7 @@ def test_one_of_several_memories_is_chosen(finished: dict[str, str], finish: Fin
     assert list(choice.options) == ["MAC", "MAG", "MAL"]
     choice.set_value(finished["mal"]).run()
     page.button(key="worth_start").click().run()
-    at = runs.progress(next(iter(runs._first.values())))
+    at = runs.progress(next(iter(shared._first.values())))
     assert at is not None
     assert at.checkpoint == "mal"
     settle(page, finish)
