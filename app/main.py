@@ -8,9 +8,10 @@ from pathlib import Path
 import streamlit as st
 
 import titans_core as tc
-from app import library, recalling, state
+from app import library, recalling
 from app.runs import shared
 from app.serving import sign_in
+from app.state import address
 from app.theme import DARK, LIGHT
 from app.views import answers, compare, explore, recall
 from app.views import library as library_page
@@ -36,12 +37,12 @@ def main() -> None:
         st.markdown("**Titanscope**  \n:small[:gray[watch a neural memory work]]")
         with st.container(key="pages"):
             for page in pages:  # another page shows the same runs; whatever changes them draws all of this anew
-                query = recalling.query() if page is recalling_page else state.query()
+                query = recalling.query() if page is recalling_page else address.query()
                 if page is exploring and shown is not exploring:
                     query = query or _welcome()
                 st.page_link(page, query_params=query)
         sign_in.leave()
-    library.opened((*state.run_ids(), *state.remembered()[0]), also=recalling.asked_about())
+    library.opened((*address.run_ids(), *address.remembered()[0]), also=recalling.asked_about())
     shown.run()
 
 

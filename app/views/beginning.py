@@ -9,6 +9,7 @@ import streamlit as st
 from app import held, memories, naming, runs, state, theme
 from app.bare import bare
 from app.runs import Run
+from app.state import address
 from titans_core import memory_file
 from titans_core.errors import StoreError
 from titans_core.memory_file import Held
@@ -75,7 +76,7 @@ def refusal(memory: Held, picked: tuple[str, ...]) -> str:
 def _of_session() -> dict[str, Run]:
     """Name of a memory -> the run at whose end it was kept, the latest first."""
     found: dict[str, Run] = {}
-    for run in state.was_read():
+    for run in address.was_read():
         try:
             opened = runs.opened(run)
         except StoreError:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from app import comparisons, naming, state
 from app.runs import Run
+from app.state import address
 from app.views import going, results
 from app.views.physics import MOST, physics
 from app.words import words
@@ -13,7 +14,7 @@ from app.words import words
 
 def page() -> None:
     """The runs of the address; in the sidebar which of them are shown, and the physics of one more."""
-    ids = state.run_ids()
+    ids = address.run_ids()
     with st.sidebar:
         side = st.container()
     opened = going.finished(ids[: MOST + 1])
@@ -30,7 +31,7 @@ def page() -> None:
         st.title("Compare", anchor=False)
     else:
         st.title(state.plain(opened[0].title or "Untitled text"), anchor=False)
-    st.info(f"{going.NO_RUN} {wrong}" if state.wrong_address() else wrong)
+    st.info(f"{going.NO_RUN} {wrong}" if address.wrong_address() else wrong)
 
 
 def _compared(same: list[Run]) -> None:
@@ -71,5 +72,5 @@ def _shown_runs(same: list[Run]) -> None:
         label_visibility="collapsed",
     )
     if 0 < len(kept) < len(names):
-        state.keep([run for run in state.run_ids() if run in kept or run not in names])
+        address.keep([run for run in address.run_ids() if run in kept or run not in names])
         st.rerun()

@@ -9,15 +9,16 @@ import streamlit as st
 from app import comparisons, naming, state, theme
 from app.components import cards, text_heatmap
 from app.figures import aggregate
-from app.link import Pair
+from app.link import Look, Pair
 from app.runs import Run
+from app.state import looking
 from app.theme import signed
 from app.views import memory_states, parts
 from titans_core.passages import SPAN
 from titans_core.probes.comparing import MIN_PLACES, TOP
 
 
-def difference(shown: list[Run], look: state.Look) -> None:
+def difference(shown: list[Run], look: Look) -> None:
     """The text coloured by A − B, or by log2 of A / B."""
     with st.container(border=True, key="panel_difference"):
         head = st.container()
@@ -36,7 +37,7 @@ def difference(shown: list[Run], look: state.Look) -> None:
             dark=state.palette().dark,
             minus=minus,
             on_change=lambda name: parts.then_draw(
-                state.follow(text_heatmap.DIFFERENCE, name), *("side",) * (name == "token")
+                looking.follow(text_heatmap.DIFFERENCE, name), *("side",) * (name == "token")
             ),
         )
         st.caption(_about(one, other, look, names, ratio))
@@ -48,7 +49,7 @@ def _choices(shown: list[Run]) -> tuple[Run, Run, bool]:
     """A, B, and whether their ratio is shown. The address says which, and follows; other runs begin anew."""
     listed, names = list(range(len(shown))), list(_names(shown).values())
     ids = [run.id for run in shown]
-    told, together = state.pair(ids), " ".join(ids)
+    told, together = looking.pair(ids), " ".join(ids)
     a, b, how = st.columns([1, 1, 1], gap="small", vertical_alignment="bottom")
     called = names.__getitem__
     one = a.selectbox("A", listed, index=told.a, format_func=called, key=f"a of {together}", on_change=_again)
@@ -61,7 +62,7 @@ def _choices(shown: list[Run]) -> tuple[Run, Run, bool]:
         key=f"how of {together}",
         on_change=_again,
     )
-    state.compare(ids, Pair(one, other, by == "ratio"))
+    looking.compare(ids, Pair(one, other, by == "ratio"))
     return shown[one], shown[other], by == "ratio"
 
 
@@ -71,7 +72,7 @@ def _names(shown: list[Run]) -> dict[str, str]:
 
 def _chosen(shown: list[Run]) -> tuple[Run, Run, bool]:
     """What `_choices` was last told, for the other panels."""
-    told = state.pair([run.id for run in shown])
+    told = looking.pair([run.id for run in shown])
     return shown[told.a], shown[told.b], told.ratio
 
 
@@ -80,12 +81,12 @@ def _again() -> None:
     st.rerun(["difference", "side", "figures", "states"])
 
 
-def _comparable(one: Run, other: Run, look: state.Look) -> bool:
+def _comparable(one: Run, other: Run, look: Look) -> bool:
     layers = [run.ds.sizes.get("layer", 0) for run in (one, other)]
     return comparisons.both_have(one.id, other.id, look.signal) and (look.layer is None or look.layer < min(layers))
 
 
-def _about(one: Run, other: Run, look: state.Look, names: dict[str, str], ratio: bool) -> str:
+def _about(one: Run, other: Run, look: Look, names: dict[str, str], ratio: bool) -> str:
     known = theme.SIGNALS[look.signal]
     if not _comparable(one, other, look):
         return f"Only one of the two has {known.label.lower()} there, so there is nothing to subtract."
@@ -99,7 +100,7 @@ def _about(one: Run, other: Run, look: state.Look, names: dict[str, str], ratio:
     return words
 
 
-def _table(one: Run, other: Run, look: state.Look, ratio: bool, names: dict[str, str]) -> tuple[str, pd.DataFrame]:
+def _table(one: Run, other: Run, look: Look, ratio: bool, names: dict[str, str]) -> tuple[str, pd.DataFrame]:
     values = comparisons.difference(one.id, other.id, look.signal, look.layer, ratio)
     frame = pd.DataFrame(
         {
@@ -113,7 +114,7 @@ def _table(one: Run, other: Run, look: state.Look, ratio: bool, names: dict[str,
     return f"{theme.SIGNALS[look.signal].label}, {aggregate.layer_words(one.ds, look.signal, look.layer)}", frame
 
 
-def apart(shown: list[Run], look: state.Look) -> None:
+def apart(shown: list[Run], look: Look) -> None:
     """Where A and B differ most, and how far every run agrees with B and predicts better than it."""
     one, other, ratio = _chosen(shown)
     names = _names(shown)
@@ -132,7 +133,7 @@ def states(shown: list[Run]) -> None:
     memory_states.two(one, other, _names(shown))
 
 
-def _most(one: Run, other: Run, look: state.Look, ratio: bool, names: dict[str, str]) -> None:
+def _most(one: Run, other: Run, look: Look, ratio: bool, names: dict[str, str]) -> None:
     skip = aggregate.settling(one.ds)
     start = f", the first {skip} left out" if skip else ""
     parts.title("Where they differ most", f"{names[one.id]} − {names[other.id]}, mean over {SPAN} tokens{start}")
@@ -146,11 +147,11 @@ def _most(one: Run, other: Run, look: state.Look, ratio: bool, names: dict[str, 
         values = comparisons.difference(one.id, other.id, look.signal, look.layer, ratio)[skip:]
         none = "there is no difference" if np.isfinite(values).any() else "nothing is defined in both"
         st.caption(f"Nowhere: {none}" + (f" after token {skip}." if skip else "."))
-    picked = parts.then_draw(state.follow("differ_most", "token"), "text", "difference")
+    picked = parts.then_draw(looking.follow("differ_most", "token"), "text", "difference")
     cards.passage_list("differ_most", listed, one.stood, picked, signed=True)
 
 
-def _agreement(others: list[Run], base: Run, look: state.Look, names: dict[str, str]) -> None:
+def _agreement(others: list[Run], base: Run, look: Look, names: dict[str, str]) -> None:
     label = theme.SIGNALS[look.signal].label.lower()
     parts.title("Agreement", f"where {label} is high, with {names[base.id]}")
     rows = []

@@ -12,6 +12,7 @@ import titans_core as tc
 from app import comparisons, library, state
 from app.jobs import Busy, Job
 from app.runs import Run, shared
+from app.state import address
 from app.views import controls, going, results
 from app.words import words
 from titans_core.documents import packed
@@ -28,8 +29,8 @@ def page(comparing: StreamlitPage) -> None:
         st.warning(words("no_checkpoint"))
         return
     shown: list[Run] = []
-    if state.run_ids():
-        shown = _shown(state.run_ids(), comparing)  # before the sidebar, whose many controls would hold up the text
+    if address.run_ids():
+        shown = _shown(address.run_ids(), comparing)  # before the sidebar, whose many controls would hold up the text
     with st.sidebar:
         asked = controls.request(shown)
         pressed = st.button("Run", type="primary", width="stretch", key="run", disabled=bool(asked.problem))
@@ -37,12 +38,12 @@ def page(comparing: StreamlitPage) -> None:
             st.rerun()
         controls.cost(asked)
         _not_yet(asked)
-    if not state.run_ids() and not state.wrong_address() and state.first_visit():
+    if not address.run_ids() and not address.wrong_address() and state.first_visit():
         _welcome()
         st.rerun()
-    if state.wrong_address():
+    if address.wrong_address():
         st.warning(f"{going.NO_RUN} Choose a text and press Run.")
-    if not state.run_ids():
+    if not address.run_ids():
         _shown((), comparing)
 
 
@@ -51,7 +52,7 @@ def _start(asked: controls.Request) -> bool:
     places = packed(asked.document) if asked.document else ""
     jobs = [Job(name, asked.text, asked.title, asked.device, places=places) for name in asked.checkpoints]
     try:
-        state.show(_begun(jobs, asked))
+        address.show(_begun(jobs, asked))
     except (OSError, StoreError, Busy) as error:
         st.error(state.plain(controls.sentence(error)))
         return False
@@ -71,12 +72,12 @@ def _begun(jobs: list[Job], asked: controls.Request) -> list[str]:
 
 def _welcome() -> None:
     """A newcomer sees the first sample at once; mostly app.routes led here with its run in the address."""
-    state.show([shared.welcome()])
+    address.show([shared.welcome()])
 
 
 def _not_yet(asked: controls.Request) -> None:
     """Say that the page shows another text than the one that is chosen."""
-    _, of = state.remembered()
+    _, of = address.remembered()
     if of is not None and not asked.problem and hashlib.sha256(asked.text.encode()).hexdigest() != of:
         st.caption("The page shows another text. Run reads this one.")
 
@@ -85,7 +86,7 @@ def _shown(ids: tuple[str, ...], comparing: StreamlitPage) -> list[Run]:
     """Draw what there is of these runs; those that are shown."""
     with st.container():  # whatever it says, what follows keeps its place and is not built anew in the browser
         same = _found(ids, comparing)
-    state.remember([run.id for run in same], same[0].ds.attrs["text_sha256"] if same else None)
+    address.remember([run.id for run in same], same[0].ds.attrs["text_sha256"] if same else None)
     if same:
         results.results(same)
     elif not ids:
@@ -96,23 +97,23 @@ def _shown(ids: tuple[str, ...], comparing: StreamlitPage) -> list[Run]:
 
 def _found(ids: tuple[str, ...], comparing: StreamlitPage) -> list[Run]:
     """The runs to show, and above them what there is to say: those of the address, or those that were shown before."""
-    opened = going.finished((*state.ended(), *ids))
+    opened = going.finished((*address.ended(), *ids))
     same = going.of_one_text(opened)
     if len(same) < len(opened):
         st.warning("The runs in this address are of different texts. Those of the first text are shown.")
     if len(same) > 1:
         st.page_link(
-            comparing, label="Compare these runs", icon=":material/compare_arrows:", query_params=state.query()
+            comparing, label="Compare these runs", icon=":material/compare_arrows:", query_params=address.query()
         )
         count, same = len(same), comparisons.of_the_same_tokens(same)
         if len(same) < count:
             st.info(words("other_tokens"))
     if not same:
-        before, _ = state.remembered()
+        before, _ = address.remembered()
         same = [run for run in map(going.opened, before) if run is not None]
         if same:
             st.caption(f"Below is what was shown before: {state.plain(same[0].title)}.")
             if ids and all(going.ended_badly(run) for run in ids):
-                state.fall_back(before)
+                address.fall_back(before)
                 st.rerun()
     return same

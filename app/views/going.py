@@ -7,6 +7,7 @@ import streamlit as st
 from app import naming, opening, runs, state
 from app.bare import bare
 from app.jobs import Busy
+from app.state import address
 from app.views import controls, parts
 from app.words import words
 from titans_core.errors import StoreError
@@ -48,8 +49,8 @@ def _again(ended: list[str]) -> None:
         return
     if len(kept) < len(ended):
         parts.refused(Exception("What was asked for is not kept any more. Choose the text and press Run."))
-    if set(kept) - set(state.run_ids()):
-        state.show(kept)
+    if set(kept) - set(address.run_ids()):
+        address.show(kept)
 
 
 def ended_badly(run: str) -> bool:

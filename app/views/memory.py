@@ -13,6 +13,7 @@ from app.bare import bare
 from app.components import scrub
 from app.figures import memory, memory_path, memory_words
 from app.runs import Run
+from app.state import looking
 from app.theme import Palette
 from app.views import memory_states, parts
 from titans_core.errors import StoreError
@@ -80,7 +81,7 @@ def _path(run: Run, found: xr.Dataset, palette: Palette) -> None:
         PATH,
         (run.id, layer),
         lambda: (memory_path.scrub(run.ds, found, layer, palette, colour), memory_words.summary(found, layer)),
-        on_select=parts.then_draw(state.pick_bar(PATH), "text", "side"),
+        on_select=parts.then_draw(looking.pick_bar(PATH), "text", "side"),
         selection_mode="points",
     )
     scrub.scrub(
@@ -104,16 +105,16 @@ def _chosen_run(having: list[Run]) -> Run:
 def _chosen_layer(layers: int) -> int:
     """The layer of the path: the one that the page looks at, until another is chosen here."""
     names = {layer: f"Layer {layer + 1}" for layer in range(layers)}
-    first = state.layer(layers) or 0
+    first = looking.layer(layers) or 0
     if layers == 1:
         return first
-    key = f"memory_layer_{first}_{state.arrivals()}"
+    key = f"memory_layer_{first}_{looking.arrivals()}"
 
     def choose() -> None:
         chosen = st.session_state[key]
-        state.choose("path", None if chosen == first else chosen)
+        looking.choose("path", None if chosen == first else chosen)
 
-    begin = state.path(layers)
+    begin = looking.path(layers)
     chosen: int = _control("Layer of the path", names, first if begin is None else begin, key, choose)
     return chosen
 

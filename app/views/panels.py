@@ -10,35 +10,36 @@ from app import naming, opening, state
 from app.bare import bare
 from app.components import cards, figures, text_heatmap
 from app.figures import fate, layers, lineage, order_of_events, tables, token
-from app.link import Pair
+from app.link import Look, Pair
 from app.runs import Run, traced
+from app.state import address, looking
 from app.views import parts
 from app.words import words
 from titans_core.errors import ConfigError
 from titans_core.lineage import Fate, Lineage, recorded
 
 
-def text(shown: list[Run], look: state.Look) -> None:
+def text(shown: list[Run], look: Look) -> None:
     with st.container(border=True, key="panel_text"):
         text_heatmap.text_heatmap(
             [(run.id, run.ds) for run in shown],
             look,
             dark=state.palette().dark,
-            arrivals=state.arrivals(),
+            arrivals=looking.arrivals(),
             on_change=_text_changed,
         )
         parts.table("text", lambda: tables.tokens([run.ds for run in shown], look.signal, look.layer, look.token))
 
 
 def _text_changed(name: str) -> Callable[[], None]:
-    follow = state.follow(text_heatmap.KEY, name)
+    follow = looking.follow(text_heatmap.KEY, name)
     if name == "find":
         return parts.then_link(follow)
     return parts.then_draw(follow, *("side",) * (name == "token"))
 
 
-def through_time(shown: list[Run], look: state.Look, pair: Pair | None = None) -> None:
-    state.said(look.address | (pair.address(len(shown)) if pair else {}))
+def through_time(shown: list[Run], look: Look, pair: Pair | None = None) -> None:
+    address.said(look.address | (pair.address(len(shown)) if pair else {}))
     with st.container(border=True, key="panel_time"):
         if shown[0].ds.sizes["token"] == 1:
             parts.title("Through time", "")
@@ -49,7 +50,7 @@ def through_time(shown: list[Run], look: state.Look, pair: Pair | None = None) -
         parts.table("timelines", lambda: tables.timelines([run.ds for run in shown], look.layer, look.span))
 
 
-def layer_map(shown: list[Run], look: state.Look) -> None:
+def layer_map(shown: list[Run], look: Look) -> None:
     if shown[0].ds.sizes["token"] == 1:
         return
     with st.container(border=True, key="panel_layers"):
@@ -59,14 +60,14 @@ def layer_map(shown: list[Run], look: state.Look) -> None:
             parts.table("layer_map", lambda: tables.layer_map(having, look.signal, look.span, look.how))
 
 
-def _linked(key: str, shown: list[Run], look: state.Look, pair: Pair | None = None) -> None:
+def _linked(key: str, shown: list[Run], look: Look, pair: Pair | None = None) -> None:
     figures.figure(
         key,
         [run.id for run in shown],
         shown[0].ds.sizes["token"],
         look,
         pair=pair,
-        on_change=lambda name: parts.then_draw(state.follow(key, name)),
+        on_change=lambda name: parts.then_draw(looking.follow(key, name)),
     )
 
 
@@ -81,7 +82,7 @@ def order(shown: list[Run]) -> None:
             st.caption(order_of_events.NOTE)
 
 
-def one_token(shown: list[Run], look: state.Look) -> None:
+def one_token(shown: list[Run], look: Look) -> None:
     traces = [run.ds for run in shown]
     with st.container(border=True, key="panel_token"):
         if look.token is None:
@@ -121,7 +122,7 @@ def _moves(shown: list[Run], at: int, layer: int | None) -> None:
     st.caption(words("moves_note"))
 
 
-def _lineage_and_fate(shown: list[Run], look: state.Look) -> None:
+def _lineage_and_fate(shown: list[Run], look: Look) -> None:
     """Where the momentum at the token comes from, and what becomes of the token's write."""
     if not shown or look.token is None:
         st.caption(
@@ -140,7 +141,7 @@ def _lineage_and_fate(shown: list[Run], look: state.Look) -> None:
     where = token.where(traces, look.layer)
     parts.title("Lineage: still pushing here", where)
     if any(map(lineage.shown, found)):
-        picked = parts.then_draw(state.pick_bar("lineage"), "text", "side")
+        picked = parts.then_draw(looking.pick_bar("lineage"), "text", "side")
         parts.chart(
             "lineage",
             about,

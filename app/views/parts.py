@@ -15,6 +15,7 @@ from streamlit.errors import StreamlitAPIException
 from app import drawn, naming, state, theme
 from app.figures import frame
 from app.jobs import Progress
+from app.state import looking
 from titans_core.passages import SPAN
 
 # Keys of fragments. Each page says of which it consists; all but MEMORY show what is looked at.
@@ -54,7 +55,7 @@ def _draw(listed: list[str]) -> None:
 
 def _of_memory() -> tuple[int | None, str | None]:
     """What the memory over time depends on of what is chosen."""
-    return state.layer(sys.maxsize), state.reported_theme()
+    return looking.layer(sys.maxsize), state.reported_theme()
 
 
 def title(title: str, note: str, more: str = "") -> None:

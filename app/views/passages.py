@@ -8,7 +8,9 @@ from app import state, theme
 from app.bare import bare
 from app.components import cards
 from app.figures import aggregate
+from app.link import Look
 from app.runs import Run, traced
+from app.state import looking
 from app.views import parts
 from titans_core import passages
 from titans_core.errors import ConfigError
@@ -21,7 +23,7 @@ TITLES = {
 }
 
 
-def passage_panel(run: Run, look: state.Look) -> None:
+def passage_panel(run: Run, look: Look) -> None:
     """The passages of the highest signal, of most forgetting, or whose writes last: one kind at a time."""
     kinds = {look.signal: theme.SIGNALS[look.signal].label, "forgotten": "Forgetting"}
     if recorded(run.ds):
@@ -34,7 +36,7 @@ def passage_panel(run: Run, look: state.Look) -> None:
             return
         kind: str = look.kind if look.kind in kinds else look.signal
         if len(kinds) > 1:
-            kind = _chosen(kinds, kind, f"passages of {look.signal}, {state.arrivals()}")
+            kind = _chosen(kinds, kind, f"passages of {look.signal}, {looking.arrivals()}")
         with head:
             title = TITLES.get(kind, f"Passages of highest {kinds[kind].lower()}")
             parts.title(title, f"{run.name}, mean {_measure(kind)}", _choice(run))
@@ -45,12 +47,12 @@ def passage_panel(run: Run, look: state.Look) -> None:
             return
         if not listed:
             st.caption("None stands out: it is zero all along the text.")
-        picked = parts.then_draw(state.follow("passages", "token"), "text", "side")
+        picked = parts.then_draw(looking.follow("passages", "token"), "text", "side")
         cards.passage_list("passages", listed, run.stood, picked)
 
 
 def _chosen(kinds: dict[str, str], first: str, key: str) -> str:
-    choose = parts.then_link(lambda: state.choose("kind", st.session_state[key]), "side")
+    choose = parts.then_link(lambda: looking.choose("kind", st.session_state[key]), "side")
     chosen: str = st.segmented_control(
         "Passages",
         list(kinds),

@@ -12,6 +12,7 @@ from app import held, library, memories, naming, runs, state, theme
 from app.components.typing import typing
 from app.jobs import Busy, Job
 from app.runs import Run
+from app.state import address
 from app.views import controls
 from titans_core.errors import ConfigError
 from titans_core.interventions import intervene
@@ -109,7 +110,7 @@ def physics(shown: list[Run]) -> None:
     if pressed:
         job = Job(name, request.text, base.title, device, asked.changes, begin or "", base.places)
         try:
-            state.add(*library.begin([job]))
+            address.add(*library.begin([job]))
         except Busy as error:
             top.error(state.plain(str(error)))
         else:
@@ -131,7 +132,7 @@ def _refusal(asked: Asked, base: Run, shown: list[Run]) -> str:
         return f"The checkpoint {base.checkpoint} is not offered here; start with `python -m app FOLDER` to run it."
     if held.at_start(base) is None:
         return "This run began with a memory that is not kept here, so it cannot be run again."
-    if len(state.run_ids()) >= MOST:
+    if len(address.run_ids()) >= MOST:
         return f"{MOST} runs are shown, which is the most; take one away first."
     alike = ("checkpoint", "memory_from")
     same = [run for run in shown if all(run.ds.attrs.get(name) == base.ds.attrs.get(name) for name in alike)]

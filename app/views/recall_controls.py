@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from app import choices, facts, memories, samples, state, theme
+from app import choices, facts, memories, samples, theme
 from app.jobs import Subject
 from app.probing import KINDS
 from app.runs import costs
-from app.state import plain
+from app.state import address, plain
 from app.views import controls, fact_controls, going
 from titans_core.documents import Document
 
@@ -93,7 +93,7 @@ def _asking_for(shown: Subject, begun: tuple[str, ...]) -> dict[str, object]:
 
 def _again(shown: Subject | None) -> controls.Text:
     """The document that this page is about, or the text that Explore shows; where there are both, it is chosen."""
-    run = next((run for run in map(going.opened, state.remembered()[0]) if run is not None), None)
+    run = next((run for run in map(going.opened, address.remembered()[0]) if run is not None), None)
     if shown is not None and (run is None or _which() == HERE):
         document = facts.document(shown) or Document(shown.title, "text", shown.text)
         st.caption(f"The document on this page again: {plain(document.name)}.")

@@ -8,7 +8,9 @@ from app import link, naming, opening, samples, state, theme
 from app.bare import bare
 from app.exports.report_tables import sentence
 from app.figures import aggregate
+from app.link import Look
 from app.runs import Run, traced
+from app.state import address, looking
 from app.views import contrast, memory_states, panels, parts, take_away
 from app.views.memory import memory_over_time
 from app.views.passages import passage_panel
@@ -85,35 +87,35 @@ def _head(shown: list[Run]) -> None:
 
 def _arrive(shown: list[Run]) -> None:
     """Where a link led here, say once what of it is not possible. Select the highest word, unless it names a token."""
-    asked = state.arrive(shown[0].ds.attrs["text_sha256"])
+    asked = looking.arrive(shown[0].ds.attrs["text_sha256"])
     if asked is None:
         return
     look = _look(shown)
     tokens, layers = shown[0].ds.sizes["token"], shown[0].ds.sizes.get("layer", 0)
-    pair = state.pair([run.id for run in shown])
-    missed = link.left_out(asked, look, pair, tokens, theme.SIGNALS) + [f"run={run[:40]}" for run in state.not_runs()]
+    pair = looking.pair([run.id for run in shown])
+    missed = link.left_out(asked, look, pair, tokens, theme.SIGNALS) + [f"run={run[:40]}" for run in address.not_runs()]
     if missed:
         said = f"Left out of this link, as it is not possible here: {', '.join(missed)}."
         has = f"The text has {tokens:,} tokens" + (f", the memory {layers} layers." if layers else ".")
         st.info(state.plain(f"{said} {has}"))
     if look.token is None:
-        state.select(_highest_word(_first(shown, look), look))
+        looking.select(_highest_word(_first(shown, look), look))
 
 
-def _highest_word(run: Run, look: state.Look) -> int:
+def _highest_word(run: Run, look: Look) -> int:
     ds = run.ds
     values = inside_segments(traced.column(run.id, look.signal, look.layer), aggregate.segment(ds))
     spans = ds["start"].values, ds["end"].values
     return opening.highest_word(values, *spans, str(ds.attrs["text"]), skip=aggregate.settling(ds))
 
 
-def _look(shown: list[Run]) -> state.Look:
+def _look(shown: list[Run]) -> Look:
     traces = [run.ds for run in shown]
     names = [name for name in theme.SIGNALS if any(name in ds.data_vars for ds in traces)]
-    return state.look(names, traces[0].sizes.get("layer", 0), traces[0].sizes["token"])
+    return looking.look(names, traces[0].sizes.get("layer", 0), traces[0].sizes["token"])
 
 
-def _first(shown: list[Run], look: state.Look) -> Run:
+def _first(shown: list[Run], look: Look) -> Run:
     return next(run for run in shown if look.signal in run.ds)
 
 
@@ -138,7 +140,7 @@ def _text(shown: list[Run]) -> None:
 def _figures(shown: list[Run], comparing: bool = False) -> None:
     look = _look(shown)
     try:
-        panels.through_time(shown, look, state.pair([run.id for run in shown]) if comparing else None)
+        panels.through_time(shown, look, looking.pair([run.id for run in shown]) if comparing else None)
         opening.after_first(shown[0].id)  # all that follows is drawn then, and does not keep the browser from it
         panels.layer_map(shown, look)
     except StoreError as error:

@@ -8,8 +8,8 @@ from app import runs, state, theme
 from app.figures import sanity as figures
 from app.figures import sanity_words
 from app.jobs import Busy, Progress, SanityCheck, sanity
+from app.link import Look
 from app.runs import Run, costs
-from app.state import Look
 from app.views import parts
 from app.words import words
 

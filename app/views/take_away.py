@@ -9,6 +9,7 @@ import streamlit as st
 from app import held, state, theme
 from app.components.download import Row, download
 from app.exports import names, recipe
+from app.link import Look
 from app.runs import Run
 
 FIGURES = {
@@ -22,7 +23,7 @@ FIGURES = {
 }
 
 
-def take_away(shown: list[Run], look: state.Look) -> None:
+def take_away(shown: list[Run], look: Look) -> None:
     """A button that opens what can be saved of these runs. Draw it where `look` is followed."""
     view = names.View(look.signal, look.layer, look.token, look.range)
     with st.popover("Export", icon=":material/download:", key="export"):

@@ -9,7 +9,9 @@ import streamlit as st
 from app import comparisons, held, naming, runs, state, theme
 from app.components import cards, text_heatmap
 from app.jobs import Busy, Job, sanity
+from app.link import Look
 from app.runs import Run, costs, shared
+from app.state import looking
 from app.views import parts
 from app.words import words
 from titans_core.passages import SPAN
@@ -19,7 +21,7 @@ ZEROED = ("reads=off",)
 KEY = "text_worth"
 
 
-def worth_panel(shown: list[Run], look: state.Look) -> None:
+def worth_panel(shown: list[Run], look: Look) -> None:
     """Of one of the shown runs that have a memory and were not changed; nothing where there is none."""
     able = {run.id: run for run in shown if "memory" in run.ds and naming.settings_of(run.ds) == Settings()}
     if not able:
@@ -47,7 +49,7 @@ def _choice(able: dict[str, Run]) -> str:
     return chosen
 
 
-def _panel(run: Run, look: state.Look) -> None:
+def _panel(run: Run, look: Look) -> None:
     if refused := sanity.other_weights(run.ds):
         st.caption(state.plain(refused))
         return
@@ -103,7 +105,7 @@ def _progress(without: str) -> None:
         runs.engine().cancel(without)
 
 
-def _answer(run: Run, zeroed: Run, look: state.Look) -> None:
+def _answer(run: Run, zeroed: Run, look: Look) -> None:
     saved, won, lost, count = comparisons.won(run.id, zeroed.id)
     each = saved / max(1, count)
     st.markdown(
@@ -118,7 +120,7 @@ def _answer(run: Run, zeroed: Run, look: state.Look) -> None:
         replace(look, signal="nll", layer=None),
         dark=state.palette().dark,
         minus=minus,
-        on_change=lambda name: parts.then_draw(state.follow(KEY, name), *("text", "side") * (name == "token")),
+        on_change=lambda name: parts.then_draw(looking.follow(KEY, name), *("text", "side") * (name == "token")),
     )
     st.caption("Orange: the memory made the token less surprising. Blue: more. " + words("worth_note"))
     helped, misled = comparisons.saved(run.id, zeroed.id)
@@ -129,5 +131,5 @@ def _answer(run: Run, zeroed: Run, look: state.Look) -> None:
             if not listed:
                 st.caption("Nowhere.")
             key = f"worth_{name}"
-            picked = parts.then_draw(state.follow(key, "token"), "text", "side")
+            picked = parts.then_draw(looking.follow(key, "token"), "text", "side")
             cards.passage_list(key, listed, run.stood, picked, signed=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from app import state
 from app.link import Pair
+from app.state import address, looking
 
 RUNS = ["a" * 32, "b" * 32]
 
@@ -35,13 +35,15 @@ class QueryParams(dict[str, Any]):
 @pytest.fixture
 def session(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     kept: dict[str, Any] = {}
-    monkeypatch.setattr(state, "st", SimpleNamespace(session_state=kept, query_params=QueryParams()))
+    browser = SimpleNamespace(session_state=kept, query_params=QueryParams())
+    for module in (address, looking):
+        monkeypatch.setattr(module, "st", browser)
     return kept
 
 
 def report(session: dict[str, Any], key: str, name: str, value: object) -> None:
     session[key] = {name: value}
-    state.follow(key, name)()
+    looking.follow(key, name)()
 
 
 @pytest.mark.parametrize(
@@ -105,62 +107,64 @@ def test_the_newest_choice_counts_and_a_figure_leads_the_text(session: dict[str,
 
 def test_the_pair_is_that_of_the_address_until_other_runs_are_shown(session: dict[str, Any]) -> None:
     runs = ["x", "y", "z"]
-    assert state.pair(runs) == Pair(2, 0)
+    assert looking.pair(runs) == Pair(2, 0)
     session.update(a=0, b=1, by="ratio")  # as link.read gives them
-    assert state.pair(runs) == Pair(0, 1, ratio=True)
-    state.compare(runs, Pair(1, 0, ratio=True))
-    assert state.pair(runs) == Pair(1, 0, ratio=True)
-    assert state.pair([*runs, "new"]) == Pair(3, 0, ratio=True), "a new run is compared with the first"
+    assert looking.pair(runs) == Pair(0, 1, ratio=True)
+    looking.compare(runs, Pair(1, 0, ratio=True))
+    assert looking.pair(runs) == Pair(1, 0, ratio=True)
+    assert looking.pair([*runs, "new"]) == Pair(3, 0, ratio=True), "a new run is compared with the first"
 
 
 def test_a_pair_that_the_runs_lack_is_not_taken(session: dict[str, Any]) -> None:
     session.update(a=7, b=0)
-    assert state.pair(["x", "y"]) == Pair(1, 0)
+    assert looking.pair(["x", "y"]) == Pair(1, 0)
 
 
 def test_each_change_of_the_address_is_one_entry_in_the_history(session: dict[str, Any]) -> None:
-    address = state.st.query_params
-    state.said({"signal": "momentum", "layer": None, "token": "5", "range": "5-9", "a": "2", "match": "3", "find": "x"})
-    state.show([RUNS[0]])
-    assert address.written == [{"run": [RUNS[0]], "signal": "momentum", "find": "x"}], "places are of another text"
-    state.add(RUNS[1])
-    assert address["run"] == RUNS
-    assert (address.get("token"), address.get("a")) == ("5", None), "the text is the same, but not the pair"
+    bar = address.st.query_params
+    address.said(
+        {"signal": "momentum", "layer": None, "token": "5", "range": "5-9", "a": "2", "match": "3", "find": "x"}
+    )
+    address.show([RUNS[0]])
+    assert bar.written == [{"run": [RUNS[0]], "signal": "momentum", "find": "x"}], "places are of another text"
+    address.add(RUNS[1])
+    assert bar["run"] == RUNS
+    assert (bar.get("token"), bar.get("a")) == ("5", None), "the text is the same, but not the pair"
 
 
 def test_after_a_run_that_came_to_nothing_the_address_says_all_that_is_shown(session: dict[str, Any]) -> None:
-    state.said({"signal": "momentum", "layer": None, "token": "5"})
-    state.show([RUNS[1]])
-    state.fall_back([RUNS[0]])
-    assert state.st.query_params == {"run": [RUNS[0]], "signal": "momentum", "token": "5"}
-    assert state.ended() == (RUNS[1],)
+    address.said({"signal": "momentum", "layer": None, "token": "5"})
+    address.show([RUNS[1]])
+    address.fall_back([RUNS[0]])
+    assert address.st.query_params == {"run": [RUNS[0]], "signal": "momentum", "token": "5"}
+    assert address.ended() == (RUNS[1],)
 
 
 def test_a_link_and_the_history_bring_their_whole_view_and_a_new_run_keeps_it(session: dict[str, Any]) -> None:
-    address = state.st.query_params
-    address.update({"run": RUNS[:1], "layer": "2", "token": "7", "passages": "lasting", "find": "boats"})
-    assert state.arrive("text 1") == address.to_dict()
-    assert (session["layer"], session["token"], state.arrivals()) == (1, 6, 1)
-    assert state.arrive("text 1") is None, "nothing is new"
+    bar = address.st.query_params
+    bar.update({"run": RUNS[:1], "layer": "2", "token": "7", "passages": "lasting", "find": "boats"})
+    assert looking.arrive("text 1") == bar.to_dict()
+    assert (session["layer"], session["token"], looking.arrivals()) == (1, 6, 1)
+    assert looking.arrive("text 1") is None, "nothing is new"
     session["unit"] = "word"
-    state.show([RUNS[1]])
-    assert state.arrive("text 2") == {}
+    address.show([RUNS[1]])
+    assert looking.arrive("text 2") == {}
     assert "token" not in session
-    assert (session["layer"], session["unit"], session["find"], state.arrivals()) == (1, "word", "boats", 1)
-    address.from_dict({"run": RUNS[:1], "token": "7"})  # Back
-    assert state.arrive("text 1") == address.to_dict()
+    assert (session["layer"], session["unit"], session["find"], looking.arrivals()) == (1, "word", "boats", 1)
+    bar.from_dict({"run": RUNS[:1], "token": "7"})  # Back
+    assert looking.arrive("text 1") == bar.to_dict()
     assert session["token"] == 6
     assert not session.keys() & {"layer", "unit", "find", "kind"}, "what the link does not say is the default"
-    assert state.arrivals() == 2
+    assert looking.arrivals() == 2
 
 
 def test_another_layer_takes_the_path_with_it(session: dict[str, Any]) -> None:
-    state.choose("path", 2)
-    assert (state.path(3), state.path(2)) == (2, None)
+    looking.choose("path", 2)
+    assert (looking.path(3), looking.path(2)) == (2, None)
     report(session, "text_heatmap", "layer", [1, 9])
-    assert state.path(3) is None
+    assert looking.path(3) is None
 
 
 def test_what_the_address_names_beside_runs(session: dict[str, Any]) -> None:
-    state.st.query_params["run"] = [RUNS[0], "<b>"]
-    assert (state.not_runs(), state.wrong_address()) == (["<b>"], False)
+    address.st.query_params["run"] = [RUNS[0], "<b>"]
+    assert (address.not_runs(), address.wrong_address()) == (["<b>"], False)
