@@ -29,7 +29,7 @@ from app import figures_command, logs, memories, person
 from app.jobs import imports
 from app.routes import ROUTES
 from app.runs import server
-from app.serving import adapt, counts, ready
+from app.serving import adapt, counts, ready, uploads
 from app.serving.ahead import Ahead
 from app.serving.doors import NOTHING_ELSE, Doors
 from app.serving.settings import settings, streamlits
@@ -113,6 +113,7 @@ def _serve() -> None:
     print(f"Titanscope: {page}", flush=True)
     logs.setup(str(chosen["logger.level"]))
     adapt.adapt()
+    uploads.bound()
     server.end_well()
     _app(chosen).run(config=streamlits(chosen))
 

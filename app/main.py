@@ -11,7 +11,7 @@ import titans_core as tc
 from app import library, recalling
 from app.runs import shared
 from app.serving import sign_in
-from app.state import address
+from app.state import address, uploads
 from app.theme import DARK, LIGHT
 from app.views import answers, compare, explore, recall
 from app.views import library as library_page
@@ -26,6 +26,7 @@ def main() -> None:
     variables = "; ".join(f"--ts-{n}: light-dark({getattr(LIGHT, n)}, {getattr(DARK, n)})" for n in names)
     st.html(f"<style>:root {{ {variables} }} {STYLE}</style>")
     sign_in.gate()
+    uploads.begin()
     comparing = st.Page(compare.page, title="Compare", url_path="compare")
     exploring = st.Page(partial(explore.page, comparing), title="Explore", url_path="explore", default=True)
     recalling_page = st.Page(recall.page, title="Recall", url_path="recall")
@@ -44,6 +45,7 @@ def main() -> None:
         sign_in.leave()
     library.opened((*address.run_ids(), *address.remembered()[0]), also=recalling.asked_about())
     shown.run()
+    uploads.let_go()
 
 
 def _welcome() -> dict[str, list[str]] | None:

@@ -9,7 +9,7 @@ import streamlit as st
 from app import held, memories, naming, runs, state, theme
 from app.bare import bare
 from app.runs import Run
-from app.state import address
+from app.state import address, uploads
 from titans_core import memory_file
 from titans_core.errors import StoreError
 from titans_core.memory_file import Held
@@ -99,7 +99,7 @@ def _file() -> Beginning | None:
     )
     if file is None:
         return None
-    data = file.getvalue()
+    data = uploads.data(file)
     memory = memory_file.read(data, file.name)
     st.caption(
         state.plain(f"{theme.label(memory.facts['checkpoint'])} {naming.after(memory.facts.get('texts', ['']))[0]}")

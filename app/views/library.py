@@ -8,6 +8,7 @@ from streamlit.navigation.page import StreamlitPage
 from app import library, runs, state, theme
 from app.jobs import damaged, store
 from app.library import Row
+from app.state import uploads
 from app.views import controls, library_row, parts
 from app.words import words
 from titans_core.errors import StoreError
@@ -56,11 +57,14 @@ def _import() -> None:
         st.caption(words("library_import"))
         turn = st.session_state.setdefault("imports", 0)
         file = st.file_uploader("Run file: zip", key=f"import_{turn}", max_upload_size=controls.UPLOAD_MB)
-        if file is None or not st.button("Import this run", type="primary", key="import_run"):
+        if file is None:
             return
         try:
+            data = uploads.data(file)
+            if not st.button("Import this run", type="primary", key="import_run"):
+                return
             with st.spinner("Checking the file"):
-                library.bring(file.getvalue(), file.name)
+                library.bring(data, file.name)
         except StoreError as error:
             st.error(state.plain(f"{error}."))  # it begins with the name of the file
             return

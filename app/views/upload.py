@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from app.bare import bare
 from app.runs import texts
-from app.state import plain
+from app.state import plain, uploads
 from titans_core.documents import ENCODINGS, MOST_BYTES, Document, join, shown_name
+from titans_core.errors import StoreError
 
 UPLOAD_MB = MOST_BYTES // 1_000_000
 _FIRST, _LINES = 160, 6  # characters and lines of a text that are shown
@@ -27,7 +30,7 @@ def upload() -> tuple[Document | None, str]:
     problems: list[str] = []
     for file in files:
         with st.spinner(f"Reading {plain(shown_name(file.name))}"):
-            document, problem = texts.document(file.getvalue(), file.name, encoding)
+            document, problem = _read(file, encoding)
         if document:
             documents.append(document)
         else:
@@ -42,6 +45,13 @@ def upload() -> tuple[Document | None, str]:
     joined = join(documents)
     _say_order(joined, len(problems))
     return joined, ""
+
+
+def _read(file: UploadedFile, encoding: str | None) -> tuple[Document | None, str]:
+    try:
+        return texts.document(uploads.data(file), file.name, encoding)
+    except StoreError as error:
+        return None, bare(error)
 
 
 def _show(document: Document) -> None:

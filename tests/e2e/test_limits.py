@@ -58,6 +58,18 @@ def test_uploads_end_at_the_cap(server: str, session: tuple[str, dict[str, str]]
     assert ask(server, path, "PUT", good, **token, **kind)[0] == 204, "the next good one works"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_what_a_session_uploads_is_bounded(server: str, session: tuple[str, dict[str, str]]) -> None:
+    name, token = session
+    kind = {"Content_Type": "multipart/form-data; boundary=B"}
+    head = b'--B\r\nContent-Disposition: form-data; name="f"; filename="a.txt"\r\n\r\n'
+    body = head + b"x" * 45_000_000 + b"\r\n--B--\r\n"
+    before = rss(server)
+    for k in range(10):
+        assert ask(server, f"/_stcore/upload_file/{name}/many{k}", "PUT", body, **token, **kind)[0] == 204
+    assert rss(server) - before < 300_000_000, "of 450 MB"
+
+
 def status_of(server: str, path: str, headers: dict[str, str], body: list[bytes]) -> int:
     """Of a request whose body may be cut off by the reply; sent in chunks where the headers say so."""
     connection = http.client.HTTPConnection("127.0.0.1", port_of(server), timeout=20)
