@@ -14,3 +14,9 @@ def bare(error: Exception | str) -> str:
     'cannot write x.zarr: no space'
     """
     return _FOLDERS.sub("", str(error))
+
+
+def sentence(error: Exception | str) -> str:
+    """An error's words, bare, as a sentence."""
+    message = bare(error)
+    return message[:1].upper() + message[1:] + ("" if message.endswith(".") else ".")

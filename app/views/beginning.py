@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from app import held, memories, naming, runs, state, theme
-from app.bare import bare
+from app.bare import sentence
 from app.runs import Run
 from app.state import address, uploads
 from titans_core import memory_file
@@ -50,7 +50,7 @@ def beginning(picked: tuple[str, ...]) -> tuple[Beginning | None, str]:
     try:
         found = _file() if chosen == FILE else Beginning(chosen, held.memory(chosen))
     except StoreError as error:
-        found, refused = None, _sentence(error)
+        found, refused = None, sentence(error)
     if found is not None:
         refused = refusal(found.held, picked)
     if refused:
@@ -105,8 +105,3 @@ def _file() -> Beginning | None:
         state.plain(f"{theme.label(memory.facts['checkpoint'])} {naming.after(memory.facts.get('texts', ['']))[0]}")
     )
     return Beginning("", memory, data, file.name)
-
-
-def _sentence(error: Exception) -> str:
-    message = bare(error)
-    return message[:1].upper() + message[1:] + "."

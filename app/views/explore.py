@@ -10,6 +10,7 @@ from streamlit.navigation.page import StreamlitPage
 
 import titans_core as tc
 from app import comparisons, library, state
+from app.bare import sentence
 from app.jobs import Busy, Job
 from app.runs import Run, shared
 from app.state import address
@@ -54,7 +55,7 @@ def _start(asked: controls.Request) -> bool:
     try:
         address.show(_begun(jobs, asked))
     except (OSError, StoreError, Busy) as error:
-        st.error(state.plain(controls.sentence(error)))
+        st.error(state.plain(sentence(error)))
         return False
     return True
 

@@ -8,11 +8,11 @@ from typing import Any
 import streamlit as st
 
 from app import choices, facts, theme
+from app.bare import sentence
 from app.components.typing import typing
 from app.jobs import Subject
 from app.runs import texts
 from app.state import plain
-from app.views.controls import sentence
 from titans_core.documents import Document
 from titans_core.errors import TextError, TitansError
 from titans_core.probes import places

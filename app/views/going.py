@@ -5,10 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from app import naming, opening, runs, state
-from app.bare import bare
+from app.bare import bare, sentence
 from app.jobs import Busy
 from app.state import address
-from app.views import controls, parts
+from app.views import parts
 from app.words import words
 from titans_core.errors import StoreError
 
@@ -25,7 +25,7 @@ def finished(ids: tuple[str, ...]) -> list[runs.Run]:
     for at in where.values():
         name = state.plain(naming.asked(at.checkpoint, at.changes, at.texts)) if at is not None else ""
         if at is not None and at.failed:
-            said = state.plain(controls.sentence(Exception(at.message)))
+            said = state.plain(sentence(at.message))
             st.error(f"{name}: {'interrupted. ' * (at.state == 'interrupted')}{said}")
         if at is not None and at.state == "cancelled":
             st.info(f"The {name} run was cancelled. Nothing of it is kept.")

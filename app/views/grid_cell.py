@@ -9,11 +9,11 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from app import needles, runs, state, theme
+from app.bare import sentence
 from app.figures import needle_grid as figures
 from app.figures.needle_grid import Grid
 from app.jobs import Busy, Job
 from app.runs import costs, shared, subjects
-from app.views import controls
 from app.words import words
 from titans_core.errors import TitansError
 
@@ -66,7 +66,7 @@ def _open(subject_id: str, options: dict[str, Any], of: Picked, i: int, device: 
     run = shared.known(key)
     at = runs.progress(run) if run else None
     if at is not None and at.failed:
-        st.error(state.plain(controls.sentence(Exception(at.message))))
+        st.error(state.plain(sentence(at.message)))
     begun = at is not None and (at.live or at.state == "done")
     box = st.empty()
     cost = costs.cost(length, (checkpoint,), device)
@@ -76,7 +76,7 @@ def _open(subject_id: str, options: dict[str, Any], of: Picked, i: int, device: 
     try:
         laid = subjects.needle_text(*asked)
     except TitansError as error:
-        st.error(state.plain(controls.sentence(error)))
+        st.error(state.plain(sentence(error)))
         return
     title = f"Needle: {options['task']} at {figures.place(length, depth)}, text {i + 1}"
     try:

@@ -9,7 +9,8 @@ from app import library, runs, state, theme
 from app.jobs import damaged, store
 from app.library import Row
 from app.state import uploads
-from app.views import controls, library_row, parts
+from app.views import library_row, parts
+from app.views.upload import UPLOAD_MB
 from app.words import words
 from titans_core.errors import StoreError
 
@@ -56,7 +57,7 @@ def _import() -> None:
     with st.popover("Import", icon=":material/upload:", key="import"):
         st.caption(words("library_import"))
         turn = st.session_state.setdefault("imports", 0)
-        file = st.file_uploader("Run file: zip", key=f"import_{turn}", max_upload_size=controls.UPLOAD_MB)
+        file = st.file_uploader("Run file: zip", key=f"import_{turn}", max_upload_size=UPLOAD_MB)
         if file is None:
             return
         try:

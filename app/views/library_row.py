@@ -9,9 +9,9 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from app import library, state, theme
+from app.bare import sentence
 from app.jobs.labels import LONGEST
 from app.library import Row
-from app.views import controls
 from titans_core.errors import StoreError
 
 HASH = 8  # characters of a hash that are shown at first
@@ -88,7 +88,7 @@ def _try(act: Callable[[], object]) -> None:
     try:
         act()
     except (StoreError, OSError) as error:
-        said = controls.sentence(error) if isinstance(error, StoreError) else "The disk did not take the change."
+        said = sentence(error) if isinstance(error, StoreError) else "The disk did not take the change."
         st.error(state.plain(said))
         return
     st.rerun()

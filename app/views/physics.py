@@ -9,6 +9,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app import held, library, memories, naming, runs, state, theme
+from app.bare import sentence
 from app.components.typing import typing
 from app.jobs import Busy, Job
 from app.runs import Run
@@ -79,7 +80,7 @@ def problems(asked: Asked, layers: int, tokens: int) -> dict[str, str]:
         try:
             intervene(*asked.changes).check(layers, 0, tokens)
         except ConfigError as error:  # nothing that is known of, but better said than run
-            wrong[""] = controls.sentence(error)
+            wrong[""] = sentence(error)
     return wrong
 
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from app import choices, memories, runs, state, theme
+from app.bare import sentence
 from app.jobs import Busy, Probe, Progress
 from app.jobs.probe import Answer
 from app.runs import costs
-from app.views import controls, parts
+from app.views import parts
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def problem(probe: Probe) -> None:
     at = _at(probe)
     name = state.plain(theme.label(probe.checkpoint))
     if at is not None and at.failed:
-        st.error(f"{name}: {state.plain(controls.sentence(Exception(at.message)))}")
+        st.error(f"{name}: {state.plain(sentence(at.message))}")
     elif at is not None and at.state == "cancelled":
         kept = runs.engine().answer(probe.id) is not None
         st.caption(f"{name} was cancelled. {'What was found so far is kept.' if kept else 'Nothing of it is kept.'}")

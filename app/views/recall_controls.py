@@ -11,7 +11,7 @@ from app.jobs import Subject
 from app.probing import KINDS
 from app.runs import costs
 from app.state import address, plain
-from app.views import controls, fact_controls, going
+from app.views import controls, fact_controls, going, text_choice
 from titans_core.documents import Document
 
 _FIRST = ("mac", "mag", "mal")  # of the memories that are offered, those that are chosen at first
@@ -39,8 +39,8 @@ def request(name: str | None, shown: Subject | None, begun: tuple[str, ...]) -> 
     """
     if shown is not None:
         follow(name, shown, begun)
-    document, title, text, wrong = controls.chosen_text("DOCUMENT", lambda: _again(shown))
-    notices, problem = controls.checked(title, text, wrong, "Probe waits for a document")
+    document, title, text, wrong = text_choice.chosen_text("DOCUMENT", lambda: _again(shown))
+    notices, problem = text_choice.checked(title, text, wrong, "Probe waits for a document")
     if problem:
         document = None
     elif document is None:
@@ -86,12 +86,12 @@ def _asking_for(shown: Subject, begun: tuple[str, ...]) -> dict[str, object]:
     sample = next((sample for sample in samples.samples() if sample.text == text), None)
     if sample is not None:
         return asked | {"source": "Sample", "sample": sample.title}
-    if shown.title == controls.PASTED and len(text) <= controls.BOX_MOST:
+    if shown.title == text_choice.PASTED and len(text) <= text_choice.BOX_MOST:
         return asked | {"source": "Paste", "pasted": text}
     return asked | {"source": "Shown"}
 
 
-def _again(shown: Subject | None) -> controls.Text:
+def _again(shown: Subject | None) -> text_choice.Text:
     """The document that this page is about, or the text that Explore shows; where there are both, it is chosen."""
     run = next((run for run in map(going.opened, address.remembered()[0]) if run is not None), None)
     if shown is not None and (run is None or _which() == HERE):
@@ -99,7 +99,7 @@ def _again(shown: Subject | None) -> controls.Text:
         st.caption(f"The document on this page again: {plain(document.name)}.")
         return document, document.name, document.text, ""
     if run is None:
-        return None, "", "", controls.NOTHING_SHOWN
+        return None, "", "", text_choice.NOTHING_SHOWN
     title, text = run.title or "Untitled text", str(run.ds.attrs["text"])
     st.caption(f"The text that Explore shows: {plain(title)}.")
     return run.document or Document(title, "text", text), title, text, ""

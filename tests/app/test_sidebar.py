@@ -11,7 +11,7 @@ from streamlit.util import calc_hash
 from app import runs, samples
 from app.jobs import Job, Progress
 from app.runs import texts
-from app.views import controls
+from app.views import controls, text_choice
 from tests.app.test_explore import captions, open_page, settle, shown
 
 PASTED = "A short text that somebody pasted, with a last line.\n"
@@ -53,17 +53,17 @@ def test_a_link_to_a_sample_chooses_it_and_its_memories(
 
 
 def test_a_link_to_a_pasted_text_puts_it_in_the_box(run: Callable[..., str], finish: Callable[..., Progress]) -> None:
-    page = open_page([run("mag", PASTED, controls.PASTED)])
+    page = open_page([run("mag", PASTED, text_choice.PASTED)])
     assert asked(page) == ("Paste", ["mag"])
     assert page.text_area(key="pasted").value == PASTED
     assert ran(page, finish) == [("mag", PASTED)]
 
 
-@pytest.mark.parametrize("title", ["notes.md", controls.PASTED])
+@pytest.mark.parametrize("title", ["notes.md", text_choice.PASTED])
 def test_a_file_and_what_is_long_for_a_box_can_be_read_again(
     title: str, run: Callable[..., str], finish: Callable[..., Progress], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(controls, "BOX_MOST", 20)
+    monkeypatch.setattr(text_choice, "BOX_MOST", 20)
     page = open_page([run("mag", PASTED, title)])
     assert asked(page) == ("Shown", ["mag"])
     assert any(f"{len(PASTED)} characters" in caption.value for caption in page.sidebar.caption)
@@ -78,7 +78,7 @@ def test_what_somebody_chose_is_not_overridden(finished: dict[str, str], run: Ca
     page.run()
     assert asked(page) == ("Shown", ["mag"]), "nobody chose yet"
     page.pills(key="checkpoints").set_value(["mal", "lmm"]).run()
-    page.query_params["run"] = [run("mag", PASTED, controls.PASTED)]
+    page.query_params["run"] = [run("mag", PASTED, text_choice.PASTED)]
     page.run()
     assert asked(page) == ("Shown", ["mal", "lmm"])
 
