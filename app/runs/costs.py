@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from app.jobs.times import TYPICAL
 from app.runs import server
 
-
 # Used by the cost line until this server has measured a run itself; see also times.TYPICAL.
 TYPICAL_READING = {("grid", "cpu"): 7_000.0}  # of a kind of probe that records nothing
 TYPICAL_WEIGHT = 220.0  # stored bytes a token

@@ -8,7 +8,6 @@ import titans_core as tc
 from app import runs, samples
 from app.jobs import Job
 
-
 _FIRST = "the first sample"
 _first_lock = threading.Lock()
 _first: dict[str, str] = {}

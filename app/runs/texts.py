@@ -14,7 +14,6 @@ from titans_core.errors import TitansError
 from titans_core.probes.places import Place, tokens_of
 from titans_core.tokenizer import Tokenizer
 
-
 _reading = threading.local()  # .data: the bytes that this thread reads; a cache would keep them in its keys
 
 
