@@ -51,10 +51,13 @@ def load(name: str | Path, device: str = "auto") -> Model:
     return model.to(target).eval().requires_grad_(False)
 
 
-def save(model: Model, folder: Path, record: dict[str, Any]) -> None:
-    """Write weights (bfloat16) and config.json, each complete or absent. record: how the model was trained."""
+def save(model: Model, folder: Path, record: dict[str, Any], weights: dict[str, torch.Tensor] | None = None) -> None:
+    """Write weights (bfloat16) and config.json, each complete or absent. record: how the model was trained.
+
+    weights: by name, where the model's own are spread over processes."""
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: p.detach().to("cpu", torch.bfloat16).contiguous() for name, p in model.state_dict().items()}
+    found = model.state_dict() if weights is None else weights
+    tensors = {name: p.detach().to("cpu", torch.bfloat16).contiguous() for name, p in found.items()}
     data = save_tensors(tensors)
     meta = {
         "format": FORMAT,

@@ -11,19 +11,18 @@ from typing import Any
 import click
 import numpy as np
 import torch
-import torch.distributed as dist
 
-from titans_core.checkpoint import pick_device
 from titans_core.corpus import training_stream
 from titans_core.errors import ConfigError, TitansError
 from titans_core.model import Model
 from titans_core.outputs import output_folder
 from titans_core.tasks import Prose, TaskSource, frequent_words
 from titans_core.tokenizer import Tokenizer
-from titans_core.training.batches import Part
 from titans_core.training.guard import Diverged
 from titans_core.training.loop import Training
+from titans_core.training.processes import join, leave, lost_others, restarted
 from titans_core.training.recipe import Recipe, parse_settings, read_recipe
+from titans_core.training.shards import shard
 from titans_core.training.state import NAME
 
 WORDS_FROM = 4_000_000  # tokens of the corpus whose words serve as keys and values too
@@ -58,6 +57,14 @@ WORDS_FROM = 4_000_000  # tokens of the corpus whose words serve as keys and val
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda")
 @click.option("--workers", default=0, show_default=True, help="processes that make batches; 0: the training itself")
+@click.option(
+    "--parallel",
+    type=click.Choice(["ddp", "fsdp"]),
+    default="ddp",
+    show_default=True,
+    help="among torchrun's processes. ddp: each has the whole model; fsdp (FSDP2): each has a part of the weights, "
+    "gradients and optimiser state",
+)
 @click.option("--resume", is_flag=True, help="go on from the state in --out, with the same CONFIG and options")
 def train_command(
     config: Path,
@@ -71,6 +78,7 @@ def train_command(
     settings: tuple[str, ...],
     device: str,
     workers: int,
+    parallel: str,
     resume: bool,
 ) -> None:
     """Train the model that CONFIG describes and write a checkpoint folder.
@@ -83,21 +91,24 @@ def train_command(
     shape, recipe = read_recipe(config, **_changes(parse_settings(settings), options))
     if os.environ.get("RANK", "0") == "0":  # of torchrun's processes, the one that writes
         click.get_current_context().with_resource(output_folder(out))
+    resume = resume or (restarted() and (out / NAME).exists())
     if (out / NAME).exists() and not resume:
         raise ConfigError(f"{out} holds a training already; give --resume to go on with it, or another --out")
     if (out / "config.json").exists() and not resume:
         raise ConfigError(f"{out} holds a checkpoint already; give another --out, or remove it first")
     _check_babi(recipe, babi)
-    part, target = _join(device)
+    part, target = join(device)
     torch.set_float32_matmul_precision("high")
     tokenizer = Tokenizer.load()
     stream = training_stream(sources, tokenizer, os.cpu_count() or 1)
     if part.rank == 0:
         click.echo(f"{len(stream):,} tokens of text", err=True)
     torch.manual_seed(recipe.seed)
-    with _enough_memory():
+    with _enough_memory(), lost_others():
         model = Model(shape).to(target)
         model.tokenizer = tokenizer
+        if parallel == "fsdp" and part.world > 1:  # one process would hold all of it anyway
+            shard(model)
         training = Training(
             model,
             stream,
@@ -110,9 +121,9 @@ def train_command(
         )
         try:
             record = training.run()
-            _leave()
+            leave()
         except Diverged as error:
-            _leave()
+            leave()
             raise TitansError(f"training stopped: {error}; {out} holds it") from None
     if part.rank == 0:
         why = f" ({training.stopped})" if training.stopped else ""
@@ -159,23 +170,3 @@ def _source(
     except ConfigError as error:
         raise ConfigError(f"--data {', '.join(sources)}: {error}, or set task_share to 0") from None
     return TaskSource(tokenizer, "train", prose, babi, pairs=0.5, more=words)
-
-
-def _join(device: str) -> tuple[Part, torch.device]:
-    """This process's part and device; joins the others where torchrun started it."""
-    target = pick_device(device)
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    if world == 1:
-        return Part(), target
-    if target.type == "cuda":
-        target = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-        torch.cuda.set_device(target)
-    dist.init_process_group("nccl" if target.type == "cuda" else "gloo")
-    return Part(dist.get_rank(), world), target
-
-
-def _leave() -> None:
-    """Leave the other processes once all are done: where one ends early, torchrun may end the one that still saves."""
-    if dist.is_initialized():
-        dist.barrier()
-        dist.destroy_process_group()

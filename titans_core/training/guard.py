@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from titans_core.model import Model
 from titans_core.training.batches import Batch
 from titans_core.training.optimizer import Optimizers
+from titans_core.training.processes import first, largest
+from titans_core.training.shards import own
 from titans_core.training.step import TrainStep
 
 
@@ -35,23 +37,22 @@ class Guard:
         _fill(self._tensors(), self._good)
 
     def finite(self, loss: float) -> bool:
-        """Whether the loss and every weight are finite."""
-        sums = torch.stack([p.sum() for p in self.model.parameters()])
-        return math.isfinite(loss) and bool(torch.isfinite(sums).all())
+        """Whether the loss and every weight are finite. Every process must call it."""
+        sums = torch.stack([own(p).sum() for p in self.model.parameters()])
+        return not largest(not math.isfinite(loss) or not torch.isfinite(sums).all())[0]
 
     def explain(self, batches: Iterable[tuple[Batch, float]], trained: TrainStep) -> Diverged:
         """Repeat the steps since the last good state one by one; ends in that state. batches: with their rates."""
-        found = _not_finite("weight", self.model.named_parameters()) or "the loss"
+        found = first(_not_finite("weight", self.model.named_parameters())) or "the loss"
         self.go_back()
         number = self.step
         for number, (batch, fraction) in enumerate(batches, self.step + 1):
             before = {name: t.clone() for name, t in self.model.state_dict().items()}
             loss, _, _ = trained.figures(trained(batch, fraction))
             if not self.finite(loss):
-                spoiled = _not_finite("weight", self.model.named_parameters())
+                spoiled = first(_not_finite("weight", self.model.named_parameters()))
                 _fill(self.model.state_dict(), before)
-                first = trained.first(self._first(trained))
-                what = f"step {number}: {first or spoiled or 'the loss'} is not finite"
+                what = f"step {number}: {first(self._first(trained)) or spoiled or 'the loss'} is not finite"
                 break
         else:
             what = f"steps {self.step + 1} to {number}: {found} is not finite, but it is when they are repeated"
@@ -93,7 +94,7 @@ def _fill(targets: dict[str, Tensor], values: dict[str, Tensor]) -> None:
 
 
 def _not_finite(what: str, named: Iterable[tuple[str, Tensor]]) -> str | None:
-    return next((f"the {what} of {name}" for name, t in named if not t.isfinite().all()), None)
+    return next((f"the {what} of {name}" for name, t in named if not own(t).isfinite().all()), None)
 
 
 def _floats(output: object) -> list[Tensor]:

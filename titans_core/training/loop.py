@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.distributed as dist
 
 from titans_core import checkpoint
 from titans_core.model import Model
@@ -23,7 +22,9 @@ from titans_core.training.batches import Batch, Part, StageBatches
 from titans_core.training.guard import Guard
 from titans_core.training.logs import Logs, Row
 from titans_core.training.optimizer import Optimizers, schedule
+from titans_core.training.processes import check_alike, largest
 from titans_core.training.recipe import Recipe
+from titans_core.training.shards import whole
 from titans_core.training.state import restore_state, save_state
 from titans_core.training.step import TrainStep
 
@@ -61,6 +62,7 @@ class Training:
         if resume is not None:
             record = restore_state(resume, model, self.optimizers, self.identity)
             self.step, self.seconds, rows = record["step"], record["seconds"], record["curve"]
+        check_alike({**self.identity, "step": self.step})
         self.logs = Logs(out, model.config.variant, recipe.steps, rows)
         self.guard = Guard(model, self.optimizers)
         self.guard.keep(self.step)
@@ -73,7 +75,7 @@ class Training:
         Raises Diverged where a loss or weight is not finite, after saving the last good state.
         """
         self._clock = time.monotonic() - self.seconds
-        self._saved = time.monotonic()
+        self._saved = self.seconds
         try:
             with self._stopped_by_signal():
                 for stage in self.stages:
@@ -110,7 +112,7 @@ class Training:
             self._rates.append(fraction)
             self.step += 1
             last = self.step == stage.first + stage.steps  # what the guard repeats lies in one stage
-            if self.step % LOOK == 0 or last or (self._asked and self.part.world == 1):
+            if self.step % LOOK == 0 or last or largest(bool(self._asked))[0]:
                 self._look(stage, stats, train)
             if self._stop:
                 return
@@ -135,17 +137,13 @@ class Training:
         self._rates = []
         if self.seconds > 60 * self.recipe.max_minutes:
             self._stop = self._stop or f"{self.recipe.max_minutes:g} minutes are over"
-        if not self._stop and time.monotonic() - self._saved > SAVE:
+        if not self._stop and self.seconds - self._saved > SAVE:
             self.save()
 
     def _agree(self) -> None:
         """The time, and whether to stop: the same in all processes, or one would wait for the others for ever."""
-        self.seconds, self._stop = time.monotonic() - self._clock, self._asked
-        if self.part.world > 1:
-            mine = torch.tensor([self.seconds, bool(self._asked)], dtype=torch.float64, device=self.model.device)
-            dist.all_reduce(mine, dist.ReduceOp.MAX)
-            self.seconds = float(mine[0])
-            self._stop = self._asked or ("another process was stopped" if mine[1] else "")
+        self.seconds, stop = largest(time.monotonic() - self._clock, bool(self._asked))
+        self._stop = self._asked or ("another process was stopped" if stop else "")
 
     def _diverged(self, stage: StageBatches, train: TrainStep) -> None:
         begin = self.guard.step - stage.first
@@ -163,8 +161,10 @@ class Training:
         return max(of_steps, of_time) if of_time > 0.5 else of_steps  # a slow start alone changes nothing
 
     def save(self) -> dict[str, Any]:
-        """Write checkpoint, state and curve to `out`; returns what config.json tells of the training."""
-        self._saved = time.monotonic()
+        """Write checkpoint, state and curve to `out`; returns what config.json tells of the training.
+
+        Every process must call it."""
+        self._saved = self.seconds
         record = {
             "recipe": _plain(self.recipe),
             "step": self.step,
@@ -173,10 +173,11 @@ class Training:
             "device": torch.cuda.get_device_name() if self.model.device.type == "cuda" else "cpu",
             "torch": torch.__version__,
         }
+        state = {**self.identity, "step": self.step, "seconds": self.seconds, "curve": self.logs.rows}
+        save_state(self.out, self.model, self.optimizers, state)
+        weights = {name: whole(t.detach()) for name, t in self.model.state_dict().items()}
         if self.out is not None:
-            state = {**self.identity, "step": self.step, "seconds": self.seconds, "curve": self.logs.rows}
-            save_state(self.out, self.model, self.optimizers, state)
-            checkpoint.save(self.model, self.out, record)
+            checkpoint.save(self.model, self.out, record, weights)
             self.logs.write()
         return record
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from titans_core.model import Model
+from titans_core.training.shards import own, stacked, unstacked, whole
 
 _NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # of the Muon reference: quintic, five steps
 
@@ -13,7 +14,8 @@ _NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # of the Muon reference: quintic, fi
 class Muon(torch.optim.Optimizer):
     """torch.optim.Muon with all matrices of one shape orthogonalised at once: a few launches instead of hundreds.
 
-    The learning rate is a tensor, so that a captured step can follow a schedule.
+    The learning rate is a tensor, so that a captured step can follow a schedule. Of matrices that are spread over
+    processes the momentum is spread too; only whole matrices can be orthogonalised, so each process does that for all.
     """
 
     def __init__(self, params: list[Tensor], lr: Tensor, momentum: float = 0.95, weight_decay: float = 0.01):
@@ -24,21 +26,25 @@ class Muon(torch.optim.Optimizer):
     def start(self) -> None:
         """Make the momentum of all parameters, kept with the first of each shape."""
         for alike in self._alike:
-            self.state[alike[0]]["momentum"] = torch.zeros(len(alike), *alike[0].shape, device=alike[0].device)
+            mine = own(alike[0])
+            momentum = torch.zeros(len(alike), *mine.shape, device=mine.device)
+            self.state[alike[0]]["momentum"] = stacked(momentum, alike[0])
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """One step of all parameters. closure is not supported."""
         group = self.param_groups[0]
         for alike in self._alike:
-            grads = torch.stack([p.grad for p in alike])  # type: ignore[misc]
-            buffers = self.state[alike[0]]["momentum"]  # of all of them, (n, rows, columns)
+            grads = torch.stack([own(p.grad) for p in alike])  # type: ignore[arg-type]
+            buffers = own(self.state[alike[0]]["momentum"])  # of all of them, (n, rows, columns)
             buffers.lerp_(grads, 1 - group["momentum"])
-            update = orthogonalise(grads.lerp(buffers, group["momentum"]))
+            pushes = whole(stacked(grads.lerp(buffers, group["momentum"]), alike[0]))
+            update = unstacked(orthogonalise(pushes), alike[0])
             rows, columns = alike[0].shape
             rate = group["lr"] * max(1.0, rows / columns) ** 0.5
-            torch._foreach_mul_(alike, 1 - group["lr"] * group["weight_decay"])
-            torch._foreach_add_(alike, list((-rate * update).unbind()))
+            parts = [own(p) for p in alike]
+            torch._foreach_mul_(parts, 1 - group["lr"] * group["weight_decay"])
+            torch._foreach_add_(parts, list((-rate * update).unbind()))
 
 
 def orthogonalise(x: Tensor) -> Tensor:

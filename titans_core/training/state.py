@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_tensors
 from torch import Tensor
@@ -15,19 +14,29 @@ from titans_core.checkpoint import replace_file
 from titans_core.errors import CheckpointError
 from titans_core.model import Model
 from titans_core.training.optimizer import Optimizers
+from titans_core.training.shards import fill, whole
 
 NAME = "training_state.safetensors"
 
 
-def save_state(folder: Path, model: Model, optimizers: Optimizers, record: dict[str, Any]) -> None:
-    """Write weights in full precision, what the optimisers remember, and `record` (JSON), complete or not at all."""
+def save_state(folder: Path | None, model: Model, optimizers: Optimizers, record: dict[str, Any]) -> None:
+    """Write weights in full precision, what the optimisers remember, and `record` (JSON), complete or not at all.
+
+    What is spread over processes is gathered: the file is the same however many there are, and every process must
+    call this. folder: None in those that only help.
+    """
+    gathered = ((name, whole(t.detach())) for name, t in _tensors(model, optimizers).items())
+    tensors = {name: t.cpu().contiguous() for name, t in gathered if folder is not None}
+    if folder is None:
+        return
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: t.detach().cpu().contiguous() for name, t in _tensors(model, optimizers).items()}
     replace_file(folder / NAME, save_tensors(tensors, {"record": json.dumps(record, allow_nan=False)}))
 
 
 def restore_state(folder: Path, model: Model, optimizers: Optimizers, expected: dict[str, Any]) -> dict[str, Any]:
-    """Take back what `save_state` wrote; returns its record. expected: entries the record must agree with.
+    """Take back what `save_state` wrote, in however many processes; returns its record.
+
+    expected: entries the record must agree with.
 
     Raises CheckpointError for a missing or damaged file and for one of another model, recipe or corpus.
     """
@@ -47,9 +56,8 @@ def restore_state(folder: Path, model: Model, optimizers: Optimizers, expected: 
     targets = _tensors(model, optimizers)
     if {n: tuple(t.shape) for n, t in targets.items()} != {n: tuple(t.shape) for n, t in tensors.items()}:
         raise CheckpointError(f"{path} does not fit the model; resume with the settings it was started with")
-    with torch.no_grad():
-        for name, target in targets.items():
-            target.copy_(tensors[name])
+    for name, target in targets.items():
+        fill(target, tensors[name])
     return record
 
 

@@ -15,6 +15,8 @@ from titans_core.model import Model, ModelState
 from titans_core.tasks import Role
 from titans_core.training.batches import Batch
 from titans_core.training.optimizer import Optimizers
+from titans_core.training.processes import world_size
+from titans_core.training.shards import is_spread
 from titans_core.variants.mac import MacBlock
 
 SMALL = 0.01  # a write of this size counts half
@@ -25,7 +27,8 @@ Losses = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 class TrainStep:
     """Callable on batches of one shape; updates the model in place.
 
-    compiled: worth about a minute on CUDA where thousands of steps follow. write_cost: weight of `lasting_writes` in
+    compiled: worth about a minute on CUDA where thousands of steps follow; not of a model that is spread over
+    processes. write_cost: weight of `lasting_writes` in
     what is trained; lasting: its tokens. Returns (5,) on the model's device, of this
     process's rows: the weighted loss that is trained, and the loss in nats of all tokens of plain text, how many they
     are, and the same of answers. `figures` makes means of them.
@@ -42,14 +45,15 @@ class TrainStep:
         compiled: bool = True,
     ) -> None:
         self.model, self.optimizers = model, optimizers
-        self.world = dist.get_world_size() if dist.is_initialized() else 1
+        self.world, self.sharded = world_size(), is_spread(model.embed.weight)
         self.static = Batch(*(torch.zeros_like(x, device=model.device) for x in batch))
         self.losses: Losses = weighted
         self.write_cost = write_cost if model.config.has_memory else 0.0
         self.lasting = lasting
-        self.compiled = compiled and model.device.type == "cuda"
+        captured = model.device.type == "cuda" and not self.sharded  # FSDP gathers and frees weights as it goes
+        self.compiled = compiled and captured
         self._replay = self._eager
-        if model.device.type == "cuda":
+        if captured:
             self._capture()
 
     def __call__(self, batch: Batch, fraction: float) -> Tensor:
@@ -68,15 +72,9 @@ class TrainStep:
         loss, text, texts, answer, answers = stats.tolist()
         return loss / self.world, text / texts if texts else math.nan, answer / answers if answers else math.nan
 
-    def first(self, found: str | None) -> str | None:
-        """What the first process found that found anything. Every process must call it."""
-        every: list[str | None] = [found] * self.world
-        if self.world > 1:
-            dist.all_gather_object(every, found)
-        return next(filter(None, every), None)
-
     def backward(self) -> Tensor:
-        """Loss and gradients of the batch in `static`, before any exchange between processes."""
+        """Loss and gradients of the batch in `static`; the gradients are this process's own, but where weights are
+        spread they are the means that FSDP makes on the way."""
         ids, role, weight = self.static
         with torch.autocast(self.model.device.type, torch.bfloat16, cache_enabled=False):
             start = _with_gradients(self.model.start(len(ids))) if self.compiled else None
@@ -95,8 +93,9 @@ class TrainStep:
         return stats
 
     def _exchange(self) -> None:
-        """The mean of all processes' gradients. Each loss is already scaled so that this is the whole batch's."""
-        if self.world == 1:
+        """The mean of all processes' gradients, as DDP makes it, but in one piece between two graphs. Each loss is
+        already scaled so that this is the whole batch's."""
+        if self.world == 1 or self.sharded:
             return
         grads = [p.grad for p in self.model.parameters() if p.grad is not None]
         flat = torch.cat([g.flatten() for g in grads])
