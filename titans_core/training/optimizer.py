@@ -27,7 +27,7 @@ class Muon(torch.optim.Optimizer):
         """Make the momentum of all parameters, kept with the first of each shape."""
         for alike in self._alike:
             mine = own(alike[0])
-            momentum = torch.zeros(len(alike), *mine.shape, device=mine.device)
+            momentum = torch.zeros(len(alike), *mine.shape, dtype=mine.dtype, device=mine.device)
             self.state[alike[0]]["momentum"] = stacked(momentum, alike[0])
 
     @torch.no_grad()
