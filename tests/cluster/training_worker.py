@@ -67,7 +67,8 @@ def model_of(variant: str, seed: int = 3) -> Model:
 
 
 def train(out: Path, part: Part, *, parallel: str = "ddp", begin: Path | None = None, until: int = STEPS) -> Training:
-    """A training in `out`, from its start or on from a copy of `begin`; the last process is asked to stop at `until`."""
+    """A training in `out`, from its start or on from a copy of `begin`. The last process is asked to stop at `until`,
+    and all of them should."""
     if begin is not None and part.rank == 0:
         shutil.copytree(begin, out)
     if part.world > 1:

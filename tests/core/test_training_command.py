@@ -196,6 +196,18 @@ def test_settings_count_and_another_time_limit_is_refused_by_its_name(tmp_path: 
     assert "{" not in result.output
 
 
+def test_what_torchrun_starts_again_goes_on_by_itself(tmp_path: Path, data: Path, monkeypatch) -> None:
+    monkeypatch.setattr(torch, "set_float32_matmul_precision", lambda _: None)
+    given = arguments(tmp_path, data, tmp_path / "out", steps=1)
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")  # it failed before anything was saved
+    assert run(*given).exit_code == 0
+    before = (tmp_path / "out" / NAME).read_bytes()
+    assert "step 1 of 1" in run(*given).output
+    assert (tmp_path / "out" / NAME).read_bytes() == before
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "0")
+    assert "give --resume to go on with it" in run(*given).output
+
+
 def test_help_tells_the_time_limit_and_the_device() -> None:
     said = " ".join(run("train", "--help").output.split())
     assert f"[default: what CONFIG says, or {Recipe.max_minutes:g}]" in said

@@ -55,7 +55,10 @@ class StageBatches(Dataset[Batch]):
         self.rows = recipe.batch_tokens // self.length
         self.task_rows = round(recipe.task_share * self.rows)
         if self.rows % part.world:
-            raise ConfigError(f"a batch of {self.rows} windows cannot be shared by {part.world} processes")
+            raise ConfigError(
+                f"a batch of {self.rows} windows cannot be shared by {part.world} processes; make batch_tokens a "
+                f"multiple of {part.world * self.length:,}"
+            )
         if self.task_rows and source is None:
             raise ConfigError("the recipe has tasks, but no source of tasks was given")
         weights = np.array([weight for _, weight in recipe.tasks] or [1.0])

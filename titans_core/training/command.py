@@ -97,7 +97,8 @@ def train_command(
     if (out / "config.json").exists() and not resume:
         raise ConfigError(f"{out} holds a checkpoint already; give another --out, or remove it first")
     _check_babi(recipe, babi)
-    part, target = join(device)
+    with lost_others():
+        part, target = join(device)
     torch.set_float32_matmul_precision("high")
     tokenizer = Tokenizer.load()
     stream = training_stream(sources, tokenizer, os.cpu_count() or 1)

@@ -34,8 +34,14 @@ def join(device: str) -> tuple[Part, torch.device]:
         target = torch.device("cuda", local)
         torch.cuda.set_device(target)
     # what is on a CPU goes by gloo, on a GPU by NCCL: a question among processes does not wait for the GPU's work
-    dist.init_process_group("cpu:gloo,cuda:nccl" if target.type == "cuda" else "gloo", timeout=PATIENCE)
-    return Part(dist.get_rank(), world), target
+    backend = "cpu:gloo,cuda:nccl" if target.type == "cuda" else "gloo"
+    store, rank, _ = next(dist.rendezvous("env://", timeout=PATIENCE))
+    if os.environ.get("LOCAL_WORLD_SIZE") == str(world):
+        # torchrun keeps one store through its restarts, with the addresses of processes that are gone; where there
+        # are several machines each counts its own restarts, so there this would part them
+        store = dist.PrefixStore(f"start {_restarts()}", store)
+    dist.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=PATIENCE)
+    return Part(rank, world), target
 
 
 def leave() -> None:
@@ -47,7 +53,11 @@ def leave() -> None:
 
 def restarted() -> bool:
     """Whether torchrun started the processes again after one had failed (its --max-restarts)."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+    return _restarts() > 0
+
+
+def _restarts() -> int:
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
 
 
 def world_size() -> int:
@@ -85,12 +95,12 @@ def lost_others() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        said = str(error)
-        if not isinstance(error, dist.DistError) and "gloo" not in said:
+        if not isinstance(error, dist.DistError) and "gloo" not in str(error).lower():
             raise
+        said = str(error).partition("\n")[0].partition(". ")[0]
         raise TitansError(
-            f"another process of this training ended or does not answer ({said.splitlines()[0]}); what was saved "
-            "last is whole: the same command with --resume goes on from it"
+            f"another process of this training ended or does not answer ({said}); what was saved last is whole: "
+            "the same command with --resume goes on from it"
         ) from None
 
 

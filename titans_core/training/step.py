@@ -118,9 +118,10 @@ class TrainStep:
         torch.cuda.current_stream().wait_stream(side)
         self.model.zero_grad(set_to_none=True)
         compute, update = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
-        with torch.cuda.graph(compute):
+        errors = "global" if self.world == 1 else "thread_local"  # NCCL's own thread asks the GPU how far it is
+        with torch.cuda.graph(compute, capture_error_mode=errors):
             stats = self.backward()
-        with torch.cuda.graph(update):
+        with torch.cuda.graph(update, capture_error_mode=errors):
             self.optimizers.update()
         for name, t in self.optimizers.tensors().items():
             t.copy_(kept[name])
