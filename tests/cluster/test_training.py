@@ -29,7 +29,7 @@ from titans_core.training.state import NAME
 
 ROOT = Path(__file__).parents[2]
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-NEAR = 1e-6  # relative, of a whole tensor in float64; the loss is summed in float32, Muon turns matrices in bfloat16
+NEAR = 1e-9  # relative, of a whole tensor in float64; found were 2e-15, but the loss is in float32 and Muon in bfloat16
 CONFIG = """
 [model]
 variant = "mag"
@@ -109,7 +109,7 @@ def test_either_kind_goes_on_from_the_other(name: str, runs: Path) -> None:
 def test_gradients_are_those_of_the_whole_batch_and_of_torch(variant: str, runs: Path) -> None:
     found = json.loads((runs / "said-0.json").read_text())["apart"]
     for parallel in ("ddp", "fsdp", "torch"):
-        assert found[f"{variant} {parallel}"] < 1e-7, parallel
+        assert found[f"{variant} {parallel}"] < 1e-12, parallel
 
 
 def test_a_signal_to_one_process_stops_both_at_the_same_step(runs: Path) -> None:
@@ -178,7 +178,7 @@ def handles_sigterm(pid: str) -> bool:
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads of /proc whether a signal is handled")
 def test_torchrun_is_stopped_then_loses_a_process_and_ends_the_training(tmp_path: Path, data: Path, start) -> None:
-    steps, out = 150, tmp_path / "out"
+    steps, out = 80, tmp_path / "out"
     given = arguments(tmp_path, data, out, steps=steps)
     first = start(*TORCHRUN, *given, "--parallel", "fsdp")
     training_processes(first)
