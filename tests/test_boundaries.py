@@ -50,6 +50,7 @@ CORE_LEVELS = [
         "titans_core.recall_command",
         "titans_core.niah_command",
         "titans_core.retention_command",
+        "titans_core.sweeps",
     },
 ]
 APP_LEVELS = [

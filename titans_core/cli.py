@@ -29,6 +29,7 @@ _LAZY = {
     "niah": ("titans_core.niah_command", "niah_command"),
     "retention": ("titans_core.retention_command", "retention_command"),
     "recall": ("titans_core.recall_command", "recall_command"),
+    "sweep": ("titans_core.sweeps.command", "sweep_command"),
 }
 
 

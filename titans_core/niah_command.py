@@ -11,7 +11,6 @@ import click
 from tqdm import tqdm
 
 from titans_core import probe_options
-from titans_core.errors import ConfigError
 from titans_core.outputs import output_file
 from titans_core.resumed import begun, write
 
@@ -52,7 +51,8 @@ def niah_command(
     value (malformed). Control absent asks for a fact that the text lacks: then right is right by luck.
     """
     text = None if file is None else probe_options.document(file)
-    columns, rows = _numbers("--lengths", lengths, int), _numbers("--depths", depths, float)
+    columns: list[int] = probe_options.numbers("--lengths", lengths, int)
+    rows: list[float] = probe_options.numbers("--depths", depths, float)
     chosen = probe_options.chosen(names)
     click.get_current_context().with_resource(output_file(out))
     import torch  # noqa: PLC0415 (takes seconds to load: only once the input is known to be good)
@@ -83,13 +83,6 @@ def niah_command(
         click.echo("\n".join(_lines(model.name, cells, columns, rows)))
         if control == "live":
             click.echo(_effective(cells, threshold))
-
-
-def _numbers(option: str, text: str, kind: type) -> list[Any]:
-    try:
-        return sorted({kind(part) for part in text.split(",")})
-    except ValueError:
-        raise ConfigError(f"{option} {text!r} is no list of numbers with commas between them") from None
 
 
 def _filled(results: list[dict[str, Any]], weights: str, spot: Any) -> dict[str, Any] | None:

@@ -12,11 +12,11 @@ from titans_core.errors import ConfigError
 
 
 @contextmanager
-def output_folder(folder: Path, name: str = ".titans") -> Iterator[None]:
+def output_folder(folder: Path, name: str = ".titans", option: str = "--out") -> Iterator[None]:
     """`folder` as one that is there and can be written to; made, with its parents, if it is not.
 
     What was made and is empty at the end is removed. name: of a file to come, which must leave room for eight more
-    characters, those of a temporary name. Raises ConfigError where no such file can be made.
+    characters, those of a temporary name. option: that gave it. Raises ConfigError where no such file can be made.
     """
     made = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
     try:
@@ -26,7 +26,7 @@ def output_folder(folder: Path, name: str = ".titans") -> Iterator[None]:
             with NamedTemporaryFile(prefix=name, dir=folder):
                 pass
         except OSError as error:
-            raise ConfigError(_refusal(folder, error)) from None
+            raise ConfigError(_refusal(folder, error, option)) from None
         yield
     finally:
         for path in made:
@@ -43,7 +43,7 @@ def output_file(path: Path) -> Iterator[None]:
         yield
 
 
-def _refusal(folder: Path, error: OSError) -> str:
+def _refusal(folder: Path, error: OSError, option: str) -> str:
     existing = next(path for path in (folder, *folder.parents, Path()) if os.path.lexists(path))
     why = error.strerror if os.path.isdir(existing) else f"{existing} is a file, not a folder"
-    return f"--out: nothing can be written in {folder}: {why}; give an --out in a folder that you can write to"
+    return f"{option}: nothing can be written in {folder}: {why}; give one in a folder that you can write to"

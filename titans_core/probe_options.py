@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from titans_core.assets import checkpoint_names
 from titans_core.documents import check_text, read_document
+from titans_core.errors import ConfigError
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -34,3 +36,11 @@ def document(file: Path) -> str:
     for notice in check_text(text):
         click.echo(notice, err=True)
     return text
+
+
+def numbers(option: str, text: str, kind: type) -> list[Any]:
+    """Of a list with commas, each once, in their order. Raises ConfigError, which names the option."""
+    try:
+        return sorted({kind(part) for part in text.split(",")})
+    except ValueError:
+        raise ConfigError(f"{option} {text!r} is no list of numbers with commas between them") from None

@@ -76,7 +76,7 @@ def test_an_out_that_cannot_be_made_is_refused_before_any_work(
     assert result.exit_code == 2, result.output
     assert result.output.count("\n") == 1
     assert f"titans: --out: nothing can be written in {out}: " in result.output
-    assert "give an --out in a folder that you can write to" in result.output
+    assert "give one in a folder that you can write to" in result.output
     assert ("story.txt is a file, not a folder" in result.output) == ("story.txt" in where)
     assert story.read_text() == "The lamp was lit at dusk."
 

@@ -70,6 +70,15 @@ class Materials:
             raise ConfigError(f"{self.corpus} holds no validation.jsonl, .jsonl.gz or .jsonl.xz; give a corpus folder")
         return files
 
+    def files(self, task: str) -> list[Path]:
+        """All files that the texts of this task come from. Raises ConfigError for what is not there."""
+        found = [] if task in _WITHOUT_CORPUS else list(self.validation_files)
+        if task == "lambada":
+            found.append(self._check("lambada/lambada_test.jsonl"))
+        if task.startswith("babi"):
+            found += sorted(self._check("babi/en").iterdir())
+        return found
+
     def _check(self, name: str) -> Path:
         path = (self.evaluation or Path()) / name
         if not path.exists():
