@@ -126,19 +126,14 @@ def _measuring(given: dict[str, Any]) -> Iterator[Callable[[Plan], None]]:
             if address is None:
                 from titans_core.checkpoint import pick_device  # noqa: PLC0415
 
-                device, engine = pick_device(asked).type, Serial(plan.sources)
+                _measure(plan.on(pick_device(asked).type), kept, Serial(plan.sources), results)
             else:
-                device, engine = _on_ray(open_while, address, asked, plan)
-            _measure(plan.on(device), kept, engine, results)
+                from titans_core.sweeps import on_ray  # noqa: PLC0415
+
+                open_while.enter_context(on_ray.connected(address))
+                _measure(plan.on(on_ray.device(asked)), kept, on_ray.OnRay(plan.sources), results)
 
         yield measure
-
-
-def _on_ray(open_while: ExitStack, address: str, asked: str, plan: Plan) -> tuple[str, Engine]:
-    from titans_core.sweeps import on_ray  # noqa: PLC0415
-
-    open_while.enter_context(on_ray.connected(address))
-    return on_ray.device(asked), on_ray.OnRay(plan.sources)
 
 
 def _measure(plan: Plan, kept: Place, engine: Engine, results: str) -> None:
@@ -152,9 +147,8 @@ def _measure(plan: Plan, kept: Place, engine: Engine, results: str) -> None:
                     bar.write(f"a damaged result was set aside as {outcome.set_aside}; measured again", file=sys.stderr)
                 bar.update()
     except KeyboardInterrupt:
-        click.echo(
-            f"\nstopped: {len(outcomes)} of {total} cells are kept in {results}; the same command goes on", err=True
-        )
+        safe = sum(one.result is not None for one in outcomes.values())
+        click.echo(f"\nstopped: {safe} of {total} cells are kept in {results}; the same command goes on", err=True)
         raise click.exceptions.Exit(130) from None  # as shells tell of Ctrl-C
     _tell(plan, outcomes, kept, results)
 
