@@ -264,6 +264,15 @@ def test_nothing_of_ray_or_fsspec_is_imported_without_asking(folder: Path, tmp_p
     assert child.stdout.endswith("measured\n"), child.stderr
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "[::1]:1", "127.0.0.1:99999"])
+def test_where_no_ray_is_it_says_so_at_once(address: str, folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    result = needle(folder, tmp_path, "--ray", address)
+    assert result.exit_code == 2
+    assert f"--ray {address}: nobody answers there (" in result.output
+    assert "give local, or the address of a running Ray" in result.output
+
+
 def test_without_ray_it_says_what_to_install(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     result = needle(folder, tmp_path, "--ray", "local")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import socket
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,9 @@ _QUIET = {  # read when Ray is imported and when its processes start
 }
 
 
+_WORKS = "give local, or the address of a running Ray"
+
+
 @contextmanager
 def connected(address: str) -> Iterator[None]:
     """Joined to the cluster at `address`, or to a Ray of this machine alone, "local", which ends with this block.
@@ -33,6 +37,7 @@ def connected(address: str) -> Iterator[None]:
     ConfigError where Ray is not installed, is in another cluster already, or does not answer.
     """
     ray = _ray()
+    _check_answers(address)
     where: dict[str, Any] = {"address": address}
     if address == "local":
         # workers of Ray listen beyond this machine whatever they are told, so they have to ask for a token
@@ -40,9 +45,8 @@ def connected(address: str) -> Iterator[None]:
         where |= {"include_dashboard": False, "object_store_memory": _STORE, "_node_ip_address": "127.0.0.1"}
     try:
         ray.init(**where, log_to_driver=False, logging_level="ERROR")
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        told = str(error).strip().splitlines()[0]
-        raise ConfigError(f"--ray {address}: {told}; give local, or the address of a running Ray") from None
+    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        raise ConfigError(f"--ray {address}: {_line(error)}; {_WORKS}") from None
     try:
         yield
     finally:
@@ -91,6 +95,16 @@ class OnRay:
                 ray.cancel(reference, force=True)
 
 
+def _check_answers(address: str) -> None:
+    """Ray itself tries for minutes. Raises ConfigError where nobody listens at an address such as 10.0.0.1:6379."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit() and "://" not in address:
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+        except (OSError, OverflowError) as error:
+            raise ConfigError(f"--ray {address}: nobody answers there ({error}); {_WORKS}") from None
+
+
 def _ray() -> Any:
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
@@ -113,5 +127,10 @@ def _outcome(ray: Any, reference: Any) -> Outcome:
     except ray.exceptions.WorkerCrashedError:
         return Outcome(None, failed=f"the process that measured it died, each of {1 + RETRIES} times")
     except ray.exceptions.RayError as error:
-        return Outcome(None, failed=f"{type(error).__name__}: {str(error).strip().splitlines()[0]}")
+        return Outcome(None, failed=f"{type(error).__name__}: {_line(error)}")
     return found
+
+
+def _line(error: Exception) -> str:
+    """The first sentence of an error of Ray, which go on for long."""
+    return str(error).strip().partition("\n")[0].partition(". ")[0].rstrip(".")
