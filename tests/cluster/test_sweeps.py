@@ -16,6 +16,7 @@ import torch
 
 from titans_core import checkpoint
 from titans_core.config import ModelConfig
+from titans_core.errors import ConfigError
 from titans_core.model import Model
 from titans_core.sweeps import Cell, Needle, Serial, on_ray, place, plans, sweep, tables
 from titans_core.tokenizer import Tokenizer
@@ -56,7 +57,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def plan(folder: Path) -> plans.Plan:
     names = [str(folder / "mag"), str(folder / "lmm")]
-    return plans.needle(names, ("book.txt", BOOK), ["number"], [256, 320, 384], [0, 1], ["live"], n=2, seed=0)
+    return plans.needle(names, ("book.txt", BOOK), lengths=[256, 320, 384], depths=[0, 1], n=2)
 
 
 def swept(plan: plans.Plan, results: Path, engine: Serial | on_ray.OnRay) -> tuple[bytes, bytes]:
@@ -134,6 +135,23 @@ def test_a_cell_whose_process_always_dies_is_told_and_the_others_go_on(
     assert swept(plan, tmp_path / "results", on_ray.OnRay(plan.sources)) == serial, "and the next sweep has it"
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="for machines without the GPUs that this cluster claims to have")
+def test_a_cell_of_a_gpu_waits_for_one(plan: plans.Plan, joined: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert on_ray.device("auto") == on_ray.device("cpu") == "cpu"
+    with pytest.raises(ConfigError, match="this Ray cluster has no GPU; choose cpu"):
+        on_ray.device("cuda")
+    monkeypatch.setattr(joined, "cluster_resources", lambda: {"CPU": PLACES, "GPU": 1})
+    assert on_ray.device("auto") == on_ray.device("cuda") == "cuda"
+    from ray.remote_function import RemoteFunction
+
+    taken: list[dict[str, Any]] = []
+    options = RemoteFunction.options
+    monkeypatch.setattr(RemoteFunction, "options", lambda task, **given: taken.append(given) or options(task, **given))
+    ((_, outcome),) = on_ray.OnRay(plan.sources).run(plan.on("cuda").cells[:1])
+    assert outcome.failed == "device cuda was asked for, but torch finds no CUDA device here; choose cpu"
+    assert taken == [{"num_gpus": 1}]
+
+
 KILLED = f"""
 import os, signal, ray
 from titans_core.cli import main
@@ -177,10 +195,10 @@ def test_the_command_measures_on_a_cluster_and_says_where_it_cannot(
         where = {"cwd": ROOT, "env": os.environ | environment}
         return subprocess.run(command, **where, capture_output=True, text=True, check=False, timeout=200)
 
-    for stranger in (run(cluster.address, RAY_AUTH_TOKEN="0" * 64), run(cluster.address, RAY_AUTH_TOKEN="")):
-        assert stranger.returncode == 2, stranger.stderr
-        assert f"--ray {cluster.address}: " in stranger.stderr
-        assert "Traceback" not in stranger.stderr
+    stranger = run(cluster.address, RAY_AUTH_TOKEN="", HOME=str(tmp_path))
+    assert stranger.returncode == 2, stranger.stderr
+    assert f"--ray {cluster.address}: Token authentication is enabled but no authentication token" in stranger.stderr
+    assert "Traceback" not in stranger.stderr
     assert not (tmp_path / "results").exists()
     result = run(cluster.address)
     assert result.returncode == 0, result.stderr

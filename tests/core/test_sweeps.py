@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from titans_core.sweeps import Compare, Evaluate, Identity, Needle, Serial, Sour
 from titans_core.sweeps.loop import Done
 from titans_core.sweeps.work import attempt
 
+ROOT = Path(__file__).parents[2]
 BOOK = "The keeper walked along the shore, and it rained. She found many stones there. Nobody saw the piano. " * 20
 MODEL = Identity("1" * 64, "2" * 64, "3" * 64)
 NEEDLE = Needle(model=MODEL, haystack="4" * 64, task="number", length=512, depth=0.5, control="live", n=2, seed=0)
@@ -65,7 +67,7 @@ def folder(tiny_model, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def plan(folder: Path) -> plans.Plan:
     """Eight cells of two tiny models."""
     names = [str(folder / "mag"), str(folder / "lmm")]
-    return plans.needle(names, ("book", BOOK), ["number"], [256, 320], [0, 1], ["live"], n=2, seed=0)
+    return plans.needle(names, ("book", BOOK), lengths=[256, 320], depths=[0, 1], n=2)
 
 
 @dataclass
@@ -121,9 +123,10 @@ def test_a_damaged_result_is_set_aside_and_measured_again(harm: str, plan: plans
     assert swept(plan, tmp_path) == whole[1]
 
 
-def test_a_url_keeps_the_same_and_is_gone_on_with(plan: plans.Plan, whole) -> None:
+@pytest.mark.parametrize("scheme", ["memory", "file"])
+def test_a_url_keeps_the_same_and_is_gone_on_with(scheme: str, plan: plans.Plan, whole, tmp_path: Path) -> None:
     pytest.importorskip("fsspec")
-    url = "memory://titanscope-sweep"
+    url = f"{scheme}://{tmp_path}/sweep"
     assert swept(plan, url) == whole[1]
     kept = place(url)
     name = f"{plan.cells[3].key}.json"
@@ -147,8 +150,7 @@ def test_another_model_under_the_same_name_is_measured_anew(
 ) -> None:
     def asked(model) -> int:
         checkpoint.save(model, tmp_path / "mag", {})
-        given = [str(tmp_path / "mag")], ("book", BOOK), ["number"], [256], [0, 1], ["live"]
-        new = plans.needle(*given, n=2, seed=0)
+        new = plans.needle([str(tmp_path / "mag")], ("book", BOOK), lengths=[256], depths=[0, 1], n=2)
         engine = Told(new.sources)
         swept(new, tmp_path / "results", engine)
         return len(engine.asked)
@@ -168,3 +170,11 @@ def test_a_process_that_has_something_else_than_was_asked_for_says_so(plan: plan
     assert f"checkpoint {folder / 'lmm'} is another than was asked for" in attempt(cell, cell.key, wrong).failed
     samples = replace(plan.sources, documents={})
     assert "was not given, and the sample texts here are" in attempt(cell, cell.key, samples).failed
+
+
+def test_the_example_in_the_docs_measures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "sweeps.md").read_text("utf-8"), re.DOTALL)
+    assert "n=4" in example
+    monkeypatch.chdir(tmp_path)
+    exec(compile(example.replace("n=4", "n=1"), "sweeps.md", "exec"), {})  # noqa: S102 (our own)
+    assert len(list((tmp_path / "sweeps" / "cells").iterdir())) == 6

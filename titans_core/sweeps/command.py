@@ -65,11 +65,11 @@ def needle_command(file: Path | None, lengths: str, depths: str, n: int, seed: i
     document = None if file is None else (file.name, probe_options.document(file))
     columns: list[int] = probe_options.numbers("--lengths", lengths, int)
     rows: list[float] = probe_options.numbers("--depths", depths, float)
-    names, tasks, controls = probe_options.chosen(given["names"]), given["tasks"], given["controls"]
+    names, what = probe_options.chosen(given["names"]), {"tasks": given["tasks"], "controls": given["controls"]}
     with _measuring(given) as measure:
         from titans_core.sweeps import plans  # noqa: PLC0415 (torch takes seconds to load)
 
-        measure(plans.needle(names, document, tasks, columns, rows, controls, n=n, seed=seed))
+        measure(plans.needle(names, document, lengths=columns, depths=rows, n=n, seed=seed, **what))
 
 
 @sweep_command.command("evaluate")
@@ -84,11 +84,12 @@ def needle_command(file: Path | None, lengths: str, depths: str, n: int, seed: i
 @_where
 def evaluate_command(data: Path | None, eval_data: Path | None, quick: bool, seed: int, **given: Any) -> None:
     """The table of `titans eval`, of several checkpoints."""
-    names, how = probe_options.chosen(given["names"]), {"max_length": given["max_length"], "quick": quick, "seed": seed}
+    names = probe_options.chosen(given["names"])
+    what = {name: given[name] for name in ("tasks", "controls", "max_length")}
     with _measuring(given) as measure:
         from titans_core.sweeps import plans  # noqa: PLC0415
 
-        measure(plans.evaluate(names, data, eval_data, given["tasks"], given["controls"], **how))
+        measure(plans.evaluate(names, data, eval_data, quick=quick, seed=seed, **what))
 
 
 @sweep_command.command("compare")
@@ -145,9 +146,10 @@ def _measure(plan: Plan, kept: Place, engine: Engine, results: str) -> None:
                 outcomes[cell.key] = outcome
                 if outcome.set_aside:
                     bar.write(f"a damaged result was set aside as {outcome.set_aside}; measured again", file=sys.stderr)
+                bar.set_postfix(failed=_failed(outcomes))
                 bar.update()
     except KeyboardInterrupt:
-        safe = sum(one.result is not None for one in outcomes.values())
+        safe = len(outcomes) - _failed(outcomes)
         click.echo(f"\nstopped: {safe} of {total} cells are kept in {results}; the same command goes on", err=True)
         raise click.exceptions.Exit(130) from None  # as shells tell of Ctrl-C
     _tell(plan, outcomes, kept, results)
@@ -163,6 +165,10 @@ def _tell(plan: Plan, outcomes: dict[str, Outcome], kept: Place, results: str) -
     click.echo(tables.as_text(table))
     before = sum(one.kept for one in outcomes.values())
     click.echo(f"{len(outcomes)} cells, {before} of them kept from before -> {results}/{kind}.csv, {kind}.json")
-    if failed := sum(one.result is None for one in outcomes.values()):
+    if failed := _failed(outcomes):
         click.echo(f"{failed} failed; the same command tries them again", err=True)
         raise click.exceptions.Exit(1)
+
+
+def _failed(outcomes: dict[str, Outcome]) -> int:
+    return sum(one.result is None for one in outcomes.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -112,10 +112,17 @@ class _Remote:
 
     def write(self, name: str, data: bytes) -> None:
         with _told(self.url):
-            self.files.makedirs(f"{self.root}/{name}".rpartition("/")[0], exist_ok=True)
-            self.files.pipe_file(f"{self.root}/{name}", data)
+            self._at(name, lambda path: self.files.pipe_file(path, data))
 
     def move(self, name: str, to: str) -> None:
         with _told(self.url):
-            self.files.makedirs(f"{self.root}/{to}".rpartition("/")[0], exist_ok=True)
-            self.files.mv(f"{self.root}/{name}", f"{self.root}/{to}")
+            self._at(to, lambda path: self.files.mv(f"{self.root}/{name}", path))
+
+    def _at(self, name: str, act: Callable[[str], object]) -> None:
+        """In a folder that is made if that is needed: an object store has none, and may not let one ask."""
+        path = f"{self.root}/{name}"
+        try:
+            act(path)
+        except FileNotFoundError:
+            self.files.makedirs(path.rpartition("/")[0], exist_ok=True)
+            act(path)

@@ -41,14 +41,14 @@ class Plan:
 
 def needle(
     checkpoints: Sequence[str],
-    document: tuple[str, str] | None,
-    tasks: Sequence[str],
+    document: tuple[str, str] | None = None,
+    *,
+    tasks: Sequence[str] = ("number",),
     lengths: Sequence[int],
     depths: Sequence[float],
-    controls: Sequence[str],
-    *,
+    controls: Sequence[str] = ("live",),
     n: int,
-    seed: int,
+    seed: int = 0,
 ) -> Plan:
     """Every task, control, length (tokens) and depth (0 to 1) for every checkpoint, n texts each.
 
@@ -80,14 +80,14 @@ def needle(
 
 def evaluate(
     checkpoints: Sequence[str],
-    corpus: Path | None,
-    evaluation: Path | None,
-    tasks: Sequence[str],
-    controls: Sequence[str],
+    corpus: Path | None = None,
+    evaluation: Path | None = None,
     *,
-    max_length: int | None,
-    quick: bool,
-    seed: int,
+    tasks: Sequence[str] = (),
+    controls: Sequence[str] = (),
+    max_length: int | None = None,
+    quick: bool = False,
+    seed: int = 0,
 ) -> Plan:
     """The cells of `titans eval` for every checkpoint. Raises CheckpointError or ConfigError for what is not there."""
     models, folders = _loaded(checkpoints)
@@ -116,10 +116,10 @@ def evaluate(
 def compare(
     checkpoints: Sequence[str],
     documents: Sequence[tuple[str, str]],
-    changes: Sequence[str],
+    changes: Sequence[str] = (),
     *,
-    signal: str,
-    layer: int | None,
+    signal: str = "surprise",
+    layer: int | None = None,
 ) -> Plan:
     """In every document (name and text): every checkpoint against the first, every change of each against it unchanged.
 
