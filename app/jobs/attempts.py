@@ -48,13 +48,13 @@ class Attempt:
             self.started = time.monotonic()
         self.progress = replace(self.progress, state=state, done=done, total=total)
 
-    def where(self, before: list[Attempt]) -> Progress:
-        """Its progress with what is expected of it. before: the jobs that are done before it, while it waits."""
+    def where(self, before: list[Attempt], room: int = 1) -> Progress:
+        """Its progress with what is expected of it. before: the jobs that are done before it, `room` at once."""
         at = self.progress
         if at.state == "running":
             return replace(at, seconds_left=self.left if at.done else None)
         wait = [one.left for one in before]
-        return replace(at, ahead=len(before), seconds_left=None if None in wait else sum(filter(None, wait)))
+        return replace(at, ahead=len(before), seconds_left=None if None in wait else sum(filter(None, wait)) / room)
 
 
 class Attempts:

@@ -26,16 +26,17 @@ log = logging.getLogger("titanscope.jobs")
 
 @dataclass
 class Child:
-    """A worker process. ready: it has loaded torch and takes jobs. doing: the attempt it was given, "" while idle.
+    """A worker process. ready: it takes jobs, `room` at once. doing: the attempts it was given, in their order.
 
-    stopping: that is to be cancelled.
+    stopping: those of them that are to be cancelled.
     """
 
     device: str
     process: subprocess.Popen[str]
     ready: bool = False
-    doing: str = ""
-    stopping: bool = False
+    room: int = 1
+    doing: list[str] = field(default_factory=list)
+    stopping: set[str] = field(default_factory=set)
     listener: threading.Thread = field(default_factory=threading.Thread)
 
     @property
@@ -83,13 +84,15 @@ class Child:
         ended(self, status)
 
 
-def spawn(device: str, take: Callable[[Child, dict[str, Any]], None], ended: Callable[[Child, int], None]) -> Child:
-    """Start a worker. take(child, event) and ended(child, status) are called from a thread of its own."""
+def spawn(
+    module: str, device: str, take: Callable[[Child, dict[str, Any]], None], ended: Callable[[Child, int], None]
+) -> Child:
+    """Start a worker, which is this module. take(child, event) and ended(child, status) are called from a thread."""
     paths = [str(HOME), *filter(None, [os.environ.get("PYTHONPATH")])]
     child = Child(
         device,
         subprocess.Popen(  # noqa: S603 (fixed command)
-            [sys.executable, "-m", "app.jobs.worker", "--device", device],
+            [sys.executable, "-m", module, "--device", device],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             encoding="utf-8",

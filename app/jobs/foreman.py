@@ -26,6 +26,8 @@ class Foreman:
     What begins with an underscore is for LocalEngine, which holds the lock around it.
     """
 
+    WORKER = "app.jobs.worker"  # the module that a worker process runs
+
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._attempts = Attempts()
@@ -44,20 +46,20 @@ class Foreman:
         with self._lock:
             worker = self._workers.get(device)
             if worker is None or not worker.alive:
-                worker = self._workers[device] = child.spawn(device, self._take, self._ended)
+                worker = self._workers[device] = child.spawn(self.WORKER, device, self._take, self._ended)
             return worker.process.pid
 
     def _next(self, worker: Child) -> None:
-        """Give a worker the next job in its line, where it can take one."""
-        if not worker.ready or worker.doing or (attempt := self._lines[worker.device].take()) is None:
-            return
-        worker.doing, worker.stopping = attempt, False
-        known = self._attempts[attempt]
-        worker.send(do=ledger.kind(known.job), id=attempt, name=known.name)
+        """Give a worker the next jobs in its line, as far as it can take them."""
+        line = self._lines[worker.device]
+        while worker.ready and len(worker.doing) < worker.room and (attempt := line.take()) is not None:
+            worker.doing.append(attempt)
+            known = self._attempts[attempt]
+            worker.send(do=ledger.kind(known.job), id=attempt, name=known.name)
 
     def _stop(self, worker: Child, known: Attempt) -> None:
         """Have a worker stop what it does: in time, or it is ended."""
-        worker.stopping = True
+        worker.stopping.add(known.id)
         worker.send(do="cancel", id=known.id)
         timer = threading.Timer(PATIENCE, self._insist, (worker, known))
         timer.daemon = True
@@ -65,7 +67,7 @@ class Foreman:
 
     def _insist(self, worker: Child, known: Attempt) -> None:
         with self._lock:
-            if worker.doing == known.id:
+            if known.id in worker.doing:
                 log.warning("worker %d did not stop the run %s and is ended", worker.process.pid, known.name)
                 worker.kill()
 
@@ -73,18 +75,20 @@ class Foreman:
         """What a worker says. Of a job that it was not given nothing is taken."""
         kind, attempt = event.get("event"), event.get("id")
         with self._lock:
-            known = self._attempts.get(worker.doing)
+            known = self._attempts.get(attempt) if attempt in worker.doing else None
             if kind == "ready":
                 worker.ready, self._failed_starts[worker.device] = True, 0
+                worker.room = room if type(room := event.get("room")) is int and room > 0 else 1
                 if isinstance(listed := event.get("devices"), list):
                     self._devices = [device for device in DEVICES if device in listed] or self._devices
                 self._next(worker)
-            elif known is None or attempt != known.id:
+            elif known is None:
                 log.warning("worker %d speaks of what it was not given", worker.process.pid)
             elif kind in ("loading", "running"):
                 known.goes(kind, event.get("done", 0), event.get("total", 0))
             elif kind in ("done", "failed", "cancelled"):
-                worker.doing = ""
+                worker.doing.remove(known.id)
+                worker.stopping.discard(known.id)
                 self._end(known, kind, str(event.get("message", "")))
                 if kind == "done":
                     self._learn(known)
@@ -109,15 +113,15 @@ class Foreman:
         """A worker is gone. What it did came to nothing; what waits is done by a new one."""
         log.info("the %s worker ended with status %s", worker.device, status)
         with self._lock:
-            known = self._attempts.get(worker.doing)
-            worker.doing = ""
-            if known is not None:
+            for known in filter(None, map(self._attempts.get, worker.doing)):
                 store.discard(known.id)
                 if known.live and store.facts(known.name) is not None:  # it came to its end, and could not say so
                     self._end(known, "done")
+                elif known.live and known.id in worker.stopping:
+                    self._end(known, "cancelled")
                 elif known.live:
-                    state = "cancelled" if worker.stopping else "failed"
-                    self._end(known, state, "" if worker.stopping else child.died(status))
+                    self._end(known, "failed", child.died(status))
+            worker.doing.clear()
             if self._workers[worker.device] is not worker or self._closed:
                 return
             line = self._lines[worker.device]

@@ -56,7 +56,7 @@ class Ledger:
         """Write a job down before it waits. Raises StoreError where the disk does not take it."""
         try:
             (_root() / name).mkdir(exist_ok=True, mode=0o700)
-            _write(_root() / name / "job.json", {"kind": kind(job), "job": asdict(job)})
+            _write(_root() / name / "job.json", written(job))
             self.note(name, at)
         except OSError as error:
             leave(name)
@@ -87,7 +87,16 @@ def leave(name: str) -> None:
 
 def job(name: str) -> Job | SanityCheck | Probe | None:
     """What was asked for; None where that is not here (any more), or damaged."""
-    known = _read(name, "job")
+    return parsed(_read(name, "job"))
+
+
+def written(job: Job | SanityCheck | Probe) -> dict[str, Any]:
+    """For JSON, and for `parsed`."""
+    return {"kind": kind(job), "job": asdict(job)}
+
+
+def parsed(known: dict[str, Any]) -> Job | SanityCheck | Probe | None:
+    """What `written` gave, once it was JSON; None for anything else."""
     try:
         values = known["job"] | {"changes": tuple(known["job"]["changes"])} if known["kind"] == "run" else known["job"]
         if known["kind"] == "probe":

@@ -77,8 +77,9 @@ class LocalEngine(Foreman, Stored):
         order = self._lines[known.job.device].order()
         if known.id not in order:
             return known.where([])
-        doing = self._workers[known.job.device].doing
-        return known.where([self._attempts[one] for one in [*filter(None, [doing]), *order[: order.index(known.id)]]])
+        worker = self._workers[known.job.device]
+        before = [*worker.doing, *order[: order.index(known.id)]]
+        return known.where([self._attempts[one] for one in before], worker.room)
 
     def cancel(self, run: str) -> None:
         with self._lock:
@@ -88,7 +89,7 @@ class LocalEngine(Foreman, Stored):
             worker = self._workers[known.job.device]
             if self._lines[worker.device].drop(known.id):
                 self._end(known, "cancelled")
-            elif not worker.stopping:
+            elif known.id not in worker.stopping:
                 self._stop(worker, known)
 
     def devices(self) -> list[str]:

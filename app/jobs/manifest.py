@@ -41,10 +41,13 @@ def sha256(path: Path) -> str:
 def read(folder: Path) -> dict[str, Any] | None:
     """The manifest of an entry; None where there is none of this version."""
     found = shelf.read_json(folder / NAME)
-    if found is None or found.get("format") != FORMAT or type(found.get("bytes")) is not int:
-        return None
-    files = found.get("files")
-    return found if isinstance(files, dict) and all(map(_told, files.values())) else None
+    return found if found is not None and is_whole(found) else None
+
+
+def is_whole(found: dict[str, Any]) -> bool:
+    """Whether this is a manifest of this version."""
+    files, known = found.get("files"), found.get("format") == FORMAT and type(found.get("bytes")) is int
+    return known and isinstance(files, dict) and all(map(_told, files.values()))
 
 
 def _told(entry: Any) -> bool:

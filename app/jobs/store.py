@@ -67,11 +67,12 @@ def publish(run: str, facts: dict[str, Any], name: str = "") -> dict[str, Any]:
         order = labels.count()
     facts = facts | {"bytes": size(folder), "finished": clock.stamp(), "sequence": order}
     shelf.write_json(folder / "run.json", facts)
-    _settle(run, name or run, "the run")
+    settle(run, name or run, "the run")
     return facts
 
 
-def _settle(run: str, name: str, what: str) -> None:
+def settle(run: str, name: str, what: str) -> None:
+    """Make the draft of `run` the entry `name`, as it is. Raises StoreError as `publish`; what: in its words."""
     folder, target = shelf.draft_of(run), root() / name
     manifest.write(folder)
     with shelf.clearing() as gone:
@@ -122,7 +123,7 @@ def keep_subject(subject: Subject) -> str:
     name = secrets.token_hex(16)
     try:
         shelf.write_json(draft(name) / "subject.json", subject.to_dict())
-        _settle(name, name, "the document")
+        settle(name, name, "the document")
     finally:
         discard(name)
     return name

@@ -35,8 +35,10 @@ class Progress:
 class Telling:
     """app.jobs.probe.Tell of the probe of id `name`. read: the tokens of the latest `progress`."""
 
-    def __init__(self, name: str, progress: Progress, memo: dict[Any, Any]) -> None:
-        self._name, self._progress = name, progress
+    def __init__(
+        self, name: str, progress: Progress, memo: dict[Any, Any], keep: Callable[[str, dict[str, Any]], None]
+    ) -> None:
+        self._name, self._progress, self._keep = name, progress, keep
         self.before, self.memo, self.read = store.partial(name), memo, 0
 
     def progress(self, done: int, total: int) -> None:
@@ -44,7 +46,7 @@ class Telling:
         self._progress(done, total)
 
     def partial(self, answer: dict[str, Any]) -> None:
-        store.keep_partial(self._name, answer)
+        self._keep(self._name, answer)
 
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

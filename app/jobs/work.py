@@ -17,10 +17,16 @@ Facts = dict[str, Any]  # of a result, as store.publish takes them
 
 
 class Work:
-    """The jobs of one worker, one after the other. say, stop: as telling.Progress takes them."""
+    """The jobs of one worker, one after the other. say, stop: as telling.Progress takes them; keep: as Telling does."""
 
-    def __init__(self, models: Models, say: Callable[..., None], stop: Callable[[str], None]) -> None:
-        self._models, self._say, self._stop = models, say, stop
+    def __init__(
+        self,
+        models: Models,
+        say: Callable[..., None],
+        stop: Callable[[str], None],
+        keep: Callable[[str, dict[str, Any]], None],
+    ) -> None:
+        self._models, self._say, self._stop, self._keep = models, say, stop, keep
         self._memo: tuple[str, dict[Any, Any]] = "", {}  # a subject, and what its probes found that others can use
 
     def do(self, job: dict[str, Any], room: memory.Room) -> Facts:
@@ -91,7 +97,7 @@ class Work:
         if self._memo[0] != job["of"]:
             self._memo = job["of"], {}
         started = time.monotonic()
-        tell = Telling(job["name"], self._progress(run), self._memo[1])
+        tell = Telling(job["name"], self._progress(run), self._memo[1], self._keep)
         known = {"kind": job["kind"], "of": job["of"], "answer": kind.run(model, subject, options, tell)}
         self._stop(run)
         store.draft(run)

@@ -18,7 +18,7 @@ from dataclasses import asdict
 from typing import Any, TextIO
 
 from app import logs
-from app.jobs import ledger, memory, store
+from app.jobs import Job, Probe, SanityCheck, ledger, memory, store
 from app.jobs.models import Models
 from app.jobs.telling import Cancelled, plain, said
 from app.jobs.work import Work
@@ -35,16 +35,17 @@ class Worker:
         self.device = device
         self._out = out
         self._cancelled: set[str] = set()
-        self._work = Work(Models(device, self.say, self._stop), self.say, self._stop)
+        self._work = Work(Models(device, self.say, self._stop), self.say, self._stop, self.keep_partial)
         self._jobs: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
 
     def serve(self, lines: TextIO) -> None:
         threading.Thread(target=self._listen, args=(lines,), daemon=True).start()
-        self.say(event="ready", devices=self._prepare())
+        self.say(event="ready", devices=self.prepare())
         while True:
             self.run(self._jobs.get())
 
-    def _prepare(self) -> list[str]:
+    def prepare(self) -> list[str]:
+        """Load torch and be a good neighbour; the devices there are."""
         import torch  # noqa: PLC0415 (slow: after the listener is up)
 
         torch.set_num_threads(THREADS)
@@ -57,7 +58,7 @@ class Worker:
         for line in lines:
             message = json.loads(line)
             if message["do"] == "cancel":
-                self._cancelled.add(message["id"])
+                self.cancel(message["id"])
             else:
                 self._jobs.put(message)
         os._exit(0)  # the server is gone
@@ -72,7 +73,7 @@ class Worker:
 
         run, broken, room = order["id"], None, memory.Room(self._free())
         try:
-            job = order | asdict(ledger.asked(order["name"]))
+            job = order | asdict(self.asked(order))
             self.say(event="done", id=run, **store.publish(run, self._work.do(job, room), job["name"]))
         except Cancelled:
             self.say(event="cancelled", id=run)
@@ -89,6 +90,18 @@ class Worker:
         if broken is not None:
             self._recover(broken)
         memory.give_back()
+
+    def asked(self, order: dict[str, Any]) -> Job | SanityCheck | Probe:
+        """What the order is about. Raises StoreError where that is not known any more."""
+        return ledger.asked(order["name"])
+
+    def keep_partial(self, name: str, answer: dict[str, Any]) -> None:
+        """Keep what a probe has found so far."""
+        store.keep_partial(name, answer)
+
+    def cancel(self, run: str) -> None:
+        """Have this job stop at its next chunk."""
+        self._cancelled.add(run)
 
     def _free(self) -> float | None:
         """Bytes of memory that a job on this device can take."""

@@ -119,7 +119,7 @@ def test_memory_that_runs_out_ends_its_job_alone_and_says_how_much(engine: Local
 
 
 plain = some.none() | some.integers() | some.floats() | some.text(max_size=5) | some.just("a") | some.just("r" * 32)
-events = some.dictionaries(some.sampled_from(["event", "id", "done", "total", "devices", "message"]), plain)
+events = some.dictionaries(some.sampled_from(["event", "id", "done", "total", "devices", "room", "message"]), plain)
 kinds = some.sampled_from(["running", "loading", "ready", "other", "a" * 32])
 told = some.builds(
     lambda kind, rest, own: {**rest, "event": kind, **({"id": "own"} if own else {})}, kinds, events, some.booleans()
@@ -132,7 +132,8 @@ def test_whatever_a_worker_says_its_job_stays_where_it_is(said: list[dict[str, A
     engine = LocalEngine()
     try:
         known = engine._attempts.add("n" * 32, Job("mac", "A text.", "t"), "me", Progress("queued", "mac", "t"), 1.0)
-        child = cast("Child", SimpleNamespace(device="cpu", doing=known.id, ready=True, process=SimpleNamespace(pid=1)))
+        process, rest = SimpleNamespace(pid=1), {"ready": True, "room": 1, "stopping": set()}
+        child = cast("Child", SimpleNamespace(device="cpu", doing=[known.id], process=process, **rest))
         for event in said:
             engine._take(child, {k: known.id if v == "own" else v for k, v in event.items()})
         at = engine.progress("n" * 32)
