@@ -7,14 +7,14 @@ import functools
 import signal
 import sys
 
-from app.jobs import library
+from app.jobs import cluster, library
 from app.jobs.local import LocalEngine
 
 
 @functools.cache
 def local() -> LocalEngine:
     """The engine of this server, shared by all its sessions; started on first use."""
-    engine = LocalEngine()
+    engine = cluster.ClusterEngine() if cluster.address() else LocalEngine()
     library.tidy()
     atexit.register(engine.close)
     return engine

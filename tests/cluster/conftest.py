@@ -50,6 +50,7 @@ def cluster() -> Iterator[Cluster]:
     os.environ["RAY_TMPDIR"] = folder  # also keeps its address from who starts another one here
     own = {"node_ip_address": "127.0.0.1", "object_store_memory": OBJECTS}
     own |= {"num_cpus": 4, "num_gpus": 1, "include_dashboard": False}
+    os.environ["TITANSCOPE_RUNS"] = f"{folder}/runs"  # of its processes; a test that stores runs itself sets its own
     started = Cluster(shutdown_at_exit=True)
     try:
         started.add_node(**own, gcs_server_port=free_port())

@@ -1,0 +1,215 @@
+"""The process that hands jobs to a Ray cluster. The server speaks to it as to a worker: see app.jobs.worker.
+
+It is a process of its own because Ray ends the process that it is in when its cluster is gone for a minute, and takes
+minutes to say that there is none. So whether the head listens is asked here, every second, before and after Ray is
+loaded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import socket
+import threading
+import time
+from typing import Any, TextIO
+
+from app import logs
+from app.jobs import Job, Probe, SanityCheck, cluster, ledger, share, store
+from titans_core.errors import StoreError
+
+APP = "titanscope-"  # and the device: what the pool is called in the cluster (app.jobs.pool)
+PATIENCE = 3.5  # seconds that a job waits for the cluster to answer
+KNOCK = 1.5  # seconds for the head to take a connection
+LOOK = 5.0  # seconds between two looks at how many processes the pool has
+FULL = 0.5  # seconds until a job that the pool did not take is offered again
+
+log = logging.getLogger("titanscope.driver")
+
+
+class Driver:
+    """Jobs of one server, each in a thread that waits for what the cluster says of it."""
+
+    def __init__(self, device: str, out: TextIO) -> None:
+        self._device, self._out = device, out
+        self._lock = threading.Lock()
+        self._going: dict[str, Any] = {}  # attempt -> the stream of what is said of it, None before there is one
+        self._host, self._port = cluster.address() or ("", 0)
+        self._up = threading.Event()
+        self._problem = ""
+
+    def serve(self, lines: TextIO) -> None:
+        threading.Thread(target=self._listen, args=(lines,), daemon=True).start()
+        self.say(event="ready")
+        while not self._knock():
+            self._problem = f"The cluster at {self._host}:{self._port} does not answer. Run it again when it is up."
+            time.sleep(1)
+        self._problem = ""
+        threading.Thread(target=self._watch, daemon=True).start()
+        self._connect()
+        while True:
+            self._look()
+            time.sleep(LOOK if self._up.is_set() else 1)
+
+    def say(self, **event: Any) -> None:
+        with self._lock:
+            self._out.write(json.dumps(event) + "\n")
+            self._out.flush()
+
+    def _listen(self, lines: TextIO) -> None:
+        for line in lines:
+            message = json.loads(line)
+            what = self._cancel if message["do"] == "cancel" else self._run
+            if what == self._run:
+                self._going[message["id"]] = None
+            threading.Thread(target=what, args=(message,), daemon=True).start()
+        os._exit(0)  # the server is gone
+
+    def _knock(self) -> bool:
+        """Whether the head takes a connection."""
+        try:
+            socket.create_connection((self._host, self._port), KNOCK).close()
+        except OSError:
+            return False
+        return True
+
+    def _watch(self) -> None:
+        """End, with all that goes, when the head no longer listens: nothing of Ray could be used again."""
+        while self._knock() or self._knock():
+            time.sleep(1)
+        for attempt in list(self._going):
+            self._end(attempt, "failed", f"The cluster at {self._host}:{self._port} is gone. Run it again when it is up.")
+        os._exit(1)
+
+    def _connect(self) -> None:
+        import ray  # noqa: PLC0415 (takes seconds)
+
+        try:
+            ray.init(f"{self._host}:{self._port}", log_to_driver=False, logging_level=logging.ERROR, namespace="titanscope")
+        except Exception as error:  # a wrong token, most often; it is told, and the next process tries again
+            log.error("the cluster does not take this server: %s", type(error).__name__)
+            self._problem = "The cluster does not take this server: compare their tokens (RAY_AUTH_TOKEN)."
+            for attempt in list(self._going):
+                self._end(attempt, "failed", self._problem)
+            time.sleep(1)
+            os._exit(1)
+
+    def _look(self) -> None:
+        """Learn which pools there are, and how many jobs they can do at once."""
+        from ray import serve  # noqa: PLC0415
+
+        pools = {}
+        for name, app in serve.status().applications.items():
+            if name.startswith(APP):
+                states = [one.replica_states for one in app.deployments.values()]
+                pools[name.removeprefix(APP)] = sum(count for state in states for count in state.values())
+        if not pools:
+            self._problem = f"The cluster at {self._host}:{self._port} runs no pool: start one there (app.jobs.pool)."
+            return
+        if self._device not in pools:
+            self._device = min(pools)
+        self._problem = ""
+        self._up.set()
+        self.say(event="ready", devices=sorted(pools), room=pools[self._device])
+
+    def _cancel(self, message: dict[str, Any]) -> None:
+        stream = self._going.get(message["id"])
+        self._end(message["id"], "cancelled")
+        if stream is not None:
+            stream.cancel()
+
+    def _end(self, attempt: str, state: str, message: str = "", **facts: Any) -> None:
+        """Say how a job ended, once."""
+        with self._lock:
+            known = attempt in self._going
+            self._going.pop(attempt, None)
+        if known:
+            self.say(event=state, id=attempt, message=message, **facts)
+
+    def _run(self, order: dict[str, Any]) -> None:
+        attempt = order["id"]
+        try:
+            until = time.monotonic() + PATIENCE
+            while not self._up.wait(0.1):
+                if self._problem or time.monotonic() > until:
+                    raise StoreError(self._problem or "The cluster did not answer in time. Run it again in a while.")
+            self._end(attempt, **self._follow(attempt, self._asked(order)))
+        except StoreError as error:
+            self._end(attempt, "failed", str(error))
+        except Exception:
+            log.exception("job %s failed", attempt)
+            self._end(attempt, "failed", "The cluster could not do this. The server's log says why.")
+
+    def _asked(self, order: dict[str, Any]) -> dict[str, Any]:
+        """The order with all that the pool needs to know; what it begins with or is about is shared first."""
+        job = ledger.asked(order["name"])
+        for name in needed(job):
+            share.push(cluster.shared(), name)
+        known = {"asked": ledger.written(job), "shared": cluster.shared(), "partial": store.partial(order["name"])}
+        return order | known
+
+    def _follow(self, attempt: str, order: dict[str, Any]) -> dict[str, Any]:
+        """Hand on what the pool says of a job, up to how it ended. One whose process dies is begun once more."""
+        from ray import serve  # noqa: PLC0415
+        from ray.exceptions import RayActorError  # noqa: PLC0415
+        from ray.serve.exceptions import BackPressureError  # noqa: PLC0415
+
+        handle, died = serve.get_app_handle(APP + self._device).options(stream=True), 0
+        while attempt in self._going:
+            stream = handle.run.remote(order)
+            with self._lock:
+                if attempt in self._going:
+                    self._going[attempt] = stream
+            try:
+                for event in stream:
+                    if (ended := self._hear(order, event)) is not None:
+                        return ended
+            except BackPressureError:
+                time.sleep(FULL)
+            except RayActorError as error:
+                died += 1
+                log.warning("the process that did job %s is gone: %s", attempt, type(error).__name__)
+                if died > 1:
+                    return {"state": "failed", "message": DIED}
+                self.say(event="loading", id=attempt)
+        return {"state": "cancelled"}
+
+    def _hear(self, order: dict[str, Any], event: dict[str, Any]) -> dict[str, Any] | None:
+        """Hand on one event; how the job ended where it says that."""
+        kind = event.pop("event")
+        if kind == "partial":
+            store.keep_partial(order["name"], event["answer"])
+        elif kind in ("loading", "running"):
+            if order["id"] in self._going:
+                self.say(event=kind, **event)
+        else:
+            if kind == "done":
+                share.pull(order["shared"], order["name"])
+            return {"state": kind, "message": event.get("message", "")}
+        return None
+
+
+DIED = "The process on the cluster that ran this ended unexpectedly, twice. Others go on; a shorter text may need less."
+
+
+def needed(job: Job | SanityCheck | Probe) -> list[str]:
+    """Ids of the stored entries that a job begins with or is about."""
+    return [job.of] if not isinstance(job, Job) else [job.begin.partition("/")[0]] if job.begin else []
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    device = parser.parse_args().device
+    logs.setup()
+    os.environ["RAY_AUTH_MODE"] = "token"  # never without
+    # Whatever a library prints must not mix with the answers, so stdout becomes a second stderr.
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    Driver(device, out).serve(open(0, encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
+if __name__ == "__main__":
+    main()
