@@ -154,7 +154,7 @@ class Driver:
         """Hand on what the pool says of a job, up to how it ended. One whose process dies is begun once more."""
         from ray import serve  # noqa: PLC0415
         from ray.exceptions import RayActorError  # noqa: PLC0415
-        from ray.serve.exceptions import BackPressureError  # noqa: PLC0415
+        from ray.serve.exceptions import BackPressureError, RequestCancelledError  # noqa: PLC0415
 
         handle, died = serve.get_app_handle(APP + self._device).options(stream=True), 0
         while attempt in self._going:
@@ -168,6 +168,8 @@ class Driver:
                         return ended
             except BackPressureError:
                 time.sleep(FULL)
+            except RequestCancelledError:
+                break
             except RayActorError as error:
                 died += 1
                 log.warning("the process that did job %s is gone: %s", attempt, type(error).__name__)
@@ -204,7 +206,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     device = parser.parse_args().device
     logs.setup()
-    os.environ["RAY_AUTH_MODE"] = "token"  # never without
+    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_SERVE_LOG_TO_STDERR": "0"}  # Serve's own logs are no JSON
     # Whatever a library prints must not mix with the answers, so stdout becomes a second stderr.
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
