@@ -21,7 +21,8 @@ from app.jobs import Job, Probe, SanityCheck, cluster, ledger, share, store
 from titans_core.errors import StoreError
 
 APP = "titanscope-"  # and the device: what the pool is called in the cluster (app.jobs.pool)
-PATIENCE = 3.5  # seconds that a job waits for the cluster to answer
+NAMESPACE = "titanscope"
+PATIENCE = 3.0  # seconds that the cluster has to answer, once the head took a connection
 KNOCK = 1.5  # seconds for the head to take a connection
 LOOK = 5.0  # seconds between two looks at how many processes the pool has
 FULL = 0.5  # seconds until a job that the pool did not take is offered again
@@ -37,21 +38,31 @@ class Driver:
         self._lock = threading.Lock()
         self._going: dict[str, Any] = {}  # attempt -> the stream of what is said of it, None before there is one
         self._host, self._port = cluster.address() or ("", 0)
-        self._up = threading.Event()
-        self._problem = ""
+        self._problem = ""  # why nothing can be done now
 
     def serve(self, lines: TextIO) -> None:
         threading.Thread(target=self._listen, args=(lines,), daemon=True).start()
-        self.say(event="ready")
         while not self._knock():
-            self._problem = f"The cluster at {self._host}:{self._port} does not answer. Run it again when it is up."
+            self._trouble("does not answer. Run it again when it is up.")
             time.sleep(1)
-        self._problem = ""
+        import ray  # noqa: PLC0415 (takes seconds)
+        from ray import serve  # noqa: F401, PLC0415
+
+        logging.getLogger("ray.serve").setLevel(logging.ERROR)  # its handler writes no JSON
+        slow = threading.Timer(PATIENCE, self._trouble, ["did not answer in time. Run it again in a while."])
+        slow.start()
         threading.Thread(target=self._watch, daemon=True).start()
-        self._connect()
+        while not self._connect(ray):
+            time.sleep(LOOK)
         while True:
             self._look()
-            time.sleep(LOOK if self._up.is_set() else 1)
+            slow.cancel()
+            time.sleep(LOOK)
+
+    def _trouble(self, what: str) -> None:
+        """From now on jobs are told this of the cluster, at once."""
+        self._problem = f"The cluster at {self._host}:{self._port} {what}"
+        self.say(event="ready")
 
     def say(self, **event: Any) -> None:
         with self._lock:
@@ -79,39 +90,39 @@ class Driver:
         """End, with all that goes, when the head no longer listens: nothing of Ray could be used again."""
         while self._knock() or self._knock():
             time.sleep(1)
+        self._trouble("is gone. Run it again when it is up.")
         for attempt in list(self._going):
-            self._end(attempt, "failed", f"The cluster at {self._host}:{self._port} is gone. Run it again when it is up.")
+            self._end(attempt, "failed", self._problem)
+        time.sleep(0.5)  # what was on its way here is told, too
         os._exit(1)
 
-    def _connect(self) -> None:
-        import ray  # noqa: PLC0415 (takes seconds)
-
+    def _connect(self, ray: Any) -> bool:
         try:
-            ray.init(f"{self._host}:{self._port}", log_to_driver=False, logging_level=logging.ERROR, namespace="titanscope")
-        except Exception as error:  # a wrong token, most often; it is told, and the next process tries again
-            log.error("the cluster does not take this server: %s", type(error).__name__)
-            self._problem = "The cluster does not take this server: compare their tokens (RAY_AUTH_TOKEN)."
-            for attempt in list(self._going):
-                self._end(attempt, "failed", self._problem)
-            time.sleep(1)
-            os._exit(1)
+            ray.init(f"{self._host}:{self._port}", log_to_driver=False, logging_level=logging.ERROR, namespace=NAMESPACE)
+        except Exception as error:
+            log.error("the cluster cannot be joined", exc_info=error)
+            token = "uthentica" in f"{error!r} {error.__cause__!r}"
+            self._trouble(WRONG_TOKEN if token else "cannot be joined. The server's log says why.")
+            return False
+        return True
 
     def _look(self) -> None:
         """Learn which pools there are, and how many jobs they can do at once."""
         from ray import serve  # noqa: PLC0415
 
-        pools = {}
-        for name, app in serve.status().applications.items():
-            if name.startswith(APP):
-                states = [one.replica_states for one in app.deployments.values()]
-                pools[name.removeprefix(APP)] = sum(count for state in states for count in state.values())
-        if not pools:
-            self._problem = f"The cluster at {self._host}:{self._port} runs no pool: start one there (app.jobs.pool)."
+        try:
+            found = serve.status().applications
+        except Exception as error:
+            log.error("the cluster does not tell its state", exc_info=error)
+            self._trouble("does not answer. Run it again in a while.")
             return
-        if self._device not in pools:
-            self._device = min(pools)
+        pools = {name.removeprefix(APP): _processes(app) for name, app in found.items() if name.startswith(APP)}
+        if not any(pools.values()):
+            self._trouble("runs no processes for this yet: see docs/cluster.md.")
+            return
+        if not pools.get(self._device):
+            self._device = max(pools, key=pools.__getitem__)
         self._problem = ""
-        self._up.set()
         self.say(event="ready", devices=sorted(pools), room=pools[self._device])
 
     def _cancel(self, message: dict[str, Any]) -> None:
@@ -131,10 +142,8 @@ class Driver:
     def _run(self, order: dict[str, Any]) -> None:
         attempt = order["id"]
         try:
-            until = time.monotonic() + PATIENCE
-            while not self._up.wait(0.1):
-                if self._problem or time.monotonic() > until:
-                    raise StoreError(self._problem or "The cluster did not answer in time. Run it again in a while.")
+            if self._problem:
+                raise StoreError(self._problem)
             self._end(attempt, **self._follow(attempt, self._asked(order)))
         except StoreError as error:
             self._end(attempt, "failed", str(error))
@@ -193,7 +202,20 @@ class Driver:
         return None
 
 
+# Never without a token, and nothing is told to anybody. A refusal is asked for twice, not for 20 seconds.
+RAY = {
+    "RAY_AUTH_MODE": "token",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_BACKEND_LOG_LEVEL": "error",
+    "RAY_NUM_REDIS_GET_RETRIES": "2",
+}
+WRONG_TOKEN = "does not take this server: compare their tokens (RAY_AUTH_TOKEN)."
 DIED = "The process on the cluster that ran this ended unexpectedly, twice. Others go on; a shorter text may need less."
+
+
+def _processes(app: Any) -> int:
+    """Of a pool: those that work."""
+    return sum(one.replica_states.get("RUNNING", 0) for one in app.deployments.values())
 
 
 def needed(job: Job | SanityCheck | Probe) -> list[str]:
@@ -206,7 +228,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     device = parser.parse_args().device
     logs.setup()
-    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_SERVE_LOG_TO_STDERR": "0"}  # Serve's own logs are no JSON
+    os.environ |= RAY
     # Whatever a library prints must not mix with the answers, so stdout becomes a second stderr.
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)

@@ -18,7 +18,7 @@ from typing import Any
 
 from app import logs
 from app.jobs import Job, Probe, SanityCheck, ledger, share, store
-from app.jobs.driver import APP, needed
+from app.jobs.driver import APP, NAMESPACE, RAY, needed
 from app.jobs.worker import Worker
 from titans_core.errors import StoreError
 
@@ -57,6 +57,7 @@ class Replica:
 
     def __init__(self, device: str) -> None:
         logs.setup()
+        _bind_privately()
         store.sweep()
         self._hand = Hand(device)
         self._hand.prepare()
@@ -80,6 +81,15 @@ class Replica:
     def _do(self, order: dict[str, Any], tell: Callable[[dict[str, Any]], None]) -> None:
         self._hand.tell = tell
         self._hand.run(order)
+
+
+def _bind_privately() -> None:
+    """Have Serve's own gRPC server of this process, which it opens on every interface, listen where Ray does."""
+    import ray  # noqa: PLC0415
+    from ray.serve._private import replica  # noqa: PLC0415
+
+    there, bind = ray.util.get_node_ip_address(), replica.add_port_to_grpc_server
+    replica.add_port_to_grpc_server = lambda server, _: bind(server, f"{there}:0")
 
 
 def _shared(order: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
@@ -109,8 +119,8 @@ def main() -> None:
     parser.add_argument("--gpus", type=float, help="GPUs that each takes (default: 1 on cuda; 0.5 puts two on a GPU)")
     parser.add_argument("--queue", type=int, default=16, help="jobs that wait for it per dashboard (default: 16)")
     asked = parser.parse_args()
-    os.environ["RAY_AUTH_MODE"] = "token"  # never without
-    init(asked.address, namespace="titanscope")
+    os.environ |= RAY
+    init(asked.address, namespace=NAMESPACE)
     gpus = asked.gpus if asked.gpus is not None else float(asked.device == "cuda")
     serve.start(proxy_location="Disabled")
     pool = serve.deployment(Replica).options(
