@@ -23,18 +23,20 @@ FROM torch-cpu AS cpu-packages
 COPY pyproject.toml README.md LICENSE ./
 COPY assets assets
 COPY titans_core titans_core
-RUN pip install -c constraints.txt -e ".[app,sign-in]"
+ARG EXTRAS=app,sign-in
+RUN pip install -c constraints.txt -e ".[$EXTRAS]"
 
 FROM torch-cuda AS cuda-packages
 COPY pyproject.toml README.md LICENSE ./
 COPY assets assets
 COPY titans_core titans_core
-RUN pip install -c constraints.txt -e ".[app,sign-in]"
+ARG EXTRAS=app,sign-in
+RUN pip install -c constraints.txt -e ".[$EXTRAS]"
 
 FROM base AS runtime
 RUN groupadd --gid 10001 titanscope \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin titanscope \
- && install -d -o 10001 -g 10001 -m 0750 /data
+ && install -d -o 10001 -g 10001 -m 0750 /data /shared
 COPY LICENSE README.md pyproject.toml streamlit_config.toml ./
 COPY assets assets
 COPY titans_core titans_core

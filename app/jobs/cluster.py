@@ -26,7 +26,7 @@ def address() -> tuple[str, int] | None:
     """Host and port of the cluster's head; None where jobs run on this machine. Raises ConfigError for another form."""
     told = os.environ.get(CLUSTER, "")
     host, _, port = told.rpartition(":")
-    if told and not (host and port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
+    if told and not (host and "/" not in host and port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
         raise ConfigError(f"{CLUSTER}={told!r} is no address; give HOST:PORT of the head, as `ray start --head` says it")
     return (host, int(port)) if told else None
 
