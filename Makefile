@@ -10,11 +10,12 @@ INSTALL := $(PYTHON) -m pip install --disable-pip-version-check -c constraints.t
   $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-kills lint setup container audit
+.PHONY: help run test test-cluster test-kills lint setup container audit
 
 help:
 	@echo "make run     set up and open the dashboard"
 	@echo "make test    set up, browser included, and run all tests"
+	@echo "make test-cluster    set up Ray, and run jobs and sweeps on a cluster of two raylets on this machine"
 	@echo "make test-kills    kill a hundred writers of the store; \`make test\` kills twenty"
 	@echo "make lint    check format, lint and types"
 	@echo "make setup   set up for development"
@@ -27,6 +28,9 @@ run: $(VENV)/.app
 test: $(VENV)/.dev
 	@tools/browser.sh $(PYTHON)
 	@$(PYTHON) -m pytest
+
+test-cluster: $(VENV)/.cluster
+	@$(PYTHON) -m pytest tests/cluster
 
 test-kills: $(VENV)/.dev
 	@TITANSCOPE_KILLS=100 $(PYTHON) -m pytest tests/app/test_store_killed.py
@@ -57,6 +61,11 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(PYTHON)
 	@$(INSTALL) torch
 	@$(INSTALL) --quiet -e ".[dev]"
 	@touch $@ $(VENV)/.app
+
+$(VENV)/.cluster: $(VENV)/.dev
+	@echo "Installing Ray into $(VENV): 80 MB to load, 470 MB on disk."
+	@$(INSTALL) --quiet -e ".[dev,cluster]"
+	@touch $@
 
 $(PYTHON):
 	@tools/venv.sh $(VENV)

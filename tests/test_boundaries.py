@@ -60,7 +60,7 @@ APP_LEVELS = [
     {"app.figures", "app.jobs"},
     {"app.facts"},
     {"app.probing"},
-    {"app.jobs.models", "app.jobs.work", "app.jobs.worker", "app.components", "app.exports"},
+    {"app.jobs.models", "app.jobs.work", "app.jobs.worker", "app.jobs.pool", "app.components", "app.exports"},
     {"app.runs", "app.drawn", "app.state", "app.choices", "app.recalling"},
     {"app.exports.recall", "app.exports.probed", "app.exports.routes", "app.comparisons", "app.held", "app.library"},
     {"app.routes", "app.serving"},
@@ -68,6 +68,8 @@ APP_LEVELS = [
     {"app.main", "app.__main__"},
 ]
 WORKER = {"app.jobs.worker", "app.jobs.work", "app.jobs.models"}  # the process that runs models
+POOL = "app.jobs.pool"  # the same on a cluster
+CLUSTER = {POOL, "app.jobs.driver"}  # processes that hold Ray
 UNSAFE = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "torch.serialization"}
 
 
@@ -202,7 +204,13 @@ def test_figures_are_drawn_without_a_server_and_without_models(module) -> None:
     assert core <= known, "how signals add up, bins of them, what was found of a token, and cells of a grid"
 
 
-@pytest.mark.parametrize("module", [m for m in modules("app") if m not in WORKER])
+@pytest.mark.parametrize("module", [m for m in modules("app") if m not in CLUSTER])
+def test_only_processes_of_their_own_hold_ray(module) -> None:
+    assert "ray" not in top(imports(module))
+    assert not imports(module) & CLUSTER
+
+
+@pytest.mark.parametrize("module", [m for m in modules("app") if m not in {*WORKER, POOL}])
 def test_the_page_process_never_holds_torch(module) -> None:
     assert not top(imports(module)) & {"torch", "safetensors"}
     assert "torch" not in top(reached(module)), "by way of the core"
@@ -235,7 +243,7 @@ def test_importing_the_core_loads_nothing_heavy() -> None:
 
 def test_what_the_page_uses_of_the_core_loads_no_torch() -> None:
     # what app.probing imports inside of functions, the worker runs
-    own = {m: imports(m, at_once=m.startswith("app.probing")) for m in modules("app") if m not in WORKER}
+    own = {m: imports(m, at_once=m.startswith("app.probing")) for m in modules("app") if m not in {*WORKER, POOL}}
     used = {name for names in own.values() for name in names if name.startswith("titans_core.")}
     loaded = modules_after("import titans_core as tc; tc.open_trace; import " + ", ".join(sorted(used)))
     assert "torch" not in loaded

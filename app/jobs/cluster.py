@@ -1,7 +1,7 @@
 """The engine that hands jobs to a Ray cluster: TITANSCOPE_CLUSTER=HOST:PORT turns it on.
 
-Lines, ledger and what people are told stay as they are on one machine; the worker process is another one, app.jobs.driver,
-and a result lies where every dashboard finds it (app.jobs.share). This process never holds Ray.
+Lines, ledger and what people are told are those of one machine; the worker process is another one, app.jobs.driver, and
+a result lies where every dashboard finds it (app.jobs.share). This process never holds Ray.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def address() -> tuple[str, int] | None:
     told = os.environ.get(CLUSTER, "")
     host, _, port = told.rpartition(":")
     if told and not (host and "/" not in host and port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
-        raise ConfigError(f"{CLUSTER}={told!r} is no address; give HOST:PORT of the head, as `ray start --head` says it")
+        raise ConfigError(f"{CLUSTER}={told!r} is no address; give HOST:PORT as `ray start --head` says it")
     return (host, int(port)) if told else None
 
 
@@ -70,7 +70,8 @@ class ClusterEngine(LocalEngine):
     def _fetch(self, name: str) -> bool:
         """Whether it was among the shared results, and is stored here now."""
         now = time.monotonic()
-        if now - self._missing.get(name, -AGAIN) < AGAIN:
+        self._missing = {one: since for one, since in self._missing.items() if now - since < AGAIN}
+        if name in self._missing:
             return False
         try:
             found = share.pull(shared(), name)
@@ -78,5 +79,5 @@ class ClusterEngine(LocalEngine):
             log.warning("%s", error)
             found = False
         if not found:
-            self._missing = {one: at for one, at in self._missing.items() if now - at < AGAIN} | {name: time.monotonic()}
+            self._missing[name] = time.monotonic()
         return found

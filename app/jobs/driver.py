@@ -97,12 +97,13 @@ class Driver:
         os._exit(1)
 
     def _connect(self, ray: Any) -> bool:
+        told = {"log_to_driver": False, "logging_level": logging.ERROR, "namespace": NAMESPACE}
         try:
-            ray.init(f"{self._host}:{self._port}", log_to_driver=False, logging_level=logging.ERROR, namespace=NAMESPACE)
+            ray.init(f"{self._host}:{self._port}", **told)
         except Exception as error:
             log.error("the cluster cannot be joined", exc_info=error)
             token = "uthentica" in f"{error!r} {error.__cause__!r}"
-            self._trouble(WRONG_TOKEN if token else "cannot be joined. The server's log says why.")
+            self._trouble(REFUSED if token else "cannot be joined. The server's log says why.")
             return False
         return True
 
@@ -167,7 +168,7 @@ class Driver:
 
         handle, died = serve.get_app_handle(APP + self._device).options(stream=True), 0
         while attempt in self._going:
-            stream = handle.run.remote(order)
+            stream: Any = handle.run.remote(order)
             with self._lock:
                 if attempt in self._going:
                     self._going[attempt] = stream
@@ -209,7 +210,7 @@ RAY = {
     "RAY_BACKEND_LOG_LEVEL": "error",
     "RAY_NUM_REDIS_GET_RETRIES": "2",
 }
-WRONG_TOKEN = "does not take this server: compare their tokens (RAY_AUTH_TOKEN)."
+REFUSED = "does not take this server: compare their tokens (RAY_AUTH_TOKEN)."
 DIED = "The process on the cluster that ran this ended unexpectedly, twice. Others go on; a shorter text may need less."
 
 

@@ -66,8 +66,11 @@ class Replica:
     async def run(self, order: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
         """What happens to a job, up to "done", "failed" or "cancelled". Whoever stops listening cancels it."""
         loop, events = asyncio.get_running_loop(), asyncio.Queue[dict[str, Any]]()
-        doing = self._thread.submit(self._do, order, lambda event: loop.call_soon_threadsafe(events.put_nowait, event))
-        ended = False
+
+        def tell(event: dict[str, Any]) -> None:
+            loop.call_soon_threadsafe(events.put_nowait, event)
+
+        doing, ended = self._thread.submit(self._do, order, tell), False
         try:
             while not ended:
                 event = await events.get()
@@ -123,7 +126,8 @@ def main() -> None:
     init(asked.address, namespace=NAMESPACE)
     gpus = asked.gpus if asked.gpus is not None else float(asked.device == "cuda")
     serve.start(proxy_location="Disabled")
-    pool = serve.deployment(Replica).options(
+    replicas: Any = serve.deployment(Replica)
+    replicas = replicas.options(
         num_replicas=asked.processes,
         max_ongoing_requests=1,
         max_queued_requests=asked.queue,
@@ -131,11 +135,11 @@ def main() -> None:
         health_check_period_s=2,
         graceful_shutdown_timeout_s=5,
     )
-    serve.run(pool.bind(asked.device), name=APP + asked.device, route_prefix=None)
+    serve.run(replicas.bind(asked.device), name=APP + asked.device, route_prefix=None)
     print(f"{asked.processes} processes on {asked.device}", flush=True)
 
 
 if __name__ == "__main__":
-    from app.jobs import pool  # the processes find their class by this name, which __main__ is not
+    from app.jobs import pool  # noqa: PLW0406 (the processes find their class by this name, which __main__ is not)
 
     pool.main()

@@ -39,7 +39,7 @@ def push(url: str, name: str) -> None:
 
 
 def pull(url: str, name: str) -> bool:
-    """Store the entry `name` here too; whether it was there. Raises StoreError where it is damaged, or cannot be had."""
+    """Store the entry `name` here too; whether it was there. Raises StoreError where it is damaged or out of reach."""
     if not shelf.is_id(name):
         return False
     draft = secrets.token_hex(16)

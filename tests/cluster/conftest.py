@@ -46,7 +46,7 @@ def cluster() -> Iterator[Cluster]:
     import ray
     from ray.cluster_utils import Cluster
 
-    folder = tempfile.mkdtemp(prefix="ts-", dir="/tmp")  # noqa: S108 (the paths of its sockets must be short)
+    folder = tempfile.mkdtemp(prefix="ts-", dir="/tmp")  # the paths of its sockets must be short
     os.environ["RAY_TMPDIR"] = folder  # also keeps its address from who starts another one here
     own = {"node_ip_address": "127.0.0.1", "object_store_memory": OBJECTS}
     own |= {"num_cpus": 4, "num_gpus": 1, "include_dashboard": False}

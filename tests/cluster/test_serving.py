@@ -1,4 +1,4 @@
-"""Jobs on a real Ray cluster: in turns, bounded, cancelled, on processes that die, for several dashboards, with a token."""
+"""Jobs on a real Ray cluster: in turns, bounded, cancelled, on processes that die, for two dashboards, with a token."""
 
 from __future__ import annotations
 
@@ -182,7 +182,9 @@ def replicas(folder: Path) -> list[int]:
     return found
 
 
-def test_a_job_whose_process_is_killed_is_done_by_another(engine: cluster_module.ClusterEngine, cluster: Cluster) -> None:
+def test_a_job_whose_process_is_killed_is_done_by_another(
+    engine: cluster_module.ClusterEngine, cluster: Cluster
+) -> None:
     own = Path(os.environ["RAY_TMPDIR"])
     run = running(engine, LONG[: len(LONG) // 2])
     before = replicas(own)
