@@ -22,7 +22,9 @@ def test_every_threat_has_a_state() -> None:
 def test_every_test_that_is_named_is_there() -> None:
     named = 0
     for cells in rows():
-        for file, parts in re.findall(r"`((?:core|app|e2e|cluster)/[\w/]+\.py|test_\w+\.py)`(?:: ([\w, ]+))?", cells[-1]):
+        for file, parts in re.findall(
+            r"`((?:core|app|e2e|cluster)/[\w/]+\.py|test_\w+\.py)`(?:: ([\w, ]+))?", cells[-1]
+        ):
             tests = re.findall(r"^def (test_\w+)", (TESTS / file).read_text(encoding="utf-8"), re.MULTILINE)
             for part in filter(None, (part.strip() for part in parts.split(","))):
                 assert any(part in test for test in tests), f"{file} has no test about {part}"

@@ -25,6 +25,7 @@ NAMESPACE = "titanscope"
 PATIENCE = 3.0  # seconds that the cluster has to answer, once the head took a connection
 KNOCK = 1.5  # seconds for the head to take a connection
 LOOK = 5.0  # seconds between two looks at how many processes the pool has
+RECOVERY = 60.0  # seconds in which a pool whose processes all died has new ones
 FULL = 0.5  # seconds until a job that the pool did not take is offered again
 
 log = logging.getLogger("titanscope.driver")
@@ -39,6 +40,7 @@ class Driver:
         self._going: dict[str, Any] = {}  # attempt -> the stream of what is said of it, None before there is one
         self._host, self._port = cluster.address() or ("", 0)
         self._problem = ""  # why nothing can be done now
+        self._seen = float("-inf")  # when the pool had processes
 
     def serve(self, lines: TextIO) -> None:
         threading.Thread(target=self._listen, args=(lines,), daemon=True).start()
@@ -119,8 +121,10 @@ class Driver:
             return
         pools = {name.removeprefix(APP): _processes(app) for name, app in found.items() if name.startswith(APP)}
         if not any(pools.values()):
-            self._trouble("runs no processes for this yet: see docs/cluster.md.")
-            return
+            if time.monotonic() - self._seen > RECOVERY:
+                self._trouble("runs no processes for this: see docs/cluster.md.")
+            return  # they died just now, and others are being started
+        self._seen = time.monotonic()
         if not pools.get(self._device):
             self._device = max(pools, key=pools.__getitem__)
         self._problem = ""
@@ -172,6 +176,9 @@ class Driver:
             with self._lock:
                 if attempt in self._going:
                     self._going[attempt] = stream
+            if attempt not in self._going:  # it was cancelled before there was a stream
+                stream.cancel()
+                break
             try:
                 for event in stream:
                     if (ended := self._hear(order, event)) is not None:

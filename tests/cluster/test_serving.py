@@ -110,6 +110,17 @@ def running(engine: cluster_module.ClusterEngine, text: str = LONG) -> str:
     return run
 
 
+def test_a_cluster_without_a_pool_is_told(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TITANSCOPE_RUNS", str(tmp_path))
+    monkeypatch.setenv("TITANSCOPE_CLUSTER", str(cluster.address))
+    own = cluster_module.ClusterEngine()
+    try:
+        at = ended(own, own.submit(Job("mac", "A text.", "t")))
+        assert at.message.endswith("runs no processes for this: see docs/cluster.md.")
+    finally:
+        own.close()
+
+
 def test_a_run_is_done_there_and_found_here(engine: cluster_module.ClusterEngine) -> None:
     run = engine.submit(Job("mac", "The lamp was lit at six.", "A lamp"))
     at = ended(engine, run)
