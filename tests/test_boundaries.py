@@ -69,7 +69,7 @@ APP_LEVELS = [
 ]
 WORKER = {"app.jobs.worker", "app.jobs.work", "app.jobs.models"}  # the process that runs models
 POOL = "app.jobs.pool"  # the same on a cluster
-CLUSTER = {POOL, "app.jobs.driver"}  # processes that hold Ray
+CLUSTER = {POOL, "app.jobs.driver", "app.jobs.handing"}  # processes that hold Ray
 UNSAFE = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "torch.serialization"}
 
 

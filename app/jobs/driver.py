@@ -8,6 +8,7 @@ loaded.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import logging
 import os
@@ -17,16 +18,15 @@ import time
 from typing import Any, TextIO
 
 from app import logs
-from app.jobs import Job, Probe, SanityCheck, cluster, ledger, share, store
+from app.jobs import cluster, handing
+from app.jobs.handing import APP, NAMESPACE, RAY
 from titans_core.errors import StoreError
 
-APP = "titanscope-"  # and the device: what the pool is called in the cluster (app.jobs.pool)
-NAMESPACE = "titanscope"
 PATIENCE = 3.0  # seconds that the cluster has to answer, once the head took a connection
 KNOCK = 1.5  # seconds for the head to take a connection
 LOOK = 5.0  # seconds between two looks at how many processes the pool has
 RECOVERY = 60.0  # seconds in which a pool whose processes all died has new ones
-FULL = 0.5  # seconds until a job that the pool did not take is offered again
+REFUSED = "does not take this server: compare their tokens (RAY_AUTH_TOKEN)."
 
 log = logging.getLogger("titanscope.driver")
 
@@ -144,91 +144,31 @@ class Driver:
         if known:
             self.say(event=state, id=attempt, message=message, **facts)
 
+    def _hold(self, attempt: str, stream: Any = None) -> bool:
+        """Whether this job is still wanted; then it can be cancelled by its stream."""
+        with self._lock:
+            wanted = attempt in self._going
+            if wanted and stream is not None:
+                self._going[attempt] = stream
+        return wanted
+
     def _run(self, order: dict[str, Any]) -> None:
         attempt = order["id"]
         try:
             if self._problem:
                 raise StoreError(self._problem)
-            self._end(attempt, **self._follow(attempt, self._asked(order)))
+            hold = functools.partial(self._hold, attempt)
+            self._end(attempt, **handing.follow(self._device, handing.whole(order), hold, self.say))
         except StoreError as error:
             self._end(attempt, "failed", str(error))
         except Exception:
             log.exception("job %s failed", attempt)
             self._end(attempt, "failed", "The cluster could not do this. The server's log says why.")
 
-    def _asked(self, order: dict[str, Any]) -> dict[str, Any]:
-        """The order with all that the pool needs to know; what it begins with or is about is shared first."""
-        job = ledger.asked(order["name"])
-        for name in needed(job):
-            share.push(cluster.shared(), name)
-        known = {"asked": ledger.written(job), "shared": cluster.shared(), "partial": store.partial(order["name"])}
-        return order | known
-
-    def _follow(self, attempt: str, order: dict[str, Any]) -> dict[str, Any]:
-        """Hand on what the pool says of a job, up to how it ended. One whose process dies is begun once more."""
-        from ray import serve  # noqa: PLC0415
-        from ray.exceptions import RayActorError  # noqa: PLC0415
-        from ray.serve.exceptions import BackPressureError, RequestCancelledError  # noqa: PLC0415
-
-        handle, died = serve.get_app_handle(APP + self._device).options(stream=True), 0
-        while attempt in self._going:
-            stream: Any = handle.run.remote(order)
-            with self._lock:
-                if attempt in self._going:
-                    self._going[attempt] = stream
-            if attempt not in self._going:  # it was cancelled before there was a stream
-                stream.cancel()
-                break
-            try:
-                for event in stream:
-                    if (ended := self._hear(order, event)) is not None:
-                        return ended
-            except BackPressureError:
-                time.sleep(FULL)
-            except RequestCancelledError:
-                break
-            except RayActorError as error:
-                died += 1
-                log.warning("the process that did job %s is gone: %s", attempt, type(error).__name__)
-                if died > 1:
-                    return {"state": "failed", "message": DIED}
-                self.say(event="loading", id=attempt)
-        return {"state": "cancelled"}
-
-    def _hear(self, order: dict[str, Any], event: dict[str, Any]) -> dict[str, Any] | None:
-        """Hand on one event; how the job ended where it says that."""
-        kind = event.pop("event")
-        if kind == "partial":
-            store.keep_partial(order["name"], event["answer"])
-        elif kind in ("loading", "running"):
-            if order["id"] in self._going:
-                self.say(event=kind, **event)
-        else:
-            if kind == "done":
-                share.pull(order["shared"], order["name"])
-            return {"state": kind, "message": event.get("message", "")}
-        return None
-
-
-# Never without a token, and nothing is told to anybody. A refusal is asked for twice, not for 20 seconds.
-RAY = {
-    "RAY_AUTH_MODE": "token",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_BACKEND_LOG_LEVEL": "error",
-    "RAY_NUM_REDIS_GET_RETRIES": "2",
-}
-REFUSED = "does not take this server: compare their tokens (RAY_AUTH_TOKEN)."
-DIED = "The process on the cluster that ran this ended unexpectedly, twice. Others go on; a shorter text may need less."
-
 
 def _processes(app: Any) -> int:
     """Of a pool: those that work."""
     return sum(one.replica_states.get("RUNNING", 0) for one in app.deployments.values())
-
-
-def needed(job: Job | SanityCheck | Probe) -> list[str]:
-    """Ids of the stored entries that a job begins with or is about."""
-    return [job.of] if not isinstance(job, Job) else [job.begin.partition("/")[0]] if job.begin else []
 
 
 def main() -> None:

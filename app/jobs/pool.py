@@ -18,7 +18,7 @@ from typing import Any
 
 from app import logs
 from app.jobs import Job, Probe, SanityCheck, ledger, share, store
-from app.jobs.driver import APP, NAMESPACE, RAY, needed
+from app.jobs.handing import APP, NAMESPACE, RAY, needed
 from app.jobs.worker import Worker
 from titans_core.errors import StoreError
 
