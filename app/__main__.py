@@ -26,7 +26,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 
 from app import figures_command, logs, memories, person
-from app.jobs import imports
+from app.jobs import cluster, imports
 from app.routes import ROUTES
 from app.runs import server
 from app.serving import adapt, counts, ready, uploads
@@ -96,6 +96,7 @@ def _serve() -> None:
     # Streamlit's own welcome gives the address without the runs to open.
     chosen = {"logger.hideWelcomeMessage": True} | settings() | ({"server.port": asked.port} if asked.port else {})
     try:
+        cluster.address()  # said now, where it cannot be meant
         for path in filter(memories.is_checkpoint, asked.runs):
             memories.offer(path)
         given = [path for path in asked.runs if not memories.is_checkpoint(path)]

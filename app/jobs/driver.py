@@ -62,8 +62,10 @@ class Driver:
             time.sleep(LOOK)
 
     def _trouble(self, what: str) -> None:
-        """From now on jobs are told this of the cluster, at once."""
-        self._problem = f"The cluster at {self._host}:{self._port} {what}"
+        """From now on jobs are told this of the cluster, at once; its address is for the log alone."""
+        if self._problem != f"The cluster {what}":
+            log.warning("the cluster at %s:%d %s", self._host, self._port, what)
+        self._problem = f"The cluster {what}"
         self.say(event="ready")
 
     def say(self, **event: Any) -> None:

@@ -58,6 +58,14 @@ def test_an_address_that_cannot_be_meant_is_refused(told: str, monkeypatch: pyte
         cluster.address()
 
 
+def test_it_is_refused_before_anything_is_served(tmp_path: Path) -> None:
+    env = os.environ | {"TITANSCOPE_RUNS": str(tmp_path), "TITANSCOPE_CLUSTER": "head"}
+    said = subprocess.run([sys.executable, "-m", "app"], env=env, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert said.returncode == 2
+    assert "give HOST:PORT" in said.stderr
+    assert "Traceback" not in said.stderr
+
+
 def test_a_cluster_that_is_away_is_told_within_five_seconds(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(cluster.CLUSTER, "127.0.0.1:1")  # nobody listens there
     engine = cluster.ClusterEngine()
@@ -66,7 +74,7 @@ def test_a_cluster_that_is_away_is_told_within_five_seconds(folder: Path, monkey
         wait_for(lambda: not engine.progress(run).live)  # type: ignore[union-attr]
         at = engine.progress(run)
         assert at is not None
-        assert at.message == "The cluster at 127.0.0.1:1 does not answer. Run it again when it is up."
+        assert at.message == "The cluster does not answer. Run it again when it is up."
         assert time.monotonic() - begun < 5
         assert engine.again(run), "it can be run again"
     finally:
