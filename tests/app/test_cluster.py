@@ -24,9 +24,10 @@ OF_A_SERVICE |= {"shm_size", "stop_grace_period", "restart", "depends_on", "host
 LOADED = """
 import sys
 from app import runs
+from app.runs import server
 from app.jobs import cluster
 print(type(runs.engine()).__name__, *sorted({name.partition(".")[0] for name in sys.modules}))
-runs.shut_down()
+server.shut_down()
 """
 
 
