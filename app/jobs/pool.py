@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import importlib
 import os
 import sys
 import threading
@@ -139,7 +140,5 @@ def main() -> None:
     print(f"{asked.processes} processes on {asked.device}", flush=True)
 
 
-if __name__ == "__main__":
-    from app.jobs import pool  # noqa: PLW0406 (the processes find their class by this name, which __main__ is not)
-
-    pool.main()
+if __name__ == "__main__":  # the processes find their class by the name of its module, which __main__ is not
+    importlib.import_module("app.jobs.pool").main()
