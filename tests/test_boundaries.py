@@ -38,7 +38,7 @@ CORE_LEVELS = [
     {"titans_core.memory_file", "titans_core.measured", "titans_core.writer"},
     {"titans_core.replay"},
     {"titans_core.record", "titans_core.slabs", "titans_core.snapshot"},
-    {"titans_core.tracing", "titans_core.growth"},
+    {"titans_core.tracing", "titans_core.growth", "titans_core.adapters"},
     {"titans_core.passages", "titans_core.lineage", "titans_core.steady"},
     {"titans_core.lasting"},
     {"titans_core.evaluation"},

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from titans_core.assets import checkpoint_names as checkpoints
 
 if TYPE_CHECKING:
+    from titans_core import adapters as adapters
     from titans_core import memory as memory
+    from titans_core.adapters.foreign import trace_foreign as trace_foreign
     from titans_core.checkpoint import load as load
     from titans_core.config import ModelConfig as ModelConfig
     from titans_core.interventions import intervene as intervene
@@ -28,10 +30,23 @@ _HOMES = {
     "run": "tracing",
     "trace": "tracing",
     "intervene": "interventions",
+    "trace_foreign": "adapters.foreign",
 }
-_MODULES = ("memory",)
+_MODULES = ("adapters", "memory")
 
-__all__ = ["ModelConfig", "Settings", "checkpoints", "intervene", "load", "memory", "open_trace", "run", "trace"]
+__all__ = [
+    "ModelConfig",
+    "Settings",
+    "adapters",
+    "checkpoints",
+    "intervene",
+    "load",
+    "memory",
+    "open_trace",
+    "run",
+    "trace",
+    "trace_foreign",
+]
 
 
 def __getattr__(name: str) -> Any:

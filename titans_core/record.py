@@ -34,6 +34,7 @@ LEVELS = "pyramid_tokens_per_bin"  # the attribute of stores that have one; olde
 class Recording:
     """Collects the slabs of a run of `ids` (T,), whose pieces span start..end (T,) of the text.
 
+    labels: name -> attributes of a variable that are not those of `signals`.
     With a store, arrays go to disk as they fill, while the run goes on; without, they stay in memory. Raises StoreError
     if the store exists or cannot be written: with the next that is added, or at the end.
     """
@@ -44,6 +45,7 @@ class Recording:
     pieces: list[str]
     text: str
     store: Path | None = None
+    labels: dict[str, dict[str, str]] = field(default_factory=dict)
     _parts: list[Arrays] = field(default_factory=list)
     _waiting: int = 0
     _writer: Writer | None = None
@@ -54,12 +56,12 @@ class Recording:
             return
         check_name(self.store)
         self._folder = self.store.with_name(f".{self.store.name}.{secrets.token_hex(4)}.partial")
-        self._writer = Writer(self.store, self._folder, len(self.ids), CHUNK)
+        self._writer = Writer(self.store, self._folder, len(self.ids), CHUNK, self.labels)
 
     def add(self, arrays: Arrays) -> None:
         """The next tokens: name -> (layer, [head,] t) or (t,)."""
         self._parts.append(arrays)
-        self._waiting += arrays["nll"].shape[-1]
+        self._waiting += next(iter(arrays.values())).shape[-1]
         if self._folder is not None and self._waiting >= CHUNK:
             self._hand_over(last=False)
 
@@ -89,7 +91,8 @@ class Recording:
 
     def _dataset(self, arrays: Arrays, attrs: dict[str, Any]) -> xr.Dataset:
         arrays = {**arrays, "id": self.ids.astype(np.int32)}
-        variables = {name: (dims_of(name, values), values, labels_of(name)) for name, values in arrays.items()}
+        labels = {name: labels_of(name) | self.labels.get(name, {}) for name in arrays}
+        variables = {name: (dims_of(name, values), values, labels[name]) for name, values in arrays.items()}
         return _with_coordinates(xr.Dataset(variables), self.pieces, self.start, self.end, {**attrs, "text": self.text})
 
     def _write_once(self, attrs: dict[str, Any], found: xr.Dataset | None) -> None:

@@ -49,6 +49,8 @@ BY_HEAD = {  # always recorded for each head: products of gates over tokens cann
     "head_alpha": Signal("forget alpha of each head", "fraction", "eq. 13"),
     "head_momentary": Signal("momentary surprise of each head: theta times the gradient", "weight", "eq. 14"),
 }
+FOREIGN = "foreign"  # the attribute of a trace of another library's model: which; see adapters
+ABSENT = "absent"  # of such a trace: the names of the variables that it lacks
 MARK = "pieces"  # the attribute of a trace whose tokens are pieces of its model's: see probes.pieces
 OUTPUTS = {
     "nll": Signal("surprisal: -log2 p of the token given those before it", "bits", "next-token prediction"),

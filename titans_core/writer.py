@@ -21,11 +21,14 @@ class Writer:
     """Writes the variables of `total` tokens, and their pyramid, to `folder`, which becomes `store`.
 
     One batch is written at a time, so a slow disk holds up the run and memory does not grow.
-    chunk: tokens per stored chunk. sizes: tokens a bin of each level of the pyramid; none of a short run.
+    chunk: tokens per stored chunk. labels: as of a Recording. sizes: tokens a bin of each level of the pyramid; none of a short run.
     """
 
-    def __init__(self, store: Path, folder: Path, total: int, chunk: int) -> None:
+    def __init__(
+        self, store: Path, folder: Path, total: int, chunk: int, labels: dict[str, dict[str, str]] | None = None
+    ) -> None:
         self._store, self._folder, self._total, self._chunk = store, folder, total, chunk
+        self._labels = labels or {}
         self._pyramid = pyramid.PyramidWriter(folder, total) if total >= layout.LONG else None
         self.sizes = self._pyramid.sizes if self._pyramid is not None else []
         self._thread = ThreadPoolExecutor(1, "store")
@@ -56,7 +59,7 @@ class Writer:
     def _put(self, parts: list[Arrays], last: bool) -> None:
         """In whole stored chunks; the run's last may be short."""
         arrays = concatenated([*self._rest, *parts])
-        count = arrays["nll"].shape[-1]
+        count = next(iter(arrays.values())).shape[-1]
         size = count if last else count - count % self._chunk
         if size:
             with writing(self._store):
@@ -80,7 +83,8 @@ class Writer:
         group = zarr.create_group(self._folder)
         for name, values in arrays.items():
             shape = (*values.shape[:-1], self._total)
-            create(group, name, shape, values.dtype, dims_of(name, values), chunk=self._chunk, labels=labels_of(name))
+            labels = labels_of(name) | self._labels.get(name, {})
+            create(group, name, shape, values.dtype, dims_of(name, values), chunk=self._chunk, labels=labels)
         return group
 
 
