@@ -10,7 +10,6 @@ import importlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -70,7 +69,8 @@ class DeltaRule(TorchModel):
             predicted = self._run(ids)
         if not calls:
             raise ConfigError("no DeltaNet layer of the model was called; trace one whose layers read every token")
-        layers = [delta_signals(*given(call)) for call in calls]
+        with torch.no_grad():
+            layers = [delta_signals(*given(call)) for call in calls]
         if any(("alpha" in layer) != gated for layer in layers):
             raise ConfigError("the model mixes DeltaNet and GatedDeltaNet layers; trace them as two models")
         arrays = together([{name: values.cpu().numpy() for name, values in layer.items()} for layer in layers])
@@ -91,17 +91,15 @@ class DeltaRule(TorchModel):
 @contextmanager
 def _noted(kernels: dict[str, tuple[str, ...]], calls: list[Call]) -> Iterator[None]:
     """While it is open, what these modules' layers hand to their kernels is added to `calls`, in order."""
-    patches = []
-    for home, names in kernels.items():
-        module = importlib.import_module(home)
-        patches += [patch.object(module, name, _noting(getattr(module, name), calls)) for name in names]
-    for one in patches:
-        one.start()
+    modules = {home: importlib.import_module(home) for home in kernels}
+    plain = [(modules[home], name, getattr(modules[home], name)) for home, names in kernels.items() for name in names]
     try:
+        for module, name, kernel in plain:
+            setattr(module, name, _noting(kernel, calls))
         yield
     finally:
-        for one in patches:
-            one.stop()
+        for module, name, kernel in plain:
+            setattr(module, name, kernel)
 
 
 def _noting(kernel: Callable[..., Any], calls: list[Call]) -> Callable[..., Any]:
