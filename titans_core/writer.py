@@ -21,7 +21,8 @@ class Writer:
     """Writes the variables of `total` tokens, and their pyramid, to `folder`, which becomes `store`.
 
     One batch is written at a time, so a slow disk holds up the run and memory does not grow.
-    chunk: tokens per stored chunk. labels: as of a Recording. sizes: tokens a bin of each level of the pyramid; none of a short run.
+    chunk: tokens per stored chunk. labels: as of a Recording. sizes: tokens a bin of each level of the pyramid; none
+    of a short run.
     """
 
     def __init__(

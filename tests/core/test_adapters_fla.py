@@ -6,7 +6,6 @@ import importlib
 import importlib.util
 import os
 import warnings
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -43,13 +42,12 @@ pytestmark = [
 
 
 @pytest.fixture(autouse=True)
-def untuned(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def untuned(monkeypatch: pytest.MonkeyPatch) -> None:
     """An interpreter times no kernel."""
     if DEVICE == "cpu":
         from triton.runtime.autotuner import Autotuner
 
         monkeypatch.setattr(Autotuner, "do_bench", property(lambda _: lambda call, quantiles: [0.0] * 3))
-    yield
 
 
 class Stack(nn.Module):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import titans_core as tc
-from titans_core.adapters import ByteTokenizer, TitansPytorch, neural_memory
+from titans_core.adapters import ByteTokenizer, TitansPytorch, neural_memory, neural_signals
 from titans_core.errors import ConfigError, TextError
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of that library and what it needs
@@ -76,17 +76,29 @@ def by_autograd(model: Model, ids: np.ndarray) -> dict[str, np.ndarray]:
             push = [torch.zeros_like(w) for w in start]
             for t in range(c * CHUNK, (c + 1) * CHUNK):
                 leaves = [w.clone().requires_grad_() for w in at]
-                out = torch.func.functional_call(memory.memory_model, dict(zip(names, leaves, strict=True)), keys[h, t][None])
+                out = torch.func.functional_call(
+                    memory.memory_model, dict(zip(names, leaves, strict=True)), keys[h, t][None]
+                )
                 loss = (out - values[h, t]).pow(2).mean()
                 grads = torch.autograd.grad(loss, leaves)
                 size = sum(g.square().sum() for g in grads).sqrt()
-                for name, value in (("loss", loss), ("surprise", size), ("momentary", theta[h, t] * size), ("theta", theta[h, t])):
+                for name, value in (
+                    ("loss", loss),
+                    ("surprise", size),
+                    ("momentary", theta[h, t] * size),
+                    ("theta", theta[h, t]),
+                ):
                     every[name][h, t] = value.item()
                 push = [p - theta[h, t] * g for p, g in zip(push, grads, strict=True)]
             past = [eta[h, c] * x for x in s]
             s = [a + b for a, b in zip(past, push, strict=True)]
             before, now = now, [(1 - alpha[h, c]) * w + x for w, x in zip(now, s, strict=True)]
-            found = {"past_surprise": past, "momentum": s, "memory": now, "forgotten": [alpha[h, c] * w for w in before]}
+            found = {
+                "past_surprise": past,
+                "momentum": s,
+                "memory": now,
+                "forgotten": [alpha[h, c] * w for w in before],
+            }
             found["update"] = [a - b for a, b in zip(now, before, strict=True)]
             for name, tensors in found.items():
                 shared[name][h, c] = sum(x.square().sum() for x in tensors).sqrt().item()
@@ -189,9 +201,8 @@ def test_what_a_memory_does_not_have_is_absent(options: dict[str, Any], lacks: s
 
 def test_what_differs_is_marked() -> None:
     ds = tc.trace_foreign(adapted(), TEXT)
-    assert {n for n in ds.data_vars if ds[n].attrs["granularity"] == "chunk"} == set(
-        "past_surprise momentum alignment eta alpha update forgotten memory".split()
-    )
+    by_chunk = {name for name in ds.data_vars if ds[name].attrs["granularity"] == "chunk"}
+    assert by_chunk == {"past_surprise", "momentum", "alignment", "eta", "alpha", "update", "forgotten", "memory"}
     assert "mean" in ds["loss"].attrs["differs"]
     assert "before the whole text" in ds["surprise"].attrs["differs"]
     assert "every 8 positions" in tc.trace_foreign(adapted(batch_size=8), TEXT)["surprise"].attrs["differs"]
@@ -216,7 +227,7 @@ def test_the_module_is_left_as_it_was() -> None:
 def test_blocks_of_tokens_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A long text is measured some gradients at a time."""
     whole = tc.trace_foreign(adapted(), TEXT)
-    monkeypatch.setattr(neural_memory, "AT_ONCE", 1_000)
+    monkeypatch.setattr(neural_signals, "AT_ONCE", 1_000)
     parts = tc.trace_foreign(adapted(), TEXT)
     np.testing.assert_allclose(parts["surprise"].values, whole["surprise"].values, rtol=1e-5)
 

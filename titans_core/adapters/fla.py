@@ -1,7 +1,7 @@
 """DeltaNet and Gated DeltaNet of flash-linear-attention, an optional import.
 
-The layers run as they are; what they hand to their kernels (queries, keys, values and gates, of the model's own weights)
-is noted, and the memory is then followed token by token in float64.
+The layers run as they are; what they hand to their kernels (queries, keys, values and gates, of the model's own
+weights) is noted, and the memory is then followed token by token in float64.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ GATED = Differs(
 FORGET = Differs(source="gated delta rule: 1 - exp(g)")
 
 Call = dict[str, Any]
+Kernels = dict[str, tuple[str, ...]]
 
 
 class DeltaRule(TorchModel):
@@ -76,20 +77,22 @@ class DeltaRule(TorchModel):
         arrays = together([{name: values.cpu().numpy() for name, values in layer.items()} for layer in layers])
         yield {**arrays, **predicted}
 
-    def _kernels(self) -> dict[str, tuple[str, ...]]:
+    def _kernels(self) -> Kernels:
         """The kernels that the layers of this model call. Raises ConfigError."""
         there = {type(module).__module__ for module in self.model.modules()}
-        found = {name: kernels for name, kernels in LAYERS.items() if name in there}
+        found: Kernels = {name: kernels for name, kernels in LAYERS.items() if name in there}
         if not found:
-            raise ConfigError(f"the model has no DeltaNet or GatedDeltaNet layer of {PACKAGE}; {' or '.join(LAYERS)} has them")
+            raise ConfigError(
+                f"the model has no DeltaNet or GatedDeltaNet layer of {PACKAGE}; {' or '.join(LAYERS)} has them"
+            )
         return found
 
-    def _gated(self, kernels: dict[str, tuple[str, ...]]) -> bool:
+    def _gated(self, kernels: Kernels) -> bool:
         return "fla.layers.gated_deltanet" in kernels
 
 
 @contextmanager
-def _noted(kernels: dict[str, tuple[str, ...]], calls: list[Call]) -> Iterator[None]:
+def _noted(kernels: Kernels, calls: list[Call]) -> Iterator[None]:
     """While it is open, what these modules' layers hand to their kernels is added to `calls`, in order."""
     modules = {home: importlib.import_module(home) for home in kernels}
     plain = [(modules[home], name, getattr(modules[home], name)) for home, names in kernels.items() for name in names]

@@ -1,4 +1,4 @@
-"""Trace a model that is not ours into the Dataset that `tc.trace` makes. Needs no torch, as far as its adapter does not."""
+"""Trace a model that is not ours into the Dataset that `tc.trace` makes. Needs no torch, unless its adapter does."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from titans_core.assets import checkpoint_names
 from titans_core.documents import check_text
 from titans_core.errors import ConfigError, TextError, shown
 from titans_core.record import Recording
-from titans_core.signals import ABSENT, BY_HEAD, FOREIGN, OUTPUTS, SIGNALS, Arrays, sum_heads
+from titans_core.signals import ABSENT, BY_HEAD, FOREIGN, SIGNALS, Arrays, sum_heads
 from titans_core.storage import as_path
 from titans_core.tokenizer import Encoding
 from titans_core.versions import installed
@@ -94,7 +94,9 @@ def _check_tokens(encoding: Encoding, pieces: list[str], text: str) -> None:
     if ids.min() < 0 or ids.max() >= len(pieces):
         raise ConfigError(f"the tokenizer gave ids {ids.min()} to {ids.max()} and has {len(pieces)} pieces to show")
     if start.min() < 0 or end.max() > len(text) or (end < start).any() or (np.diff(start) < 0).any():
-        raise ConfigError("the tokenizer's places are not those of the text, in its order; start and end count characters")
+        raise ConfigError(
+            "the tokenizer's places are not those of the text, in its order; start and end count characters"
+        )
 
 
 def _spans(adapter: Adapter, ids: np.ndarray) -> Iterator[tuple[int, Arrays]]:
@@ -106,7 +108,9 @@ def _spans(adapter: Adapter, ids: np.ndarray) -> Iterator[tuple[int, Arrays]]:
         found = {name: values.shape[:-1] for name, values in arrays.items()}
         layers = {shape for shape in found.values() if shape}
         if len(sizes) != 1 or len(layers) > 1 or (shapes is not None and found != shapes):
-            raise ConfigError(f"after token {done} the adapter gave {_told(given)}; every span has the same, of equal size")
+            raise ConfigError(
+                f"after token {done} the adapter gave {_told(given)}; every span has the same, of equal size"
+            )
         shapes, done = found, done + sizes.pop()
         yield done, arrays
     if done != len(ids):
@@ -118,7 +122,9 @@ def _put_together(given: Arrays) -> Arrays:
         raise ConfigError(f"the adapter gave {', '.join(unknown)}; {_known()}")
     wrong = {name: v for name, v in given.items() if v.ndim not in ((1,) if name in PREDICTED else (2, 3))}
     if wrong or not given:
-        raise ConfigError(f"the adapter gave {_told(wrong)}; signals are (layers, [heads,] tokens), nll and entropy (tokens,)")
+        raise ConfigError(
+            f"the adapter gave {_told(wrong)}; signals are (layers, [heads,] tokens), nll and entropy (tokens,)"
+        )
     apart = {name: values for name, values in given.items() if values.ndim == 3}
     if "alignment" in apart and not {"past_surprise", "momentary"} <= set(apart):
         raise ConfigError("alignment of heads needs momentary and past_surprise of heads; give it as (layers, tokens)")

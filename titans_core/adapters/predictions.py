@@ -11,6 +11,6 @@ from titans_core.signals import Arrays
 
 
 def predictions(logits: Tensor, ids: np.ndarray) -> Arrays:
-    """"nll" and "entropy" (T,) in bits, of logits (T, V) for the token after each; NaN at the first token."""
+    """ "nll" and "entropy" (T,) in bits, of logits (T, V) for the token after each; NaN at the first token."""
     found = measured({}, logits.detach(), None, torch.from_numpy(ids.astype(np.int64)).to(logits.device), False)
     return {name: values.cpu().numpy() for name, values in found.items()}

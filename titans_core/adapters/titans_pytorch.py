@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from titans_core.adapters import neural_memory
+from titans_core.adapters import neural_memory, neural_signals
 from titans_core.adapters.protocol import About, Differs, Tokenizes
 from titans_core.adapters.torch_model import TorchModel, together
 from titans_core.errors import ConfigError, TextError
@@ -71,14 +71,16 @@ class TitansPytorch(TorchModel):
 
 def _of_text(one: neural_memory.Watched, at: np.ndarray) -> Arrays:
     """Signals (heads, T) or (T,) of a text whose tokens stand `at` these positions; NaN where nothing was written."""
-    found = neural_memory.signals(one)
+    found = neural_signals.signals(one)
     if not found:
         chunk = one.memory.store_chunk_size
-        raise TextError(f"the text has {len(at)} tokens, and this memory writes {chunk} at a time; give it a longer text")
+        raise TextError(
+            f"the text has {len(at)} tokens, and this memory writes {chunk} at a time; give it a longer text"
+        )
     written = found["loss"].shape[-1]
     known, place = at < written, np.minimum(at, written - 1)
     taken = {name: np.where(known, values[..., place], np.nan) for name, values in found.items()}
-    return taken | {"read": neural_memory.read(one)[at]}
+    return taken | {"read": neural_signals.read(one)[at]}
 
 
 def _differs(memory: Any) -> dict[str, Differs]:
@@ -90,7 +92,9 @@ def _differs(memory: Any) -> dict[str, Differs]:
     push = "of the pushes of all its tokens together"
     one = {
         "loss": Differs(differs=f"{mean}; {start}"),
-        "surprise": Differs(differs=f"gradient of the module's loss ({mean}); {start}; norm weights of the memory count"),
+        "surprise": Differs(
+            differs=f"gradient of the module's loss ({mean}); {start}; norm weights of the memory count"
+        ),
         "momentary": Differs(differs=f"theta times the gradient of the module's loss ({mean}); {start}"),
         "theta": Differs(differs=f"step on the module's loss: {mean}"),
         "read": Differs(differs="at the weights before the token's chunk, after heads are gated and combined"),

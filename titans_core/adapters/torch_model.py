@@ -49,9 +49,13 @@ class TorchModel:
         logits = getattr(out, "logits", out)
         if not isinstance(logits, Tensor) or logits.dim() != 3 or logits.shape[:2] != (1, len(ids)):
             found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-            raise ConfigError(f"the model gave {found} for {len(ids)} tokens, no logits (1, {len(ids)}, V); predicts=False")
+            raise ConfigError(
+                f"the model gave {found} for {len(ids)} tokens, no logits (1, {len(ids)}, V); predicts=False"
+            )
         if logits.shape[2] <= ids.max():
-            raise ConfigError(f"the model predicts {logits.shape[2]} ids and the text has id {ids.max()}; use its tokenizer")
+            raise ConfigError(
+                f"the model predicts {logits.shape[2]} ids and the text has id {ids.max()}; use its tokenizer"
+            )
         return predictions(logits[0], ids)
 
 
