@@ -56,7 +56,7 @@ CORE_LEVELS = [
 APP_LEVELS = [
     {"app", "app.words", "app.samples", "app.opening", "app.memories", "app.logs", "app.bare", "app.person"},
     {"app.theme"},
-    {"app.naming", "app.measured", "app.places", "app.needles"},
+    {"app.naming", "app.measured", "app.places", "app.needles", "app.foreign"},
     {"app.figures", "app.jobs"},
     {"app.facts"},
     {"app.probing"},

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import xarray as xr
 
+from app import foreign
 from app.exports.names import Finished
 from app.places import places
 from titans_core.signals import BY_HEAD, OUTPUTS, SIGNALS
@@ -67,6 +68,13 @@ def blocks(run: Finished, size: int = BLOCK) -> Iterator[pa.Table]:
         yield pa.table(data)
 
 
-def meaning(signal: str) -> dict[str, str]:
-    """The labels of a variable: long_name, units, source, granularity. A store from elsewhere may say what it likes."""
-    return (SIGNALS | BY_HEAD | OUTPUTS)[signal].attrs()
+def meaning(signal: str, ds: xr.Dataset) -> dict[str, str]:
+    """The labels of a variable: long_name, units, source, granularity. A store from elsewhere may say what it likes.
+
+    One of a foreign model is believed in what it has otherwise than ours, in source, granularity and "differs".
+    """
+    labels = (SIGNALS | BY_HEAD | OUTPUTS)[signal].attrs()
+    if not foreign.library(ds.attrs):
+        return labels
+    own = ("source", "granularity", "differs")
+    return labels | {name: str(ds[signal].attrs[name]) for name in own if name in ds[signal].attrs}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import titans_core as tc
-from app import naming, samples
+from app import foreign, naming, samples
 from app.exports.names import Finished, View, began_file, stem, text_stem
 from app.figures.aggregate import layer_words
 from app.theme import SIGNALS
@@ -62,7 +62,7 @@ def command(runs: Sequence[Finished]) -> str:
     path = shlex.quote(path) + " --plain" * _looks_like_more(runs[0], path)
     device = shlex.quote(_device(runs[0]))
     out = f"runs/{stem(runs)[: -len(runs[0].id[:6]) - 1]}"
-    if any(_changes(run) or _began(run) for run in runs):
+    if any(_changes(run) or _began(run) or foreign.library(run.ds.attrs) for run in runs):
         traced = [_alone(run, k, path, device, out) for k, run in enumerate(runs, start=1)]
     else:
         names = list(dict.fromkeys(_checkpoint(run) for run in runs))
@@ -81,6 +81,8 @@ def _looks_like_more(run: Finished, path: str) -> bool:
 
 def _alone(run: Finished, k: int, path: str, device: str, out: str) -> str:
     """One run with what was changed in it, in a store of its own. path: quoted for a shell."""
+    if library := foreign.library(run.ds.attrs):
+        return f"# {naming.of(run.ds)} is a model of {library}: tc.trace_foreign of Python reads it (docs/adapters.md)"
     name = _checkpoint(run)
     changes = "".join(f" --set {shlex.quote(text)}" for text in _changes(run))
     begin = f" --from-memory {shlex.quote(began_file(run))}" if _began(run) else ""
@@ -124,6 +126,9 @@ def _began(run: Finished) -> bool:
 
 
 def _run(run: Finished, name: str) -> list[str]:
+    if library := foreign.library(run.ds.attrs):
+        store = _literal(f"PATH/TO/{run.ds.attrs['checkpoint']}.zarr")
+        return [f"{name} = tc.open_trace({store})  # of a model of {library}, by tc.trace_foreign (docs/adapters.md)"]
     changes = ", ".join(map(_literal, _changes(run)))
     given = f", settings=tc.intervene({changes})" if changes else ""
     model = f"tc.load({_literal(_checkpoint(run))}, device={_literal(_device(run))})"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from app import naming
+from app import foreign, naming
 from app.exports.columns import meaning
 from app.exports.names import Finished, View, facts
 from app.exports.spans import visible
@@ -28,11 +28,11 @@ def sentence(run: Finished) -> str:
     return " · ".join(
         (
             naming.of(run.ds) + (f", {known.meaning}" if known else ""),
-            f"{parameters(int(at['parameters']))} parameters, trained",
+            f"{parameters(int(at['parameters']))} parameters, {foreign.library(at) or 'trained'}",
             count(int(at.get(MARK, run.ds.sizes["token"]))),
             *([f"shown on {run.ds.sizes['token']:,} shared pieces"] if MARK in at else []),
             *([f"update chunk {at['chunk']}"] if "surprise" in run.ds else []),
-            _window(at),
+            *([] if foreign.library(at) else [_window(at)]),
             f"{duration(float(at['seconds']))} on {str(at['device']).upper()}",
             f"run {run.id[:6]}…",
         )
@@ -90,8 +90,9 @@ def signals(traces: Sequence[xr.Dataset]) -> str:
     head = ["signal", "variable", "what it is", "unit", "equation or source", "true per", "mean, highest"]
     body = []
     for name in [n for n in SIGNALS if any(n in ds for ds in traces)]:
-        labels = meaning(name)
-        given = [labels.get(key, "") for key in ("long_name", "units", "source", "granularity")]
+        labels = [meaning(name, ds) for ds in traces if name in ds]
+        listed = ("long_name", "units", "source", "granularity")
+        given = [" | ".join(dict.fromkeys(label.get(key, "") for label in labels)) for key in listed]
         reach = " | ".join(_reach(aggregate.column(ds, name)) for ds in traces if name in ds)
         body.append([f"{SIGNALS[name].label} {SIGNALS[name].symbol}", name, *given, reach])
     return (

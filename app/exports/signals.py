@@ -53,8 +53,8 @@ def _notes(run: Finished) -> Iterator[str]:
     yield from (f"{name}: {_quoted(value)}" for name, value in facts(run).items())
     yield from (f"{name}: {text}" for name, text in columns.about(run).items())
     for name in map(str, run.ds.data_vars):
-        labels = columns.meaning(name)
-        said = ", ".join(labels[key] for key in ("units", "source") if key in labels)
+        labels = columns.meaning(name, run.ds)
+        said = ", ".join(labels[key] for key in ("units", "source", "differs") if key in labels)
         yield f"{name}: {labels.get('long_name', name)} [{said}], per {labels.get('granularity', 'token')}"
 
 
@@ -104,7 +104,7 @@ def _described(schema: pa.Schema, run: Finished) -> pa.Schema:
     fields = []
     for field in schema:
         signal = signal_of.get(field.name)
-        labels = columns.meaning(signal) if signal else {"long_name": columns.about(run)[field.name]}
+        labels = columns.meaning(signal, run.ds) if signal else {"long_name": columns.about(run)[field.name]}
         fields.append(field.with_metadata(labels))
     known = facts(run)
     metadata = {

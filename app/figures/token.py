@@ -94,7 +94,9 @@ def values(ds: xr.Dataset, token: int, layer: int | None = None) -> list[dict[st
                 "symbol": SIGNALS[name].symbol,
                 "value": float(over),
                 "layers": [float(v) for v in at] if layered and len(at) > 1 else [],
-                "source": str(variable.attrs.get("source", "")),
+                "source": "; ".join(
+                    str(variable.attrs[name]) for name in ("source", "differs") if name in variable.attrs
+                ),
                 "granularity": str(variable.attrs.get("granularity", "token")),
                 "rule": aggregate.layer_words(ds, name, layer),
             }

@@ -11,10 +11,12 @@ import numpy as np
 import xarray as xr
 
 from titans_core import pyramid
+from titans_core.assets import checkpoint_names
+from titans_core.config import VARIANTS
 from titans_core.errors import StoreError, TitansError
 from titans_core.moments import moments
 from titans_core.record import open_trace
-from titans_core.signals import OUTPUTS, SIGNALS
+from titans_core.signals import ABSENT, BY_HEAD, FOREIGN, OUTPUTS, SIGNALS
 
 BLOCK = 16_384  # tokens, as stores are chunked
 _ATTRIBUTES: dict[str, type | tuple[type, ...]] = {
@@ -28,6 +30,8 @@ _ATTRIBUTES: dict[str, type | tuple[type, ...]] = {
     "device": str,
     "text_sha256": str,
 }
+GRANULARITIES = ("token", "chunk", "segment")
+LONGEST = 500  # characters that a foreign trace says of a signal
 _MAY_BE_BLANK = ("alignment",)  # undefined while nothing is carried
 _BAD_DATA = (OSError, KeyError, ValueError, TypeError, RuntimeError, IndexError, AttributeError)
 
@@ -51,7 +55,8 @@ def open_checked(folder: Path, name: str) -> xr.Dataset:
 def _attributes(ds: xr.Dataset) -> str:
     """What is wrong with what was recorded of the run, or ""."""
     began = {"memory_from": str} if "memory_from" in ds.attrs else {}
-    for name, kind in (_ATTRIBUTES | began).items():
+    foreign = {FOREIGN: str, ABSENT: list} if FOREIGN in ds.attrs else {}
+    for name, kind in (_ATTRIBUTES | began | foreign).items():
         if name not in ds.attrs:
             return f"is not a trace of this version: it lacks the attribute {name!r}"
         if not isinstance(ds.attrs[name], kind):
@@ -60,12 +65,32 @@ def _attributes(ds: xr.Dataset) -> str:
         return "is damaged: its text is not the one that was traced"
     config, settings = (json.loads(ds.attrs[name]) for name in ("config", "settings"))
     window = config.get("window") if isinstance(config, dict) else None
-    if not isinstance(window, int) or window < 1 or not isinstance(settings, dict):
+    attends = isinstance(window, int) and window >= 1
+    if not (attends or (foreign and isinstance(config, dict) and window is None)) or not isinstance(settings, dict):
         return "is not a trace of this version: its config or its settings are not usable"
-    words = (ds.attrs["checkpoint"], ds.attrs["variant"], ds.attrs["device"])
+    words = (ds.attrs["checkpoint"], ds.attrs["variant"], ds.attrs["device"], ds.attrs.get(FOREIGN, "none"))
     if not all(0 < len(word) <= 100 and word.isprintable() for word in words):
         return "has a checkpoint, variant or device whose name cannot be shown"
-    return ""
+    return _absent(ds) if foreign else ""
+
+
+def _absent(ds: xr.Dataset) -> str:
+    """What is wrong with the trace of another library's model, beside what can be with any; or ""."""
+    known = {*SIGNALS, *BY_HEAD, *OUTPUTS} - {"id"}
+    if ds.attrs["checkpoint"] in checkpoint_names() or ds.attrs["variant"] in VARIANTS:
+        return "is of another library's model that has the name of one of ours"
+    if known - set(map(str, ds.data_vars)) != {name for name in ds.attrs[ABSENT] if isinstance(name, str)}:
+        return "is damaged: the signals that it lacks are not those that it says it lacks"
+    if len(ds.data_vars) < 2:
+        return "has no signal"
+    if "head" in ds.dims:
+        return "is of another library's model and keeps heads apart"
+    labels = [ds[name].attrs for name in ds.data_vars]
+    told = [str(label.get(key, "")) for label in labels for key in ("source", "differs")]
+    if not all(label.get("granularity", "token") in GRANULARITIES for label in labels):
+        return "is not a trace of this version: a granularity of its signals is none"
+    fits = all(len(words) <= LONGEST and words.isprintable() for words in told)
+    return "" if fits else "says of its signals what cannot be shown"
 
 
 def _tokens(ds: xr.Dataset) -> str:
@@ -77,7 +102,7 @@ def _tokens(ds: xr.Dataset) -> str:
         return "is damaged: its tokens are not in the order of its text"
     if not all(isinstance(piece, str) for piece in ds["piece"].values):
         return "is damaged: its vocabulary holds something else than text"
-    if "nll" not in ds:
+    if "nll" not in ds and FOREIGN not in ds.attrs:
         return "lacks the variable nll, which every trace has"
     return ""
 
@@ -91,10 +116,17 @@ def _variable(ds: xr.Dataset, name: str) -> str:
     for low in range(0, total, BLOCK):
         values = variable.isel(token=slice(low, low + BLOCK)).values
         known = ~np.isnan(values).all(-1) if name != "id" else np.array(True)
-        if not known.all() and total > 1 and name not in _MAY_BE_BLANK and name in (*SIGNALS, "nll", "entropy"):
-            high = min(total, low + BLOCK)
+        high = min(total, low + BLOCK)
+        if not known.all() and total > 1 and not _may_be_blank(ds, name, low, high):
             return f"is damaged or of a run that broke down: {name} has no value in the tokens {low + 1:,} to {high:,}"
     return ""
+
+
+def _may_be_blank(ds: xr.Dataset, name: str, low: int, high: int) -> bool:
+    """Whether a variable may have no value in the tokens low..high of a block."""
+    if name in _MAY_BE_BLANK or name not in (*SIGNALS, "nll", "entropy"):
+        return True
+    return FOREIGN in ds.attrs and low > 0 and high - low < BLOCK  # the end of a text may fill no chunk of theirs
 
 
 def _levels(ds: xr.Dataset) -> None:

@@ -6,7 +6,7 @@ import json
 
 import xarray as xr
 
-from app import memories
+from app import foreign, memories
 from app.theme import count
 from titans_core.errors import ConfigError
 from titans_core.probes.sanity import MIN_TOKENS
@@ -18,6 +18,8 @@ LIMIT = 20_000  # tokens from the start of a text that are read, three times
 def refusal(ds: xr.Dataset) -> str:
     """Why the run of this trace cannot be checked, as a sentence; "" where it can."""
     tokens = ds.sizes["token"]
+    if refused := foreign.refusal(ds):
+        return refused
     if "surprise" not in ds:
         return "This model has no memory, so there is no surprise to compare."
     if tokens < MIN_TOKENS:
@@ -29,6 +31,8 @@ def refusal(ds: xr.Dataset) -> str:
 
 def other_weights(ds: xr.Dataset) -> str:
     """Why the text of this run cannot be read anew by the model that read it, as a sentence; "" where it can."""
+    if refused := foreign.refusal(ds):
+        return refused
     name = str(ds.attrs["checkpoint"])
     if name not in memories.names():
         return "The run was made with a checkpoint that is not offered here, so its text cannot be read anew."

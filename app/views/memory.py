@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 import xarray as xr
 
-from app import naming, state
+from app import foreign, naming, state
 from app.bare import bare
 from app.components import scrub
 from app.figures import memory, memory_path, memory_words
@@ -56,7 +56,8 @@ def _of_one(having: list[Run]) -> None:
         parts.title("Memory over time", run.name + (f", {memory.note(found)}" if found else ""), more)
     if found is None:
         why = "it diverged before its end" if naming.diverged(run.ds) else "run the text again"
-        st.caption(f"This run was stored without its memory at moments in time: {why}.")
+        why = f"models of {foreign.library(run.ds.attrs)} do not tell it" if foreign.library(run.ds.attrs) else why
+        st.caption(state.plain(f"This run was stored without its memory at moments in time: {why}."))
         return
     if found.sizes["moment"] <= 2:
         st.caption(state.plain(memory.ends(found)))

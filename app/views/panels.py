@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from app import naming, opening, state
+from app import foreign, naming, opening, state
 from app.bare import bare
 from app.components import cards, figures, text_heatmap
 from app.figures import fate, layers, lineage, order_of_events, tables, token
@@ -17,6 +17,8 @@ from app.views import parts
 from app.words import words
 from titans_core.errors import ConfigError
 from titans_core.lineage import Fate, Lineage, recorded
+
+LINEAGE = "Lineage and fate need the gates of each head, which this run was stored without"
 
 
 def text(shown: list[Run], look: Look) -> None:
@@ -100,7 +102,7 @@ def one_token(shown: list[Run], look: Look) -> None:
         moving = [run for run in shown if token.moving([run.ds])]
         if moving:
             _moves(moving, look.token, look.layer)
-            _lineage_and_fate([run for run in shown if recorded(run.ds)], look)
+            _lineage_and_fate([run for run in shown if recorded(run.ds)], look, moving)
 
 
 def _moves(shown: list[Run], at: int, layer: int | None) -> None:
@@ -122,12 +124,10 @@ def _moves(shown: list[Run], at: int, layer: int | None) -> None:
     st.caption(words("moves_note"))
 
 
-def _lineage_and_fate(shown: list[Run], look: Look) -> None:
-    """Where the momentum at the token comes from, and what becomes of the token's write."""
+def _lineage_and_fate(shown: list[Run], look: Look, moving: list[Run]) -> None:
+    """Where the momentum at the token comes from, and what becomes of the token's write. shown: of `moving`."""
     if not shown or look.token is None:
-        st.caption(
-            "Lineage and fate need the gates of each head, which this run was stored without: run the text again."
-        )
+        st.caption(LINEAGE + ("." if any(foreign.library(run.ds.attrs) for run in moving) else ": run the text again."))
         return
     traces, several = [run.ds for run in shown], len(shown) > 1
     try:

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import held, library, memories, naming, runs, state, theme
+from app import foreign, held, library, memories, naming, runs, state, theme
 from app.bare import sentence
 from app.components.typing import typing
 from app.jobs import Busy, Job
@@ -130,7 +130,8 @@ def _refusal(asked: Asked, base: Run, shown: list[Run]) -> str:
     if not asked.changes:
         return "Nothing is changed yet."
     if base.checkpoint not in memories.names():
-        return f"The checkpoint {base.checkpoint} is not offered here; start with `python -m app FOLDER` to run it."
+        ours = f"The checkpoint {base.checkpoint} is not offered here; start with `python -m app FOLDER` to run it."
+        return foreign.refusal(base.ds) or ours
     if held.at_start(base) is None:
         return "This run began with a memory that is not kept here, so it cannot be run again."
     if len(address.run_ids()) >= MOST:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import link, naming, opening, samples, state, theme
+from app import foreign, link, naming, opening, samples, state, theme
 from app.bare import bare
 from app.exports.report_tables import sentence
 from app.figures import aggregate
@@ -76,6 +76,8 @@ def _begin(shown: list[Run]) -> bool:
 def _head(shown: list[Run]) -> None:
     st.title(state.plain(shown[0].title or "Untitled text"), anchor=False)
     st.caption("  \n".join(state.plain(sentence(run)) for run in shown))
+    for lacking in foreign.lacks([run.ds for run in shown], [run.name for run in shown]):
+        st.caption(state.plain(lacking))
     remembering = any("memory" in run.ds for run in shown)
     st.markdown(f":small[{words('how_to_read' if remembering else 'how_to_read_no_memory')}]")
     sample = samples.by_title(shown[0].title)

@@ -150,6 +150,7 @@ class Strange(ByteTokenizer):
     [
         (Made(name="mag"), ConfigError, "'mag' is the name of a checkpoint that ships"),
         (Made(name="a\nb"), ConfigError, "the adapter's name is"),
+        (Made(facts=replace(FACTS, variant="mac")), ConfigError, "'mac' is a variant of ours"),
         (Made(facts=replace(FACTS, library="")), ConfigError, "the adapter tells '' "),
         (Made(facts=replace(FACTS, differs={"lossy": Differs()})), ConfigError, "about.*differs names lossy"),
         (Made(facts=replace(FACTS, differs={"loss": Differs("word")})), ConfigError, "a granularity is 'word'"),

@@ -1,8 +1,8 @@
 """The delta rule as a memory of ours: M_t = (1 - alpha) M_{t-1} + beta k^T (v - k (1 - alpha) M_{t-1}).
 
 It is a linear memory whose loss ||k M - v||^2 has the gradient 2 k^T (k M - v), with theta = beta / 2, no momentum,
-and, in Gated DeltaNet, alpha = 1 - exp(g). Loss and gradient are taken where the rule takes them: at the memory that the
-token's own forgetting has left, (1 - alpha) M_{t-1}, which without a gate is M_{t-1}.
+and, in Gated DeltaNet, alpha = 1 - exp(g). Loss and gradient are taken where the rule takes them: at the memory that
+the token's own forgetting has left, (1 - alpha) M_{t-1}, which without a gate is M_{t-1}.
 """
 
 from __future__ import annotations

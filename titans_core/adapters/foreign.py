@@ -16,6 +16,7 @@ import xarray as xr
 
 from titans_core.adapters.protocol import About, Adapter
 from titans_core.assets import checkpoint_names
+from titans_core.config import VARIANTS
 from titans_core.documents import check_text
 from titans_core.errors import ConfigError, TextError, shown
 from titans_core.record import Recording
@@ -27,6 +28,7 @@ from titans_core.versions import installed
 PREDICTED = ("nll", "entropy")
 GRANULARITIES = ("token", "chunk", "segment")
 LONGEST_NAME = 100  # characters, as the dashboard takes them
+LONGEST_WORDS = 500
 
 
 def trace_foreign(
@@ -75,10 +77,15 @@ def _checked(adapter: Adapter) -> About:
     if name in checkpoint_names():
         raise ConfigError(f"{name!r} is the name of a checkpoint that ships; give the adapter another one")
     about = adapter.about()
+    if about.variant in VARIANTS:
+        raise ConfigError(f"{about.variant!r} is a variant of ours; call the adapter's kind of memory otherwise")
     if unknown := sorted(set(about.differs) - set(SIGNALS) - set(PREDICTED)):
         raise ConfigError(f"about().differs names {', '.join(unknown)}; {_known()}")
     if wrong := {d.granularity for d in about.differs.values()} - set(GRANULARITIES):
         raise ConfigError(f"a granularity is {shown(wrong.pop())}; it must be one of {', '.join(GRANULARITIES)}")
+    words = [word for told in about.differs.values() for word in (told.source, told.differs)]
+    if not all(len(word) <= LONGEST_WORDS and word.isprintable() for word in words):
+        raise ConfigError(f"a source or differs has over {LONGEST_WORDS} characters, or some that cannot be shown")
     for word in (about.library, about.variant, about.device):
         if not isinstance(word, str) or not 0 < len(word) <= LONGEST_NAME or not word.isprintable():
             raise ConfigError(f"the adapter tells {shown(word)} of itself; give 1 to {LONGEST_NAME} characters")

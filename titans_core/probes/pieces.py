@@ -53,8 +53,9 @@ def rewrite(ds: xr.Dataset, pieces: Pieces, run: int, store: Path) -> None:
     """
     text = str(ds.attrs["text"])
     shown, ids = _shown(text, pieces)
-    recording = Recording(ids, pieces.start, pieces.end, shown, text, store)
-    bits = {name: _bits(ds, name, pieces, len(text)) for name in ADDED}
+    labels = {str(name): dict(ds[name].attrs) for name in ds.data_vars}  # of a foreign model they may be its own
+    recording = Recording(ids, pieces.start, pieces.end, shown, text, store, labels)
+    bits = {name: _bits(ds, name, pieces, len(text)) for name in ADDED if name in ds}
     try:
         for low in range(0, len(ids), CHUNK):
             part = slice(low, low + CHUNK)
