@@ -17,7 +17,7 @@ from app.exports.passages import highest
 from app.exports.report import report
 from app.exports.standalone import standalone
 from app.exports.written import Drawing
-from app.figures import aggregate
+from app.figures import aggregate, timelines
 from app.jobs import imports
 from app.jobs.checks import open_checked
 from titans_core.documents import Document, of_trace
@@ -56,7 +56,7 @@ def _opened(path: Path, room: Path) -> Stored:
 
 def _drawings(found: Sequence[Stored]) -> list[Drawing]:
     traces = [run.ds for run in found]
-    view = View("surprise" if any("surprise" in ds for ds in traces) else "nll", None, None)
+    view = View(timelines.drawn(traces)[0], None, None)
     passages = {
         run.id: highest(run.ds, aggregate.column(run.ds, view.signal, None)) for run in found if view.signal in run.ds
     }

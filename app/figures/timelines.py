@@ -16,6 +16,7 @@ from app.theme import SIGNALS, number
 from titans_core.pyramid import bins
 
 ROWS = ("surprise", "momentum", "forgotten")
+OUTPUTS = ("nll", "entropy")
 OVER = 1.3  # a start this many times higher than all the rest is cut off, and the note says so
 
 Span = tuple[int, int] | None
@@ -60,8 +61,10 @@ def drawing(
 
 
 def drawn(traces: Sequence[xr.Dataset]) -> list[str]:
-    """The signals that get a row; runs without a memory have only those of the output."""
-    return [name for name in ROWS if any(name in ds.data_vars for ds in traces)] or ["nll", "entropy"]
+    """The signals that get a row: of runs without them those of the output, of a foreign one its first, if need be."""
+    known = [name for name in SIGNALS if any(name in ds.data_vars for ds in traces)]
+    listed = ([name for name in first if name in known] for first in (ROWS, OUTPUTS))
+    return next(filter(None, listed), known[: len(ROWS)])
 
 
 def reach(traces: Sequence[xr.Dataset], name: str, layer: int | None, read: Read = bins) -> tuple[float, float]:

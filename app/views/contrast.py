@@ -187,6 +187,9 @@ def _prediction(others: list[Run], base: Run, names: dict[str, str]) -> None:
     parts.title("Prediction", f"bits saved over {names[base.id]}")
     rows = []
     for run in others:
+        if not comparisons.both_have(run.id, base.id, "nll"):
+            st.caption(f"{state.plain(names[run.id])}: not both predict tokens.")
+            continue
         saved, won, lost, count = comparisons.won(run.id, base.id)
         if not count:
             st.caption(f"{state.plain(names[run.id])}: no token is predicted by both.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +17,13 @@ from streamlit.testing.v1 import AppTest
 import titans_core as tc
 from app import foreign, runs, theme
 from app.exports import columns, recipe, report, signals
+from app.exports import traced as traced_drawings
 from app.exports.names import View
+from app.figures import timelines
 from app.jobs import imports
 from tests.app.conftest import TEXT
+from tests.app.test_compare import open_page as open_compare
+from tests.app.test_compare import texts
 from tests.app.test_explore import figures, heatmap, open_page
 from titans_core.adapters import About, ByteTokenizer, Differs
 from titans_core.errors import StoreError
@@ -69,7 +74,8 @@ def opened(run: str) -> runs.Run:
 
 def said(page: AppTest) -> str:
     kinds = ("error", "warning", "info", "caption", "markdown")
-    return " ".join(str(element.value) for kind in kinds for element in page.get(kind))
+    words = " ".join(str(element.value) for kind in kinds for element in page.get(kind))
+    return re.sub(r"\\(.)", r"\1", words)  # of Markdown
 
 
 @pytest.mark.parametrize(
@@ -77,9 +83,9 @@ def said(page: AppTest) -> str:
     [
         (ALL, ["surprise", "momentum", "forgetting"]),
         (("surprise", "loss", "theta", "memory", "read", "update", "momentary"), ["surprise"]),
-        (("memory", "nll", "entropy"), ["surprisal", "entropy"]),
-        (("memory",), []),
-        (("nll",), ["surprisal"]),
+        (("memory", "nll", "entropy"), ["surprisal −log₂", "entropy"]),
+        (("memory", "update"), ["update", "memory size"]),
+        (("nll",), ["surprisal −log₂"]),
     ],
 )
 def test_what_it_has_is_shown_and_what_it_lacks_is_named(
@@ -94,17 +100,24 @@ def test_what_it_has_is_shown_and_what_it_lacks_is_named(
     assert "30 parameters, spring 1.2" in words.replace("0K", "30")
     assert "attention window" not in words
     assert [one["label"] for one in heatmap(page)["runs"]] == ["their-mac"]
-    kinds = [figure["kind"] for figure in figures(page)]
-    assert ("timelines" in kinds) is bool(drawn)
-    assert not page.exception
+    assert [figure["kind"] for figure in figures(page)] == ["timelines", "layer_map"]
+    facts, _ = timelines.drawing([opened(run).ds])
+    assert [row["title"].rpartition(" ")[0] for row in facts["rows"]] == drawn
+    assert runs.through_time((run,), None, None)
+    assert all(runs.layer_map((run,), name, None, "max") for name in names)
 
 
 def test_it_stands_beside_a_run_of_ours(finished: dict[str, str], tmp_path: Path) -> None:
     """Bytes and our tokens are put on the pieces that both have; marks and gaps come along."""
     run = imports.add(traced(tmp_path, Spring(("surprise", "momentum", "memory"))))
-    page = open_page([finished["mag"], run])
-    assert [one["label"] for one in heatmap(page)["runs"]] == ["MAG", "their-mac"]
+    page = open_compare([finished["mag"], run])
+    told = texts(page)
+    assert [one["label"] for one in told[False]["runs"]] == ["MAG", "their-mac"]
     assert "their-mac is a model of spring 1.2" in said(page)
+    shared = runs.trace(told[False]["runs"][1]["id"])
+    assert shared["momentum"].attrs["granularity"] == "chunk"
+    assert shared["momentum"].attrs["differs"] == "one value for 4 tokens"
+    assert open_page([finished["mag"], run]).warning == [], "Explore shows those of the first one's tokens"
 
 
 def test_what_cannot_be_done_with_it_is_said(tmp_path: Path) -> None:
@@ -168,3 +181,9 @@ def test_ours_is_not_foreign(traces: list[Any]) -> None:
     assert foreign.library(traces[0].attrs) == foreign.refusal(traces[0]) == ""
     assert foreign.lacks(traces, ["a", "b", "c"]) == []
     assert "differs" not in json.dumps(columns.meaning("surprise", traces[0]))
+
+
+def test_a_report_is_drawn_of_a_store(tmp_path: Path) -> None:
+    """By `python -m app figures`, whatever it has."""
+    files = traced_drawings.drawn([traced(tmp_path, Spring(("memory", "read")))])
+    assert {file.name for file in files} == {"time.svg", "layers.svg", "report.html"}
