@@ -198,6 +198,12 @@ def test_weights_are_known_by_every_number() -> None:
     assert weights_sha256(model) != before
 
 
+def test_every_public_name_is_what_it_says() -> None:
+    """Also once its module was loaded."""
+    for name in tc.adapters.__all__:
+        assert getattr(tc.adapters, name).__name__ == name
+
+
 def test_the_protocol_needs_no_torch() -> None:
     used = "tc.trace_foreign; tc.adapters.ByteTokenizer; tc.adapters.About"
     code = f"import titans_core as tc, sys; {used}; print('torch' in sys.modules)"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from titans_core.adapters.fla import DeltaRule as DeltaRule
     from titans_core.adapters.foreign import trace_foreign as trace_foreign
-    from titans_core.adapters.predictions import predictions as predictions
+    from titans_core.adapters.predicted import predictions as predictions
     from titans_core.adapters.protocol import About as About
     from titans_core.adapters.protocol import Adapter as Adapter
     from titans_core.adapters.protocol import Differs as Differs
@@ -32,7 +32,7 @@ _HOMES = {
     "Differs": "protocol",
     "HubTokenizer": "tokens",
     "TitansPytorch": "titans_pytorch",
-    "predictions": "predictions",
+    "predictions": "predicted",
     "trace_foreign": "foreign",
     "weights_sha256": "weights",
 }

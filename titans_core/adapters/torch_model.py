@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from titans_core.adapters.predictions import predictions
+from titans_core.adapters.predicted import predictions
 from titans_core.adapters.protocol import Tokenizes
 from titans_core.adapters.weights import weights_sha256
 from titans_core.errors import ConfigError

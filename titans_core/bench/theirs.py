@@ -34,7 +34,7 @@ def version() -> str:
 
 def neural_memory(shape: Shape, device: torch.device) -> Reader:
     """With its weights renewed every chunk (batch_size), the same number of layers and the same width between them."""
-    from titans_pytorch import NeuralMemory  # type: ignore[import-not-found]  # noqa: PLC0415
+    from titans_pytorch import NeuralMemory  # noqa: PLC0415
 
     torch.manual_seed(0)
     memory = NeuralMemory(
