@@ -21,6 +21,7 @@ from app.exports import traced as traced_drawings
 from app.exports.names import View
 from app.figures import timelines
 from app.jobs import imports
+from app.runs import packed
 from tests.app.conftest import TEXT
 from tests.app.test_compare import open_page as open_compare
 from tests.app.test_compare import texts
@@ -103,8 +104,8 @@ def test_what_it_has_is_shown_and_what_it_lacks_is_named(
     assert [figure["kind"] for figure in figures(page)] == ["timelines", "layer_map"]
     facts, _ = timelines.drawing([opened(run).ds])
     assert [row["title"].rpartition(" ")[0] for row in facts["rows"]] == drawn
-    assert runs.through_time((run,), None, None)
-    assert all(runs.layer_map((run,), name, None, "max") for name in names)
+    assert packed.through_time((run,), None, None)
+    assert all(packed.layer_map((run,), name, None, "max") for name in names)
 
 
 def test_it_stands_beside_a_run_of_ours(finished: dict[str, str], tmp_path: Path) -> None:
