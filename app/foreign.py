@@ -22,15 +22,26 @@ def refusal(ds: xr.Dataset) -> str:
     return f"The text was read by a model of {name}, which is not here, so it cannot be read anew." if name else ""
 
 
-def lacks(traces: Sequence[xr.Dataset], names: Sequence[str]) -> list[str]:
-    """A sentence for each foreign run of these: which signals it does not have. names: what the runs are called."""
-    return [
-        f"{name} is a model of {library(ds.attrs)}. It does not have: {', '.join(_labels(ds)) or 'nothing'}."
-        for ds, name in zip(traces, names, strict=True)
-        if library(ds.attrs)
-    ]
+def told(traces: Sequence[xr.Dataset], names: Sequence[str]) -> list[str]:
+    """For each foreign run of these: what it is, which signals it lacks, and which hold for several tokens at once.
+
+    names: what the runs are called.
+    """
+    return [_told(ds, name) for ds, name in zip(traces, names, strict=True) if library(ds.attrs)]
 
 
-def _labels(ds: xr.Dataset) -> list[str]:
-    known = [SIGNALS[name] for name in ds.attrs.get(ABSENT, []) if name in SIGNALS]
-    return [f"{signal.label.lower()} {signal.symbol}" for signal in known if signal.kind != "share"]
+def _told(ds: xr.Dataset, name: str) -> str:
+    said = [f"{name} is a model of {library(ds.attrs)}."]
+    if lacking := _labels(ds.attrs.get(ABSENT, [])):
+        said.append(f"It does not have: {lacking}.")
+    for each in ("chunk", "segment"):
+        shared = [str(n) for n in ds.data_vars if ds[n].attrs.get("granularity") == each]
+        if shared:
+            said.append(f"One value for all tokens of a {each}: {_labels(shared)}.")
+    return " ".join(said)
+
+
+def _labels(names: Sequence[str]) -> str:
+    """Attention's shares and the gate of MAG are of kinds of model, not of memories: nobody misses them."""
+    known = [SIGNALS[name] for name in SIGNALS if name in names]
+    return ", ".join(f"{signal.label.lower()} {signal.symbol}" for signal in known if signal.kind != "share")

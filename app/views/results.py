@@ -76,8 +76,8 @@ def _begin(shown: list[Run]) -> bool:
 def _head(shown: list[Run]) -> None:
     st.title(state.plain(shown[0].title or "Untitled text"), anchor=False)
     st.caption("  \n".join(state.plain(sentence(run)) for run in shown))
-    for lacking in foreign.lacks([run.ds for run in shown], [run.name for run in shown]):
-        st.caption(state.plain(lacking))
+    for line in foreign.told([run.ds for run in shown], [run.name for run in shown]):
+        st.caption(state.plain(line))
     remembering = any("memory" in run.ds for run in shown)
     st.markdown(f":small[{words('how_to_read' if remembering else 'how_to_read_no_memory')}]")
     sample = samples.by_title(shown[0].title)

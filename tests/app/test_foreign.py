@@ -95,9 +95,12 @@ def test_what_it_has_is_shown_and_what_it_lacks_is_named(
     run = imports.add(traced(tmp_path, Spring(names)))
     page = open_page([run])
     words = said(page)
-    assert "their-mac is a model of spring 1.2. It does not have: " in words
-    for name in set(ALL) - set(names):
-        assert theme.SIGNALS[name].symbol in words.partition("It does not have: ")[2]
+    assert "their-mac is a model of spring 1.2." in words
+    lacking = words.partition("It does not have: ")[2].partition(".")[0]
+    for name in ALL:
+        signal = theme.SIGNALS[name]
+        assert (f"{signal.label.lower()} {signal.symbol}" in lacking.split(", ")) is (name not in names), name
+    assert ("One value for all tokens of a chunk: momentum ‖S‖, carry η." in words) is (names == ALL)
     assert "30 parameters, spring 1.2" in words.replace("0K", "30")
     assert "attention window" not in words
     assert [one["label"] for one in heatmap(page)["runs"]] == ["their-mac"]
@@ -180,7 +183,7 @@ def test_a_lost_part_of_it_is_noticed(tmp_path: Path) -> None:
 
 def test_ours_is_not_foreign(traces: list[Any]) -> None:
     assert foreign.library(traces[0].attrs) == foreign.refusal(traces[0]) == ""
-    assert foreign.lacks(traces, ["a", "b", "c"]) == []
+    assert foreign.told(traces, ["a", "b", "c"]) == []
     assert "differs" not in json.dumps(columns.meaning("surprise", traces[0]))
 
 
