@@ -79,7 +79,10 @@ def _head(shown: list[Run]) -> None:
     for line in foreign.told([run.ds for run in shown], [run.name for run in shown]):
         st.caption(state.plain(line))
     remembering = any("memory" in run.ds for run in shown)
-    st.markdown(f":small[{words('how_to_read' if remembering else 'how_to_read_no_memory')}]")
+    surprised = any("surprise" in run.ds for run in shown)
+    layered = any("layer" in run.ds.dims for run in shown)
+    how = "how_to_read" if surprised else "how_to_read_other" if layered else "how_to_read_no_memory"
+    st.markdown(f":small[{words(how)}]")
     sample = samples.by_title(shown[0].title)
     if sample and remembering:  # all there is to watch is of memories
         with st.expander("What to watch in this text"):

@@ -103,6 +103,7 @@ def test_what_it_has_is_shown_and_what_it_lacks_is_named(
     assert ("One value for all tokens of a chunk: momentum ‖S‖, carry η." in words) is (names == ALL)
     assert "30 parameters, spring 1.2" in words.replace("0K", "30")
     assert "attention window" not in words
+    assert ("Of surprise, " in words) is ("surprise" not in names and names != ("nll",))
     assert [one["label"] for one in heatmap(page)["runs"]] == ["their-mac"]
     assert [figure["kind"] for figure in figures(page)] == ["timelines", "layer_map"]
     facts, _ = timelines.drawing([opened(run).ds])
