@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ from app.exports import columns, recipe, report, signals
 from app.exports import traced as traced_drawings
 from app.exports.names import View
 from app.figures import timelines
-from app.jobs import imports
+from app.jobs import imports, incoming
 from app.runs import packed
 from tests.app.conftest import TEXT
 from tests.app.test_compare import open_page as open_compare
@@ -192,3 +193,12 @@ def test_a_report_is_drawn_of_a_store(tmp_path: Path) -> None:
     """By `python -m app figures`, whatever it has."""
     files = traced_drawings.drawn([traced(tmp_path, Spring(("memory", "read")))])
     assert {file.name for file in files} == {"time.svg", "layers.svg", "report.html"}
+
+
+def test_the_import_of_the_runs_page_takes_it_in(tmp_path: Path) -> None:
+    """As a .zip, judged in the child process that judges every file from elsewhere."""
+    path = traced(tmp_path, Spring(("surprise", "memory")))
+    file = shutil.make_archive(str(tmp_path / "run"), "zip", tmp_path, path.name)
+    ds = opened(incoming.bring(Path(file).read_bytes(), "run.zip")).ds
+    assert ds.attrs["foreign"] == "spring 1.2"
+    np.testing.assert_array_equal(ds["surprise"].values, tc.open_trace(path)["surprise"].values)
