@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from titans_core.tracing import run as run
     from titans_core.tracing import trace as trace
 
+__version__ = "0.1.0"
+
 _HOMES = {
     "load": "checkpoint",
     "ModelConfig": "config",
