@@ -1,0 +1,35 @@
+"""The directive `notebook`: a notebook of notebooks/ as a page, without what running it would print."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+
+def as_markdown(path: Path) -> str:
+    """Its cells one after the other."""
+    cells = json.loads(path.read_text("utf-8"))["cells"]
+    texts = ["".join(cell["source"]) for cell in cells]
+    code = [cell["cell_type"] == "code" for cell in cells]
+    return "\n\n".join(f"```python\n{t}\n```" if is_code else t for t, is_code in zip(texts, code, strict=True))
+
+
+class Notebook(SphinxDirective):
+    """`{notebook} trace`: of notebooks/trace.ipynb."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        path = Path(self.env.srcdir).parent / "notebooks" / f"{self.arguments[0]}.ipynb"
+        self.env.note_dependency(str(path))
+        return self.parse_text_to_nodes(as_markdown(path), allow_section_headings=True)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.add_directive("notebook", Notebook)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
