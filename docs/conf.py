@@ -9,7 +9,7 @@ sys.path[:0] = [str(HERE / "_extensions"), str(HERE.parent)]
 import titans_core  # noqa: E402
 
 project = "Titanscope"
-author = copyright = "the Titanscope contributors"  # noqa: A001 (Sphinx's name)
+author = copyright = "the Titanscope contributors"
 version = release = titans_core.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "commands", "docstrings", "links", "mathml", "notebooks"]

@@ -69,10 +69,12 @@ class ModelConfig:
 
     @property
     def head_dim(self) -> int:
+        """Width of a head: of its keys, values and queries."""
         return self.dim // self.heads
 
     @property
     def has_memory(self) -> bool:
+        """Whether there is a neural memory in it: not in the two yardsticks."""
         return self.variant not in ("transformer", "lightning")
 
     @property
@@ -87,10 +89,12 @@ class ModelConfig:
         return {"mac": self.window, "transformer": 1, "lightning": 1}.get(self.variant, chunk)
 
     def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
+        """The inverse of `to_dict`. Raises ConfigError for unknown names and values outside their range."""
         known = {field.name for field in dataclasses.fields(cls)}
         if unknown := sorted(set(values) - known):
             raise ConfigError(f"unknown model settings: {', '.join(unknown)}")
@@ -98,4 +102,5 @@ class ModelConfig:
 
     @property
     def digest(self) -> str:
+        """sha256 of all of it: equal where two configs are."""
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()

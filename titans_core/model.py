@@ -65,10 +65,12 @@ class Model(nn.Module):
 
     @property
     def device(self) -> torch.device:
+        """Where its weights are."""
         return self.embed.weight.device
 
     @property
     def parameter_count(self) -> int:
+        """How many numbers were learned."""
         return sum(p.numel() for p in self.parameters())
 
     def start(self, batch: int = 1) -> ModelState:

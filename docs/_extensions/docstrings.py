@@ -6,6 +6,7 @@ backticks; errors are named as they are. Nothing else is markup.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
 import re
@@ -26,10 +27,8 @@ def names_of(found: object) -> set[str]:
     """What a docstring of it may speak of: arguments of a function, fields of a class."""
     names = {field.name for field in dataclasses.fields(found)} if dataclasses.is_dataclass(found) else set()
     names |= set(getattr(found, "_fields", ()))
-    try:
+    with contextlib.suppress(TypeError, ValueError):  # what cannot be called, or is written in C
         names |= set(inspect.signature(found).parameters)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        pass
     return names
 
 

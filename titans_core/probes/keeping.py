@@ -39,6 +39,7 @@ class Keeping:
     block: int
 
     def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
         estimates = {name: getattr(self, name)._asdict() for name in DRIVERS}
         return estimates | {"tenth": self.tenth, "tokens": self.tokens, "block": self.block}
 

@@ -88,6 +88,7 @@ class Recipe:
         return [(length, n) for (_, length), n in zip(self.stages, counts, strict=True) if n]
 
     def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
         return dataclasses.asdict(self)
 
 
