@@ -27,12 +27,30 @@ python_use_unqualified_type_names = True
 toc_object_entries_show_parents = "hide"
 # Types of other libraries, whose documentation is elsewhere, and names of types that are not public by themselves.
 nitpick_ignore_regex = [
-    ("py:.*", r"(torch|Tensor|nn|np|numpy|xr|xarray|collections|pathlib|typing|Any|Path|Callable|Sequence)(\..*)?"),
+    ("py:.*", r"(torch|Tensor|nn|np|numpy|xr|xarray|collections|pathlib|array|typing|Any|Path|Callable|Sequence)(\..*)?"),
 ]
+
+smartquotes = False  # quotes in docstrings are code
 
 html_theme = "furo"
 html_title = f"Titanscope {version}"
 html_static_path = ["_static"]
 html_css_files = ["titanscope.css"]
 html_copy_source = html_show_sphinx = html_show_sourcelink = False
-html_theme_options = {"top_of_page_buttons": []}
+html_theme_options = {
+    "top_of_page_buttons": [],
+    # the dashboard's colours, app/theme.py
+    "light_css_variables": {
+        "color-background-secondary": "#fbfaf6",
+        "color-brand-primary": "#14203c",
+        "color-brand-content": "#2a6f97",
+        "color-brand-visited": "#86578a",
+    },
+    "dark_css_variables": {
+        "color-background-primary": "#0e1320",
+        "color-background-secondary": "#131a2a",
+        "color-brand-primary": "#f4efe2",
+        "color-brand-content": "#6fb0d6",
+        "color-brand-visited": "#c095c4",
+    },
+}

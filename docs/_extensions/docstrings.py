@@ -39,6 +39,7 @@ def plain(text: str) -> str:
         parts[i] = MARKUP.sub(r"\\\1", parts[i])
         for name in ERRORS:
             parts[i] = re.sub(rf"\b{name}\b", rf":py:exc:`~titans_core.errors.{name}`", parts[i])
+        parts[i] = parts[i].replace("docs/math.md", ":doc:`The mathematics </math>`")
     parts[1::2] = [f"``{code}``" for code in parts[1::2]]
     return "".join(parts)
 

@@ -12,8 +12,8 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.writers.html5 import HTML5Translator
 
-# What docutils does not know; brackets grow with what they hold in MathML, so their sizes need not be given.
-UNKNOWN = ((r"\\[bB]ig(?![a-zA-Z])", ""), (r"\\dots(?![a-zA-Z])", r"\\ldots "), (r"\\lt(?![a-zA-Z])", "<"))
+# Ways to write what docutils knows by another name only.
+UNKNOWN = ((r"\\([bB])ig(?![a-zA-Z])", r"\\\1igl "), (r"\\dots(?![a-zA-Z])", r"\\ldots "), (r"\\lt(?![a-zA-Z])", "<"))
 TAG = re.compile(r"\\tag\{(?P<said>[^}]*)\}")
 
 
