@@ -27,12 +27,16 @@ python_use_unqualified_type_names = True
 toc_object_entries_show_parents = "hide"
 # Types of other libraries, whose documentation is elsewhere, and names of types that are not public by themselves.
 nitpick_ignore_regex = [
-    ("py:.*", r"(torch|Tensor|nn|np|numpy|xr|xarray|collections|pathlib|array|typing|Any|Path|Callable|Sequence)(\..*)?"),
+    (
+        "py:.*",
+        r"(torch|Tensor|nn|np|numpy|xr|xarray|array|collections|pathlib|typing|Any|Path|Callable)(\..*)?",
+    ),
 ]
 
 smartquotes = False  # quotes in docstrings are code
 
 html_theme = "furo"
+pygments_dark_style = "github-dark"
 html_title = f"Titanscope {version}"
 html_static_path = ["_static"]
 html_css_files = ["titanscope.css"]
@@ -45,6 +49,8 @@ html_theme_options = {
         "color-brand-primary": "#14203c",
         "color-brand-content": "#2a6f97",
         "color-brand-visited": "#86578a",
+        "color-api-name": "#14203c",
+        "color-api-pre-name": "#6b675f",
     },
     "dark_css_variables": {
         "color-background-primary": "#0e1320",
@@ -52,5 +58,8 @@ html_theme_options = {
         "color-brand-primary": "#f4efe2",
         "color-brand-content": "#6fb0d6",
         "color-brand-visited": "#c095c4",
+        "color-api-name": "#f4efe2",
+        "color-api-pre-name": "#a09c92",
+        "color-code-background": "#131a2a",
     },
 }

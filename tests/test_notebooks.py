@@ -51,4 +51,5 @@ def test_it_runs_and_ends_in_a_figure(path: Path) -> None:
     (shown,) = last.outputs
     drawn = shown["data"][FIGURE]["data"]
     assert drawn, "lines or bars"
-    assert not [output for cell in notebook.cells for output in cell.get("outputs", ()) if output.get("name") == "stderr"]
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    assert not [output["text"] for output in outputs if output.get("name") == "stderr"]

@@ -1,4 +1,4 @@
-"""The site builds without a network and without a warning, loads nothing from elsewhere, and its links lead somewhere."""
+"""The site builds without a network or a warning, loads nothing from elsewhere, and its links lead somewhere."""
 
 from __future__ import annotations
 

@@ -49,9 +49,12 @@ def run(
     state: ModelState | None = None,
     recorder: Recorder | None = None,
 ) -> Run:
-    """Read `text`, from an empty memory or from `state`, and keep everything, logits included (16 kB a token).
+    """Read `text` and keep everything, logits included (16 kB a token); for long texts use `trace`.
 
-    For long texts use `trace`. Raises TextError for a text without anything to read, and ConfigError for settings that
+    settings: how the run treats the model; None as it was trained. state: of an earlier run, whose memory and
+    position this one goes on with; None begins with an empty memory. recorder: told every chunk as it is done.
+
+    Raises TextError for a text without anything to read, and ConfigError for settings that
     do not fit the model or the text.
     """
     kept: list[Read] = []
@@ -71,10 +74,14 @@ def trace(
 ) -> xr.Dataset:
     """The signals of every token of `text`: dims (layer, token), variables as in docs/math.md.
 
-    head_eta, head_alpha and head_momentary have (layer, head, token). heads: keep the heads of all others apart too.
-    `titans_core.moments.moments` of it gives the memory itself at up to 64 moments.
+    settings: how the run treats the model; None as it was trained. state: of an earlier run, whose memory and
+    position this one goes on with; None begins with an empty memory.
     store: a new folder to stream to (Zarr); the Dataset is then read from it when used.
-    progress(done, total) is called as tokens are done and may raise to cancel: nothing is left behind.
+    heads: keep the heads of all variables apart; head_eta, head_alpha and head_momentary have (layer, head, token)
+    anyway.
+    progress(done, total): called as tokens are done; may raise to cancel: nothing is left behind.
+
+    `titans_core.moments.moments` of it gives the memory itself at up to 64 moments.
     Where a memory stops being finite the run ends: the values of the rest are NaN, and the attribute "diverged" says at
     which token and in which layer first.
     Raises TextError for a text without anything to read, ConfigError for settings that do not fit the model or the
