@@ -12,6 +12,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
+from titans_core import __version__
 from titans_core.assets import checkpoint_names
 from titans_core.documents import ENCODINGS, Document, check_text, read_document, read_text
 from titans_core.errors import CheckpointError, StoreError, TitansError
@@ -55,7 +56,7 @@ class _Group(click.Group):
 
 
 @click.group(cls=_Group)
-@click.version_option(package_name="titanscope", prog_name="titans")
+@click.version_option(__version__, prog_name="titans")
 def main() -> None:
     """Watch a neural memory work: run Titans memories on your text and record every signal.
 

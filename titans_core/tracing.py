@@ -15,6 +15,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
+from titans_core import __version__
 from titans_core.arguments import check_run
 from titans_core.documents import PLACES, Document, packed
 from titans_core.model import Model, ModelState
@@ -23,7 +24,6 @@ from titans_core.record import Recording
 from titans_core.settings import Settings
 from titans_core.slabs import Read, stream
 from titans_core.storage import as_path
-from titans_core.versions import installed
 
 
 class Recorder(Protocol):
@@ -171,7 +171,7 @@ def _tell(recorder: Recorder | None, slab: Read) -> None:
 
 
 def _attributes(model: Model, text: str, settings: Settings, seconds: float) -> dict[str, Any]:
-    versions = {"titanscope": installed("titanscope"), "torch": torch.__version__, "python": platform.python_version()}
+    versions = {"titanscope": __version__, "torch": torch.__version__, "python": platform.python_version()}
     return {
         "text_sha256": hashlib.sha256(text.encode()).hexdigest(),
         "checkpoint": model.name,

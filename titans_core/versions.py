@@ -1,4 +1,4 @@
-"""Versions of what is installed, for the record of a run."""
+"""Versions of other packages, for the record of a run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ MISSING = "not installed"
 
 
 def installed(package: str) -> str:
-    """The version of a package; MISSING where there is none, as of this one run from its source tree."""
+    """The version of a package; MISSING where there is none."""
     try:
         return version(package)
     except PackageNotFoundError:

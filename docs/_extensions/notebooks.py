@@ -1,4 +1,7 @@
-"""The directive `notebook`: a notebook of notebooks/ as a page, without what running it would print."""
+"""The directive `notebook`: a notebook of notebooks/ as a page, and what its last cell draws.
+
+That picture is kept beside the pages (tools/notebook_figures.py), the notebooks without outputs.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,22 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+SEEN = """
+```{{image}} ../figures/notebook-{0}.svg
+:alt: what the last cell of the notebook {0} draws
+```
+
+[The notebook](../../notebooks/{0}.ipynb) as a file.
+"""
+
 
 def as_markdown(path: Path) -> str:
     """Its cells one after the other."""
     cells = json.loads(path.read_text("utf-8"))["cells"]
     texts = ["".join(cell["source"]) for cell in cells]
     code = [cell["cell_type"] == "code" for cell in cells]
-    return "\n\n".join(f"```python\n{t}\n```" if is_code else t for t, is_code in zip(texts, code, strict=True))
+    shown = [f"```python\n{t}\n```" if is_code else t for t, is_code in zip(texts, code, strict=True)]
+    return "\n\n".join([*shown, SEEN.format(path.stem)])
 
 
 class Notebook(SphinxDirective):

@@ -16,6 +16,7 @@ from typing import Any
 import click
 import torch
 
+from titans_core import __version__
 from titans_core.bench import bars, tables, theirs
 from titans_core.bench.setup import Setup
 from titans_core.checkpoint import load, pick_device, replace_file
@@ -124,7 +125,7 @@ def _command(parts: tuple[str, ...], quick: bool, names: tuple[str, ...], length
 
 def _header(device: torch.device, quick: bool, command: str) -> dict[str, Any]:
     cuda = device.type == "cuda"
-    versions = {name: installed(name) for name in ("titanscope", "numpy", "zarr", "triton")}
+    versions = {"titanscope": __version__} | {name: installed(name) for name in ("numpy", "zarr", "triton")}
     return {
         "format": FORMAT,
         "command": command,

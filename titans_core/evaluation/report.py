@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from titans_core import __version__
 from titans_core.errors import ConfigError
 from titans_core.evaluation.cells import Cell, Job, Key
 from titans_core.model import Model
-from titans_core.versions import installed
 
 FORMAT = 1
 _IDENTITY = ("weights_sha256", "seed", "quick")
@@ -96,7 +96,7 @@ def header_of(model: Model, seed: int, *, quick: bool) -> dict[str, Any]:
         "quick": quick,
         "precision": torch.get_float32_matmul_precision(),
         "versions": {
-            "titanscope": installed("titanscope"),
+            "titanscope": __version__,
             "torch": torch.__version__,
             "numpy": np.__version__,
             "python": platform.python_version(),
