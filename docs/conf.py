@@ -19,6 +19,7 @@ myst_enable_extensions = ["dollarmath", "colon_fence"]
 myst_fence_as_directive = ["math"]  # GitHub's way to write an equation
 myst_heading_anchors = 4
 myst_footnote_sort = False
+suppress_warnings = ["misc.highlighting_failure"]  # GitHub draws blocks that Pygments has no language for
 
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
