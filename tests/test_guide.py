@@ -16,9 +16,11 @@ def test_there_are_pages_with_code() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 def test_its_code_runs(page: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(ROOT)
     code = "\n".join(re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE))
     exec(compile(code, str(page), "exec"), {})  # noqa: S102 (our own)
-    assert "nan" not in capsys.readouterr().out.lower(), "an example shows something"
+    said = capsys.readouterr().out
+    if page.stem == "recall":
+        assert said.count(" tokens later: ' 4062173', reads zeroed: ") >= 2, "what it is an example of"
+    assert "nan" not in said.lower(), "an example shows something"

@@ -12,6 +12,7 @@ from titans_core.memory import MemoryScan, memory_scan
 from titans_core.memory.equations import memory_steps
 from titans_core.probes.comparing import Agreement, agreement, align
 from titans_core.probes.places import Place, plant
+from titans_core.probes.questions import cue_of
 from titans_core.probes.recall import Recall, recall
 
 FACT, ANSWER = "One of the special magic numbers for piano is: 4062173.", "4062173"
@@ -52,7 +53,7 @@ def main(text: str, store: Path) -> None:
     aligned = align([first, tc.trace(model, text)], "surprise")
     agree: Agreement = agreement(aligned.values[0], aligned.values[1])
     place: Place = plant(text, FACT, 0.1)
-    found: Recall = recall(model, place, FACT.removesuffix(f"{ANSWER}."), ANSWER, points=2, questions=1)
+    found: Recall = recall(model, place, cue_of(FACT, ANSWER), ANSWER, points=2, questions=1)
     try:
         tc.load("none of these")
     except TitansError as error:
