@@ -29,7 +29,7 @@ from app import figures_command, logs, memories, person
 from app.jobs import cluster, imports
 from app.routes import ROUTES
 from app.runs import server
-from app.serving import adapt, counts, ready, uploads
+from app.serving import adapt, counts, ready, tidying, uploads
 from app.serving.ahead import Ahead
 from app.serving.doors import NOTHING_ELSE, Doors
 from app.serving.settings import settings, streamlits
@@ -45,8 +45,10 @@ async def _lifespan(_: st.App) -> AsyncGenerator[None]:
     """Start the worker while the browser still opens: it needs a few seconds to import torch."""
     server.warm_up()
     gc.collect()
-    gc.freeze()  # Streamlit collects after every rerun, and what is loaded by now never is garbage
+    gc.freeze()  # what is loaded by now never is garbage
+    leave = tidying.begin()
     yield
+    leave()
     server.shut_down()
 
 

@@ -2,43 +2,60 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Hashable
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-import plotly.graph_objects as go
-import plotly.io
 from plotly.basedatatypes import BaseFigure
 
+from app.figures.plot import Plot
 from app.kept import Kept
 
 
 class Drawn(BaseFigure):
     """A figure that cannot change any more, as Streamlit takes one; what it is written from is made once."""
 
-    def __init__(self, figure: go.Figure) -> None:
-        self._written: dict[str, Any] = figure.to_dict()
+    def __init__(self, plot: Plot) -> None:
+        written = plot.to_json()
+        self._height = plot.layout.get("height")
+        self._size = 2_000 + 2 * len(written)
+        self._plain: dict[str, Any] = json.loads(written)
+
+    @property
+    def layout(self) -> Any:
+        """What Streamlit asks of it: how high it is."""
+        return SimpleNamespace(height=self._height)
+
+    @layout.setter
+    def layout(self, _: Any) -> None:
+        raise AttributeError("a figure that is drawn does not change")
+
+    @property
+    def bytes(self) -> int:
+        """In memory, more or less."""
+        return self._size
 
     def to_dict(self) -> dict[str, Any]:
         """What is sent, for all sessions; not to be changed."""
-        return self._written
+        return self._plain
 
 
 class Chart(NamedTuple):
-    """A figure and what it says to people who cannot see it. bytes: as it is sent."""
+    """A figure and what it says to people who cannot see it."""
 
     figure: Drawn
     alt: str
-    bytes: int
 
 
 def _unknown(key: Hashable) -> Chart:
     raise KeyError(key)
 
 
-_charts: Kept[Hashable, Chart] = Kept(32_000_000, _unknown, lambda chart: 2_000 + 2 * chart.bytes)
+_charts: Kept[Hashable, Chart] = Kept(32_000_000, _unknown, lambda chart: chart.figure.bytes)
 
 
-def chart(about: Hashable, make: Callable[[], tuple[go.Figure, str]]) -> Chart:
+def chart(about: Hashable, make: Callable[[], tuple[Plot, str]]) -> Chart:
     """The figure and words that `make` makes, kept under `about`, which says all that they depend on.
 
     That is: which figure, the ids of the runs (a run never changes), what is looked at, and the theme.
@@ -46,6 +63,5 @@ def chart(about: Hashable, make: Callable[[], tuple[go.Figure, str]]) -> Chart:
     return _charts.get(about, lambda: _made(*make()))
 
 
-def _made(figure: go.Figure, alt: str) -> Chart:
-    drawn = Drawn(figure)
-    return Chart(drawn, alt, len(plotly.io.to_json(drawn.to_dict(), validate=False)))
+def _made(plot: Plot, alt: str) -> Chart:
+    return Chart(Drawn(plot), alt)

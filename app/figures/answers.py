@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from app.figures import frame
+from app.figures.plot import Plot, Trace, panels, scatter, suffix
 from app.theme import Palette
 
 Row = dict[str, Any]
@@ -17,11 +16,11 @@ SHARES = {"tickformat": ".0%", "range": [-0.04, 1.04], "tickvals": [0, 0.5, 1]}
 
 
 def by_length(
-    rows: Sequence[Row], panels: dict[str, str], palette: Palette, value: Callable[[Row], float], *, band: bool = False
-) -> go.Figure:
+    rows: Sequence[Row], tasks: dict[str, str], palette: Palette, value: Callable[[Row], float], *, band: bool = False
+) -> Plot:
     """A panel a task, a line a memory: a share by the length of the text. band: with the rows' Wilson intervals."""
-    figure = make_subplots(rows=1, cols=len(panels), shared_yaxes=True, horizontal_spacing=0.04)
-    for col, (task, label) in enumerate(panels.items(), start=1):
+    figure = panels(1, len(tasks), across=0.04, same_y=True)
+    for place, (task, label) in enumerate(tasks.items()):
         for memory, line in _lines([row for row in rows if row["task"] == task]):
             share = [value(row) for row in line]
             error = None
@@ -33,40 +32,39 @@ def by_length(
                 }
             figure.add_trace(
                 _line(line, share, palette, error_y=error, name=memory, hovertemplate="%{y:.1%} at %{x:,}"),
-                row=1,
-                col=col,
+                suffix(place),
             )
-        frame.panel_title(figure, label, "" if col == 1 else str(col), palette)
+        frame.panel_title(figure, label, suffix(place), palette)
     frame.framed(figure, palette, 250)
     figure.update_yaxes(**SHARES)
     return _over_lengths(figure)
 
 
-def growth(rows: Sequence[Row], palette: Palette) -> go.Figure:
+def growth(rows: Sequence[Row], palette: Palette) -> Plot:
     """Left: time for one token at a length. Right: what is carried to the next token. Both axes are logarithmic."""
-    figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.1)
-    panels = ((1, "seconds_a_token", 1e3, "milliseconds for a token"), (2, "state", 1e-6, "carried to the next, MB"))
-    for col, key, unit, label in panels:
+    figure = panels(1, 2, across=0.1)
+    drawn = (("seconds_a_token", 1e3, "milliseconds for a token"), ("state", 1e-6, "carried to the next, MB"))
+    for place, (key, unit, label) in enumerate(drawn):
         for memory, line in _lines(rows):
             values = [row[key] * unit for row in line]
             figure.add_trace(
-                _line(line, values, palette, name=memory, hovertemplate="%{y:.3g} at %{x:,}"), row=1, col=col
+                _line(line, values, palette, name=memory, hovertemplate="%{y:.3g} at %{x:,}"), suffix(place)
             )
-        frame.panel_title(figure, label, "" if col == 1 else str(col), palette)
+        frame.panel_title(figure, label, suffix(place), palette)
     frame.framed(figure, palette, 270)
     figure.update_yaxes(type="log", dtick=1, exponentformat="none")
     return _over_lengths(figure)
 
 
-def kept(rows: Sequence[Row], palette: Palette) -> go.Figure:
+def kept(rows: Sequence[Row], palette: Palette) -> Plot:
     """A row a memory, a point a sample: partial rank correlation of surprise with what is left, with its interval."""
-    figure = go.Figure()
+    figure = Plot()
     memories = list(dict.fromkeys(row["memory"] for row in rows))
     for at, memory in enumerate(memories):
         points = [row for row in rows if row["memory"] == memory]
         values = [row["surprise"]["value"] for row in points]
         figure.add_trace(
-            go.Scatter(
+            scatter(
                 x=values,
                 y=at + np.linspace(-0.28, 0.28, len(points)),
                 error_x={
@@ -111,14 +109,14 @@ def _length(row: Row) -> int:
     return int(row["length"] if "length" in row else row["tokens"])
 
 
-def _line(line: list[Row], values: list[float], palette: Palette, **more: Any) -> go.Scatter:
+def _line(line: list[Row], values: list[float], palette: Palette, **more: Any) -> Trace:
     colour = palette.variant(line[0]["checkpoint"])
     look = {"mode": "lines+markers", "line": {"color": colour, "width": 1.8}, "marker": {"color": colour, "size": 6}}
-    return go.Scatter(x=[_length(row) for row in line], y=values, **look, **more)
+    return scatter(x=[_length(row) for row in line], y=values, **look, **more)
 
 
-def _over_lengths(figure: go.Figure) -> go.Figure:
-    used = [x for trace in figure.data for x in trace.x]
+def _over_lengths(figure: Plot) -> Plot:
+    used = [x for trace in figure.data for x in trace["x"]]
     lengths = [n for n in (4**k * 1024 for k in range(6)) if min(used) <= n <= max(used)]
     lengths = lengths[:: 2 if len(lengths) > 4 else 1]  # a phone has room for few
     words = [f"{n // 1024}K" if n < 1 << 20 else "1M" for n in lengths]

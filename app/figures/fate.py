@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import xarray as xr
 
 from app import naming
 from app.figures import frame
 from app.figures.lineage import percent
+from app.figures.plot import Plot, Trace, scatter
 from app.theme import Palette, count
 from titans_core.lineage import Fate
 
@@ -20,12 +20,12 @@ LINEAR = 300  # tokens up to which the axis is linear
 HEIGHT = 110  # pixels
 
 
-def fate(traces: Sequence[xr.Dataset], found: Sequence[Fate], palette: Palette) -> go.Figure:
+def fate(traces: Sequence[xr.Dataset], found: Sequence[Fate], palette: Palette) -> Plot:
     """What is left after each later token, as an area; of several runs, a line in the colour of each.
 
     A dotted line stands at each half-life that lies within the text.
     """
-    figure = go.Figure()
+    figure = Plot()
     furthest = max((int(one.tokens[-1]) - one.token + 1 for one in found if one.size), default=1)
     for name, one in zip(naming.names(traces), found, strict=True):
         if one.size:
@@ -83,9 +83,9 @@ def table(traces: Sequence[xr.Dataset], found: Sequence[Fate]) -> tuple[str, pd.
     return note, pd.concat(parts, ignore_index=True)
 
 
-def _curve(name: str, found: Fate, colour: str, *, filled: bool) -> go.Scatter:
+def _curve(name: str, found: Fate, colour: str, *, filled: bool) -> Trace:
     after = [f"{token + 1:,}, {count(token - found.token)} from here" for token in found.tokens.tolist()]
-    return go.Scatter(
+    return scatter(
         x=found.tokens - found.token + 1,  # the token itself is at 1, which a log axis can show
         y=found.left,
         mode="lines" if len(found.tokens) > 1 else "markers",

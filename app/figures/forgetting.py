@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import numpy as np
-import plotly.graph_objects as go
 
 from app.figures import frame
+from app.figures.plot import Plot, scatter
 from app.figures.retention import Answer, curve, of
 from app.theme import Palette, count
 
 DEEPEST, HIGHEST = -1.0, 2.0  # shares that the axis reaches at most
 
 
-def forgetting(answer: Answer, layer: int | None, palette: Palette) -> go.Figure:
+def forgetting(answer: Answer, layer: int | None, palette: Palette) -> Plot:
     """What is left by lag, with the half-life, over what the gates alone would leave."""
     lags = np.array(answer["lags"])
     known = lags[:-1] > 0  # the first is the moment of the write itself, where all is there by definition
     words = [_lag_words(low, high - 1) for low, high in zip(lags[:-1][known], lags[1:][known], strict=True)]
-    figure = go.Figure()
+    figure = Plot()
     for gates, name in ((True, "by the gates alone"), (False, "left")):
         colour = palette.muted if gates else palette.variant(answer["checkpoint"])
         figure.add_trace(
-            go.Scatter(
+            scatter(
                 x=lags[:-1][known],
                 y=curve(answer, layer, gates=gates)[known],
                 mode="lines",
@@ -62,7 +62,7 @@ def legend(answer: Answer, palette: Palette) -> str:
     return f'<div style="font-size:0.85rem;display:flex;flex-wrap:wrap;gap:0 14px">{"".join(parts)}</div>'
 
 
-def _mark_half(figure: go.Figure, half: float | None, last: float, palette: Palette) -> None:
+def _mark_half(figure: Plot, half: float | None, last: float, palette: Palette) -> None:
     figure.add_hline(y=0.5, line={"color": palette.line, "width": 1})
     if half is None:
         return

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import plotly.graph_objects as go
-
+from app.figures.plot import Plot
 from app.theme import Palette
 
 # What plotly.js is told of every chart. The camera stands in a bar that the style hides; the Export button presses it.
@@ -20,7 +19,7 @@ CHART = {
 FONT = "-apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Liberation Sans', Arial, sans-serif"
 
 
-def framed(figure: go.Figure, palette: Palette, height: int, **layout: Any) -> go.Figure:
+def framed(figure: Plot, palette: Palette, height: int, **layout: Any) -> Plot:
     """Give a figure the page's ground, hairlines and type; it never zooms by accident while the page scrolls."""
     figure.update_layout(
         height=height,
@@ -44,7 +43,7 @@ def framed(figure: go.Figure, palette: Palette, height: int, **layout: Any) -> g
     return figure
 
 
-def panel_title(figure: go.Figure, text: str, suffix: str, palette: Palette) -> None:
+def panel_title(figure: Plot, text: str, suffix: str, palette: Palette) -> None:
     """Name a panel above its left corner. suffix: of its axes, "" for the first, "2", ..."""
     place = {"x": 0, "xref": f"x{suffix} domain", "y": 1, "yref": f"y{suffix} domain"}
     font = {"size": 12, "color": palette.muted}

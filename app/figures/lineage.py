@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
-import plotly.graph_objects as go
 import xarray as xr
 
 from app import naming
 from app.figures import frame
+from app.figures.plot import Plot, bar
 from app.theme import Palette, count, number
 from titans_core.lineage import FAINT, Lineage, Push
 
@@ -32,7 +32,7 @@ class Row(NamedTuple):
     here: int
 
 
-def lineage(traces: Sequence[xr.Dataset], found: Sequence[Lineage], palette: Palette) -> go.Figure:
+def lineage(traces: Sequence[xr.Dataset], found: Sequence[Lineage], palette: Palette) -> Plot:
     """One bar an earlier token, strongest first: its share of all pushes in the momentum. None where none is carried.
 
     A bar can be clicked along its whole row; customdata[0] is its token, counted from 0.
@@ -40,7 +40,7 @@ def lineage(traces: Sequence[xr.Dataset], found: Sequence[Lineage], palette: Pal
     rows = _rows(traces, found)
     shares = [row.push.share for row in rows]
     end = ROOM * max(shares, default=1.0)
-    bars = go.Bar(
+    bars = bar(
         x=shares,
         marker={"color": palette.signal("past_surprise"), "opacity": 1},
         text=[percent(share) for share in shares],
@@ -48,17 +48,16 @@ def lineage(traces: Sequence[xr.Dataset], found: Sequence[Lineage], palette: Pal
         textfont={"color": palette.text},
         cliponaxis=False,
     )
-    figure = go.Figure([go.Bar(x=[end] * len(rows), marker={"color": palette.line, "opacity": TRACK}), bars])
-    for drawn in figure.data:  # a click must not make the others fade
-        drawn.update({state: {"marker": {"opacity": drawn.marker.opacity}} for state in ("selected", "unselected")})
-    figure.update_traces(
-        y=[row.place for row in rows],
-        orientation="h",
-        width=0.7,
-        customdata=[_facts(row) for row in rows],
-        hovertemplate="“%{customdata[1]}” · token %{customdata[2]}<br>%{customdata[3]}<br>"
+    track = bar(x=[end] * len(rows), marker={"color": palette.line, "opacity": TRACK})
+    shared = {
+        "y": [row.place for row in rows],
+        "orientation": "h",
+        "width": 0.7,
+        "customdata": [_facts(row) for row in rows],
+        "hovertemplate": "“%{customdata[1]}” · token %{customdata[2]}<br>%{customdata[3]}<br>"
         "strength %{customdata[4]}, %{customdata[5]} of all pushes<extra></extra>",
-    )
+    }
+    figure = Plot(track | _steady(TRACK) | shared, bars | _steady(1) | shared)
     last = rows[-1].place if rows else 0
     frame.framed(figure, palette, ROW * (last + 1) + 8, barmode="overlay")
     figure.update_layout(margin={"l": 2, "r": 4, "t": 2, "b": 6})
@@ -148,7 +147,12 @@ def _facts(row: Row) -> list[object]:
     return [push.token, piece, f"{push.token + 1:,}", before, number(push.strength), percent(push.share)]
 
 
-def _name_runs(figure: go.Figure, rows: list[Row], palette: Palette) -> None:
+def _steady(opacity: float) -> dict[str, Any]:
+    """A click must not make the others fade."""
+    return {key: {"marker": {"opacity": opacity}} for key in ("selected", "unselected")}
+
+
+def _name_runs(figure: Plot, rows: list[Row], palette: Palette) -> None:
     above: xr.Dataset | None = None
     for row in rows:
         if row.ds is not above:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import xarray as xr
-from plotly.subplots import make_subplots
 
 from app.figures import frame
+from app.figures.plot import Plot, Trace, panels, scatter, suffix
 from app.theme import Palette, count, number
 from titans_core.moments import effective_rank
 
@@ -20,27 +19,27 @@ DASH_WORDS = ("solid", "dashed", "dotted", "dash-dotted")
 ROW = 92  # pixels
 
 
-def over_time(found: xr.Dataset, palette: Palette, colour: str) -> go.Figure:
+def over_time(found: xr.Dataset, palette: Palette, colour: str) -> Plot:
     """Left: size, drift from the start and the way since the moment before. Right: effective rank, a line a head."""
     layers = found.sizes["layer"]
     names = [f"layer {k + 1}{part}" for k in range(layers) for part in (": size", ": effective rank")]
-    figure = make_subplots(
-        rows=layers, cols=2, shared_xaxes=True, horizontal_spacing=0.12, vertical_spacing=min(0.2, 0.36 / layers)
-    )
+    figure = panels(layers, 2, across=0.12, down=min(0.2, 0.36 / layers))
     for layer in range(layers):
+        left, right = suffix(2 * layer), suffix(2 * layer + 1)
         for line in _sizes(found, layer, palette, colour):
-            figure.add_trace(line, row=layer + 1, col=1)
+            figure.add_trace(line, left)
         for line in _ranks(found, layer, palette, colour):
-            figure.add_trace(line, row=layer + 1, col=2)
+            figure.add_trace(line, right)
     frame.framed(figure, palette, ROW * layers + 56, hovermode="x unified")
     figure.update_layout(margin={"l": 38, "r": 8, "t": 18, "b": 34})
     figure.update_yaxes(rangemode="tozero", nticks=4, fixedrange=True)
     figure.update_xaxes(
         range=[0, 1.01 * int(found["tokens"][-1])], showgrid=False, fixedrange=True, nticks=4, tickformat=",d"
     )
-    figure.update_xaxes(title={"text": "after token", "standoff": 3}, row=layers)
-    for name, subplot in zip(names, figure.select_xaxes(), strict=True):
-        frame.panel_title(figure, name, subplot.plotly_name.removeprefix("xaxis"), palette)
+    for place, name in enumerate(names):
+        if place // 2 == layers - 1:
+            figure.update_layout(**{f"xaxis{suffix(place)}": {"title": {"text": "after token", "standoff": 3}}})
+        frame.panel_title(figure, name, suffix(place), palette)
     return figure
 
 
@@ -49,7 +48,7 @@ def empty_start(found: xr.Dataset) -> bool:
     return not found["size"].values[:, 0].any()
 
 
-def _sizes(found: xr.Dataset, layer: int, palette: Palette, colour: str) -> list[go.Scatter]:
+def _sizes(found: xr.Dataset, layer: int, palette: Palette, colour: str) -> list[Trace]:
     look = {"x": found["tokens"].values, "mode": "lines"}
     hover = "%{y:.4g}"
     lines = [("size", "size ‖M‖", {"color": colour, "width": 1.6})]
@@ -57,16 +56,16 @@ def _sizes(found: xr.Dataset, layer: int, palette: Palette, colour: str) -> list
         lines.append(("drift", "drift ‖M − M₀‖", {"color": colour, "width": 1.4, "dash": "5px,3px"}))
     lines.append(("moved", "since the moment before", {"color": palette.muted, "width": 1.2, "dash": "2px,2px"}))
     return [
-        go.Scatter(**look, y=found[name].values[layer], name=words, line=line, hovertemplate=hover)
+        scatter(**look, y=found[name].values[layer], name=words, line=line, hovertemplate=hover)
         for name, words, line in lines
     ]
 
 
-def _ranks(found: xr.Dataset, layer: int, palette: Palette, colour: str) -> list[go.Scatter]:
+def _ranks(found: xr.Dataset, layer: int, palette: Palette, colour: str) -> list[Trace]:
     ranks = effective_rank(found["singular"].values[layer])
     heads = len(ranks)
     return [
-        go.Scatter(
+        scatter(
             x=found["tokens"].values,
             y=rank,
             mode="lines+markers",

@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 import xarray as xr
 
 from app.figures import frame, scrubber
 from app.figures.lineage import percent
 from app.figures.memory import DASHES, head_name
+from app.figures.plot import Plot, Trace, scatter
 from app.theme import Palette
 from titans_core.moments import Path, path
 
@@ -27,7 +27,7 @@ Facts = tuple[int, str, str]
 PATH, SPECTRUM, FOOT = 320, 150, 40  # pixels
 
 
-def scrub(ds: xr.Dataset, found: xr.Dataset, layer: int, palette: Palette, colour: str) -> go.Figure:
+def scrub(ds: xr.Dataset, found: xr.Dataset, layer: int, palette: Palette, colour: str) -> Plot:
     """Above the path, PC1 and PC2 of the weights, below the spectrum of each head at the moment that is chosen.
 
     customdata[0] of a point is the token it stands after, from 0. The last moment is drawn; the ring's meta says so.
@@ -37,7 +37,7 @@ def scrub(ds: xr.Dataset, found: xr.Dataset, layer: int, palette: Palette, colou
     facts = [_facts(ds, int(tokens)) for tokens in found["tokens"].values]
     changes = [_changes(found, way, layer, moment, facts[moment]) for moment in range(last + 1)]
     still = _path(way, facts, palette, colour)
-    figure = go.Figure([*still, *_moving(changes[last], palette, colour)])
+    figure = Plot(*still, *_moving(changes[last], palette, colour))
     # plotly forgets where the traces are drawn that a frame does not name, and then fails at a click
     same: list[dict[str, Any]] = [{"type": "scatter"} for _ in still]
     figure.frames = [
@@ -51,15 +51,13 @@ def scrub(ds: xr.Dataset, found: xr.Dataset, layer: int, palette: Palette, colou
     return figure
 
 
-def _path(way: Path, facts: list[Facts], palette: Palette, colour: str) -> list[go.Scatter]:
+def _path(way: Path, facts: list[Facts], palette: Palette, colour: str) -> list[Trace]:
     """A hairline through all moments, small points on it, and a mark with a name at both ends."""
     x, y = way.places.T
     ends = {0: "start", len(x) - 1: "end"}
     kept = {"marker": {"opacity": 1}}  # a click must not make the others fade
-    line = go.Scatter(
-        x=x, y=y, mode="lines", line={"color": palette.muted, "width": 0.7}, opacity=0.45, hoverinfo="skip"
-    )
-    points = go.Scatter(
+    line = scatter(x=x, y=y, mode="lines", line={"color": palette.muted, "width": 0.7}, opacity=0.45, hoverinfo="skip")
+    points = scatter(
         x=x,
         y=y,
         mode="markers+text",
@@ -133,14 +131,14 @@ def _changes(found: xr.Dataset, way: Path, layer: int, moment: int, facts: Facts
     ]
 
 
-def _moving(changes: list[dict[str, Any]], palette: Palette, colour: str) -> list[go.Scatter]:
+def _moving(changes: list[dict[str, Any]], palette: Palette, colour: str) -> list[Trace]:
     """The ring and a line a head, as they are at one moment."""
     ring, *spectra = changes
     kept = {"marker": {"opacity": 1}}
     look = {"size": 15, "color": "rgba(0,0,0,0)", "line": {"color": palette.selected, "width": 2.5}}
-    here = go.Scatter(**ring, mode="markers", marker=look, hoverinfo="skip", selected=kept, unselected=kept)
+    here = scatter(**ring, mode="markers", marker=look, hoverinfo="skip", selected=kept, unselected=kept)
     return [here] + [
-        go.Scatter(
+        scatter(
             **line,
             x=np.arange(1, len(line["y"]) + 1),
             mode="lines",
@@ -165,7 +163,7 @@ def _drawn(values: np.ndarray) -> np.ndarray:
     return np.where(values > 0, values, np.nan).astype(np.float32)
 
 
-def _axes(figure: go.Figure, way: Path, singular: np.ndarray) -> None:
+def _axes(figure: Plot, way: Path, singular: np.ndarray) -> None:
     room = PATH + SPECTRUM
     gap = 54 / room
     split = SPECTRUM / room

@@ -9,10 +9,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import plotly.graph_objects as go
-
 from app import theme
 from app.figures import frame
+from app.figures.plot import Plot, Trace, scatter
 from app.figures.recall_lines import SAID
 from app.theme import Palette
 
@@ -36,7 +35,7 @@ def colours(names: Sequence[str], palette: Palette) -> dict[str, str]:
     return {name: palette.run(name, own.index(name) if name in own else 0) for name in names}
 
 
-def figure(answers: Mapping[str, Answer], palette: Palette) -> go.Figure:
+def figure(answers: Mapping[str, Answer], palette: Palette) -> Plot:
     """A line a memory with a mark where the model was asked, filled where greedy decoding gives the answer exactly.
 
     Dashed and grey: the same model with its reads zeroed, and after a reading without the fact. All are labelled at
@@ -49,7 +48,7 @@ def figure(answers: Mapping[str, Answer], palette: Palette) -> go.Figure:
         _line(name, answer, shades[name], palette, below)
         for (name, answer), below in zip(answers.items(), under, strict=True)
     ]
-    figure = frame.framed(go.Figure(traces), palette, HEIGHT)
+    figure = frame.framed(Plot(*traces), palette, HEIGHT)
     ends = {theme.label(name): (answer["asked"][-1]["memory"]["p"], shades[name]) for name, answer in answers.items()}
     for which, words in CONTROLS.items():
         last = [answer["asked"][-1][which]["p"] for answer in answers.values()]
@@ -69,9 +68,9 @@ def _under(answers: Sequence[Answer]) -> list[int]:
     ]
 
 
-def _line(name: str, answer: Answer, colour: str, palette: Palette, below: int) -> go.Scatter:
+def _line(name: str, answer: Answer, colour: str, palette: Palette, below: int) -> Trace:
     said = [one["memory"] for one in answer["asked"]]
-    return go.Scatter(
+    return scatter(
         x=[max(1, later) for later in since(answer)],
         y=[one["p"] for one in said],
         mode="lines+markers",
@@ -87,8 +86,8 @@ def _line(name: str, answer: Answer, colour: str, palette: Palette, below: int) 
     )
 
 
-def _control(name: str, answer: Answer, which: str, palette: Palette) -> go.Scatter:
-    return go.Scatter(
+def _control(name: str, answer: Answer, which: str, palette: Palette) -> Trace:
+    return scatter(
         x=[max(1, later) for later in since(answer)],
         y=[one[which]["p"] for one in answer["asked"]],
         mode="lines",
@@ -106,7 +105,7 @@ def _told(name: str, answer: Answer, which: str) -> list[str]:
     ]
 
 
-def label_ends(figure: go.Figure, ends: Mapping[str, tuple[float, str]], palette: Palette) -> None:
+def label_ends(figure: Plot, ends: Mapping[str, tuple[float, str]], palette: Palette) -> None:
     """Write what lines are called right of where they end, as near as labels have room. ends: words -> (y, colour)."""
     placed = spread([y for y, _ in ends.values()], _LABEL, (0.0, 1.0))
     for (words, (_, colour)), y in zip(ends.items(), placed, strict=True):
@@ -138,7 +137,7 @@ def spread(values: Sequence[float], gap: float, ends: tuple[float, float]) -> li
     return placed
 
 
-def over_tokens(figure: go.Figure, used: Sequence[int], title: str = "tokens read since the fact") -> go.Figure:
+def over_tokens(figure: Plot, used: Sequence[int], title: str = "tokens read since the fact") -> Plot:
     """A logarithmic axis of the tokens read since the fact, ticked 100, 1K, 10K."""
     low, high = min(used), max(used)
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import plotly.graph_objects as go
 
 from app import theme
 from app.figures import frame, recall
+from app.figures.plot import Plot, scatter
 from app.figures.recall import Answer
 from app.figures.recall_lines import HELD, OWN, Line
 from app.theme import Palette
@@ -60,7 +60,7 @@ def _reach(answers: Sequence[Answer], measure: str, layer: int | None) -> tuple[
 
 def figure(
     name: str, answer: Answer, measure: str, layer: int | None, ends: tuple[float, float], palette: Palette, colour: str
-) -> go.Figure:
+) -> Plot:
     """The memory in its colour; dashed and grey what would be there without the fact. ends: of the axis of values."""
     x = [max(1, later) for later in since(answer)]
     traces = []
@@ -69,7 +69,7 @@ def figure(
         if np.isfinite(found).any():
             label = f"{frame.plain(theme.label(name))}, {line.words}"
             traces.append(
-                go.Scatter(
+                scatter(
                     x=x,
                     y=found,
                     mode="lines" if len(x) > 1 else "markers",
@@ -82,7 +82,7 @@ def figure(
                     hovertemplate=f"{label}<br>%{{y:.3f}}, %{{x:,}} tokens after the fact<extra></extra>",
                 )
             )
-    drawn = frame.framed(go.Figure(traces), palette, HEIGHT)
+    drawn = frame.framed(Plot(*traces), palette, HEIGHT)
     drawn.update_yaxes(range=ends, nticks=5, tickformat=",.6~g", fixedrange=True)
     drawn.update_layout(margin={"l": 42, "r": 8, "t": 8, "b": 42})
     return recall.over_tokens(drawn, x, "tokens later")  # a chart is narrow where there are four

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 
 from app.figures import frame
+from app.figures.plot import Plot, heatmap
 from app.theme import CIVIDIS, Palette
 
 Answer = dict[str, Any]
@@ -54,13 +54,13 @@ def curve(answer: Answer, layer: int | None, *, gates: bool = False) -> np.ndarr
     return np.array(of(answer, layer)["left_by_gates" if gates else "left"], np.float64)
 
 
-def retention_map(answer: Answer, layer: int | None, where: Where, palette: Palette) -> go.Figure:
+def retention_map(answer: Answer, layer: int | None, where: Where, palette: Palette) -> Plot:
     """Written token down, asked later to the right; colours from 0 to 1, whatever lies beyond in the colour of the end.
 
     The axes are of categories, one a row and a column, so that what the pointer tells of them is sent once.
     """
     values = shares(answer, layer)
-    drawn = go.Heatmap(
+    drawn = heatmap(
         z=values,
         x=_lines(where.times),
         y=_lines(where.rows),
@@ -71,7 +71,7 @@ def retention_map(answer: Answer, layer: int | None, where: Where, palette: Pale
         hoverongaps=False,
         hovertemplate="<b>share left %{z:.2f}</b><br>%{y}<br>asked %{x}<extra></extra>",
     )
-    figure = frame.framed(go.Figure(drawn), palette, HEIGHT)
+    figure = frame.framed(Plot(drawn), palette, HEIGHT)
     columns, rows = _ticks(where.ticks, answer["times"]), _ticks(where.ticks, answer["rows"][:-1])
     look = {"type": "category", "showgrid": False, "fixedrange": True, "ticks": "outside", "ticklen": 3}
     figure.update_xaxes(**look, **columns)
@@ -120,15 +120,13 @@ def _ticks(ticks: Sequence[tuple[float, str]], edges: Sequence[int]) -> dict[str
     return {"tickvals": places.tolist(), "ticktext": [frame.plain(words) for _, words in ticks]}
 
 
-def _name_axis(figure: go.Figure, words: str, at: dict[str, Any], palette: Palette) -> None:
+def _name_axis(figure: Plot, words: str, at: dict[str, Any], palette: Palette) -> None:
     """Not as a title of the axis, which plotly puts over the names of the places where there is little room."""
     font = {"size": 11, "color": palette.muted}
     figure.add_annotation(text=words, xref="paper", yref="paper", showarrow=False, font=font, **at)
 
 
-def _name_section(
-    figure: go.Figure, row: int, column: int, title: str, shape: tuple[int, ...], palette: Palette
-) -> None:
+def _name_section(figure: Plot, row: int, column: int, title: str, shape: tuple[int, ...], palette: Palette) -> None:
     """The title left of the diagonal, where nothing is drawn, as far as it fits."""
     room = int(column / shape[1] * 44)  # letters that a phone has room for
     if room < 8:
@@ -144,7 +142,7 @@ def _name_section(
     )
 
 
-def _mark_fact(figure: go.Figure, row: int, palette: Palette) -> None:
+def _mark_fact(figure: Plot, row: int, palette: Palette) -> None:
     figure.add_shape(
         type="rect",
         xref="paper",

@@ -9,9 +9,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import plotly.graph_objects as go
-
 from app.figures import frame
+from app.figures.plot import Plot, Trace, scatter
 from app.theme import Palette
 
 Answer = dict[str, Any]
@@ -63,7 +62,7 @@ def shown_layer(answer: Answer, chosen: int | None) -> int:
     return max(range(len(shares)), key=lambda layer: -1.0 if math.isnan(shares[layer]) else shares[layer])
 
 
-def figure(answer: Answer, layer: int, palette: Palette, colour: str) -> go.Figure:
+def figure(answer: Answer, layer: int, palette: Palette, colour: str) -> Plot:
     """Points with interval bars: a row a measure, in it this text, the text shuffled and the untrained model.
 
     Correlations on -1..1 above, the share that all three explain on 0..100 % below. colour: of this text; the
@@ -82,7 +81,7 @@ def figure(answer: Answer, layer: int, palette: Palette, colour: str) -> go.Figu
         "yaxis2": {"domain": [0, 0.22], "range": [0.6, -0.6], "visible": False, "fixedrange": True},
         "annotations": names,
     }
-    drawn = frame.framed(go.Figure(traces, layout), palette, 330)
+    drawn = frame.framed(Plot(*traces).update_layout(**layout), palette, 330)
     drawn.update_layout(
         margin={"l": 10, "r": 16, "t": 2, "b": 36},
         xaxis={"zeroline": True, "zerolinecolor": palette.muted, "zerolinewidth": 1},
@@ -106,13 +105,13 @@ def _axis(title: str, ends: tuple[int, int], ticks: tuple[str, ...], anchor: str
 
 def _points(
     answer: Answer, layer: int, measures: list[str], reading: Reading, place: int, colour: str, axis: str
-) -> list[go.Scatter]:
+) -> list[Trace]:
     """[intervals, points] of one reading. place: 0, 1, 2, from above, inside each row. axis: "" or "2"."""
     found = [estimate(answer, reading.key, layer, measure) for measure in measures]
     rows = [row + 0.2 * place - 0.06 for row in range(len(measures))]
     told = (f"{WORDS[m]}, {reading.words}: {in_words(m, e)}" for m, e in zip(measures, found, strict=True))
     axes = {"xaxis": f"x{axis}", "yaxis": f"y{axis}", "name": reading.words}
-    bars = go.Scatter(
+    bars = scatter(
         x=[x for e in found for x in (e.low, e.high, None)],
         y=[y for row in rows for y in (row, row, None)],
         mode="lines",
@@ -120,7 +119,7 @@ def _points(
         hoverinfo="skip",
         **axes,
     )
-    points = go.Scatter(
+    points = scatter(
         x=[e.value for e in found],
         y=rows,
         mode="markers",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import plotly.graph_objects as go
 import xarray as xr
 
 from app import naming
 from app.figures import aggregate, frame
+from app.figures.plot import Plot, bar
 from app.theme import SIGNALS, Palette, number
 from titans_core.signals import sum_layers
 
@@ -19,14 +19,14 @@ LEAST = 1e-6  # of the largest memory in the text, a few roundings of float32: w
 MOVE_WORDS = {"momentary": "this token", "past_surprise": "carried", "forgotten": "let go"}
 
 
-def moves(traces: Sequence[xr.Dataset], token: int, palette: Palette, layer: int | None = None) -> go.Figure:
+def moves(traces: Sequence[xr.Dataset], token: int, palette: Palette, layer: int | None = None) -> Plot:
     """Stacked bar a run: norms of the momentary push, of the carried momentum and of what is forgotten."""
-    figure = go.Figure()
+    figure = Plot()
     names = [name.label for name in naming.names(traces)]
     for signal in MOVES:
         values = [aggregate.at(ds, signal, token, layer) for ds in traces]
         figure.add_trace(
-            go.Bar(
+            bar(
                 x=values,
                 y=names,
                 orientation="h",

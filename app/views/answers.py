@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
 from app import measured, state
-from app.figures import answers, frame
+from app.figures import answers
+from app.figures.plot import Plot
 from app.views import parts
 from app.words import words
 
@@ -39,7 +39,7 @@ class Question:
     note: str
     said: str
     command: str
-    drawn: Callable[[], go.Figure]
+    drawn: Callable[[], Plot]
     rows: Callable[[], tuple[str, pd.DataFrame]]
 
 
@@ -48,7 +48,7 @@ def _ask(question: Question) -> None:
         parts.title(question.title, question.note)
         st.markdown(question.said)
         key, alt = f"answer_{question.key}", question.said
-        st.plotly_chart(question.drawn(), config=frame.CHART, theme=None, key=key, alt=alt)
+        parts.plot(key, question.drawn(), alt)
         st.code(question.command, language=None, wrap_lines=True)
         parts.table(question.key, question.rows)
 

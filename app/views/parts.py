@@ -8,12 +8,12 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from app import drawn, naming, state, theme
 from app.figures import frame
+from app.figures.plot import Plot
 from app.jobs import Progress
 from app.state import looking
 from titans_core.passages import SPAN
@@ -65,10 +65,15 @@ def title(title: str, note: str, more: str = "") -> None:
     )
 
 
-def chart(key: str, about: tuple[Hashable, ...], make: Callable[[], tuple[go.Figure, str]], **selecting: Any) -> None:
+def chart(key: str, about: tuple[Hashable, ...], make: Callable[[], tuple[Plot, str]], **selecting: Any) -> None:
     """Draw a figure of finished runs; `about`: what it and its words depend on beside the theme (see app.drawn)."""
     made = drawn.chart((key, state.palette().dark, *about), make)
     st.plotly_chart(made.figure, config=frame.CHART, theme=None, key=key, alt=made.alt, **selecting)
+
+
+def plot(key: str, figure: Plot, alt: str) -> None:
+    """Draw a figure that is not kept. alt: the same for people who cannot see it."""
+    st.plotly_chart(drawn.Drawn(figure), config=frame.CHART, theme=None, key=key, alt=alt)
 
 
 def table(key: str, rows: Callable[[], tuple[str, pd.DataFrame]]) -> None:

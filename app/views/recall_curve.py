@@ -46,13 +46,7 @@ def _model(subject: Subject, answers: dict[str, Answer]) -> None:
     palette = state.palette()
     answer = state.plain(subject.answer.strip())
     st.markdown(f"What the model says :small[:gray[probability of “{answer}” after the cue]]")
-    st.plotly_chart(
-        recall.figure(answers, palette),
-        config=frame.CHART,
-        theme=None,
-        key="recall_model",
-        alt=recall_words.model_alt(answers),
-    )
+    parts.plot("recall_model", recall.figure(answers, palette), recall_words.model_alt(answers))
     st.html(recall.legend(palette))
     st.caption(state.plain(recall_words.model(answers)))
     parts.table("recall_model", lambda: recall_words.model_table(answers))
@@ -68,12 +62,10 @@ def _memory(answers: dict[str, Answer]) -> None:
     for column, (name, answer) in zip(st.columns(len(known), gap="small"), known.items(), strict=True):
         with column:
             st.html(f'<b style="color:{shades[name]};font-size:0.9rem">{frame.plain(theme.label(name))}</b>')
-            st.plotly_chart(
+            parts.plot(
+                f"recall_memory_{name}",
                 recall_held.figure(name, answer, measure, layer, ends[name], palette, shades[name]),
-                config=frame.CHART,
-                theme=None,
-                key=f"recall_memory_{name}",
-                alt=recall_words.held_alt(name, answer, measure, layer),
+                recall_words.held_alt(name, answer, measure, layer),
             )
     st.html(recall_held.legend(palette, measure))
     st.caption(state.plain(recall_words.held(known, measure, layer)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import choices, state, theme
-from app.figures import forgetting, frame, retention, retention_words
+from app.figures import forgetting, retention, retention_words
 from app.figures.retention import Answer
 from app.jobs import Probe, Subject
 from app.probing import KINDS
@@ -57,12 +57,10 @@ def _answer(subject: Subject, answers: list[Answer]) -> None:
 
 def _map(subject: Subject, answer: Answer, layer: int | None) -> None:
     places = where(answer, subject)
-    st.plotly_chart(
+    parts.plot(
+        f"retention_map_{answer['checkpoint']}",
         retention.retention_map(answer, layer, places, state.palette()),
-        config=frame.CHART,
-        theme=None,
-        key=f"retention_map_{answer['checkpoint']}",
-        alt=retention_words.map_summary(answer, layer),
+        retention_words.map_summary(answer, layer),
     )
     st.caption(f"{retention_words.cells(answer, layer)} {retention_words.read(answer)}")
     parts.table("retention_map", lambda: retention_words.map_table(answer, layer, places))
@@ -71,12 +69,10 @@ def _map(subject: Subject, answer: Answer, layer: int | None) -> None:
 def _curve(answer: Answer, layer: int | None) -> None:
     palette = state.palette()
     parts.title("Forgetting curve", "share left, by tokens since the write")
-    st.plotly_chart(
+    parts.plot(
+        f"retention_curve_{answer['checkpoint']}",
         forgetting.forgetting(answer, layer, palette),
-        config=frame.CHART,
-        theme=None,
-        key=f"retention_curve_{answer['checkpoint']}",
-        alt=retention_words.curve_summary(answer, layer),
+        retention_words.curve_summary(answer, layer),
     )
     st.html(forgetting.legend(answer, palette))
     st.markdown(retention_words.sentence(answer, layer))

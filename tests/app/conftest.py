@@ -13,10 +13,12 @@ from streamlit.web import bootstrap
 
 import titans_core as tc
 from app import drawn, runs
+from app.figures.plot import Plot
 from app.jobs import Job, Progress
 from app.kept import Kept
 from app.runs import server, traced
 from app.serving.settings import settings, streamlits
+from tests.app.plotted import plotted
 
 MAIN = sys.modules["__main__"]
 TEXT = (
@@ -33,6 +35,15 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("TITANSCOPE_RUNS", str(folder))
         yield folder
         server.shut_down()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def all_figures_are_plotlys() -> Iterator[None]:
+    """Whatever a page draws in a test is checked by plotly itself."""
+    written = Plot.to_json
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Plot, "to_json", lambda plot: (plotted(plot), written(plot))[1])
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -12,6 +12,7 @@ from streamlit.util import calc_hash
 from app import measured
 from app.figures import answers
 from app.theme import LIGHT, label
+from tests.app.plotted import plotted
 from titans_core.assets import ROOT
 
 MAIN = Path(__file__).parents[2] / "app" / "main.py"
@@ -64,7 +65,7 @@ def test_rows_are_the_cells_of_the_files(control: str) -> None:
 
 def test_lines_have_the_values_and_their_intervals() -> None:
     rows = measured.recall("live")
-    figure = answers.by_length(rows, measured.NEEDLES, LIGHT, lambda row: row["rate"], band=True)
+    figure = plotted(answers.by_length(rows, measured.NEEDLES, LIGHT, lambda row: row["rate"], band=True))
     lines = {(t.name, t.xaxis): t for t in figure.data}
     for task, axis in zip(measured.NEEDLES, ("x", "x2", "x3"), strict=True):
         for memory in {row["memory"] for row in rows}:
@@ -79,7 +80,7 @@ def test_lines_have_the_values_and_their_intervals() -> None:
 
 def test_points_of_what_is_kept_are_those_of_the_file() -> None:
     rows = json.loads((ROOT / "measured" / "keeping.json").read_text())["rows"]
-    figure = answers.kept(measured.kept(), LIGHT)
+    figure = plotted(answers.kept(measured.kept(), LIGHT))
     assert sum(len(trace.x) for trace in figure.data) == len(rows)
     first = figure.data[0]
     own = [row["surprise"] for row in rows if row["checkpoint"] == "mac"]
@@ -91,7 +92,7 @@ def test_points_of_what_is_kept_are_those_of_the_file() -> None:
 
 def test_time_and_size_by_length_are_those_of_the_file() -> None:
     models = json.loads((ROOT / "measured" / "growth.json").read_text())["models"]
-    figure = answers.growth(measured.grown(), LIGHT)
+    figure = plotted(answers.growth(measured.grown(), LIGHT))
     assert len(figure.data) == 2 * len(models)
     for trace, (name, points) in zip(figure.data, models.items(), strict=False):
         assert trace.name == label(name)

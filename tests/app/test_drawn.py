@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import json
 
-import plotly.graph_objects as go
-import plotly.io
 import pytest
-import streamlit as st
+from streamlit.testing.v1 import AppTest
 
 from app import drawn
 from app.figures import memory, token
+from app.figures.plot import Plot, scatter
 from tests.app.test_explore import open_page
 
 
+def _page(figure: object) -> None:
+    import streamlit as st
+
+    st.plotly_chart(figure)
+
+
 def test_a_kept_figure_is_sent_as_it_was_made() -> None:
-    figure = go.Figure(go.Scatter(x=[1, 2], y=[0.5, float("nan")], customdata=[["a"], ["<b>"]]))
+    figure = Plot(scatter(x=[1, 2], y=[0.5, float("nan")], customdata=[["a"], ["<b>"]])).update_layout(height=321)
     figure.frames = [{"name": "0", "data": [{"type": "scatter"}]}]
     kept = drawn.chart(("as it was", 1), lambda: (figure, "words"))
     assert kept.alt == "words"
-    assert json.loads(plotly.io.to_json(kept.figure.to_dict(), validate=False)) == json.loads(plotly.io.to_json(figure))
-    assert kept.bytes > 100
-    st.plotly_chart(kept.figure)  # it takes it for a figure
+    chart = AppTest.from_function(_page, args=(kept.figure,)).run()
+    (sent,) = chart.get("plotly_chart")
+    assert json.loads(sent.proto.spec) == json.loads(figure.to_json())
+    assert kept.figure.layout.height == 321, "Streamlit makes a figure 450 pixels high that does not say it"
 
 
 def test_each_figure_is_made_once_for_all_sessions_and_again_for_another_token(

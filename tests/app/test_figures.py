@@ -8,6 +8,7 @@ import xarray as xr
 
 from app.figures import aggregate, layers, scale, tables, timelines, token
 from app.theme import LIGHT, SIGNALS, number
+from tests.app.plotted import plotted
 from titans_core import passages, record
 from titans_core.pyramid import bins
 from titans_core.signals import sum_layers
@@ -315,7 +316,7 @@ def test_the_token_card_has_every_signal(traces: list[xr.Dataset]) -> None:
 
 
 def test_moves_are_the_norms_at_the_token(traces: list[xr.Dataset]) -> None:
-    figure = token.moves(traces, 7, LIGHT)
+    figure = plotted(token.moves(traces, 7, LIGHT))
     for bar, name in zip(figure.data, token.MOVES, strict=True):
         np.testing.assert_allclose(bar.x, [aggregate.column(ds, name)[7] for ds in traces])
         assert list(bar.y) == ["MAC", "MAG", "MAL"]

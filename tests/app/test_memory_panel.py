@@ -14,6 +14,7 @@ from app import runs
 from app.figures import memory, memory_path, memory_words
 from app.theme import DARK, LIGHT, number
 from app.views import parts
+from tests.app.plotted import plotted
 from titans_core import moments
 from titans_core.moments import effective_rank, path
 
@@ -34,7 +35,7 @@ def named(figure: go.Figure, name: str) -> list[go.Scatter]:
 
 def test_the_rows_are_the_layers_with_what_was_recorded(found: list[xr.Dataset]) -> None:
     one = found[0]
-    figure = memory.over_time(one, LIGHT, "#c4692a")
+    figure = plotted(memory.over_time(one, LIGHT, "#c4692a"))
     for layer, (size, moved) in enumerate(zip(named(figure, "size"), named(figure, "since"), strict=True)):
         assert list(size.x) == list(one["tokens"].values)
         np.testing.assert_array_equal(size.y, one["size"].values[layer])
@@ -51,10 +52,10 @@ def test_the_rows_are_the_layers_with_what_was_recorded(found: list[xr.Dataset])
 def test_drift_is_drawn_only_where_it_is_not_the_size(found: list[xr.Dataset]) -> None:
     one = found[1]
     assert memory.empty_start(one)
-    assert not named(memory.over_time(one, LIGHT, "#c4692a"), "drift")
+    assert not named(plotted(memory.over_time(one, LIGHT, "#c4692a")), "drift")
     assert "drift" not in memory.key(one)
     later = one.assign(size=one["size"] + 1)
-    drawn = named(memory.over_time(later, LIGHT, "#c4692a"), "drift")
+    drawn = named(plotted(memory.over_time(later, LIGHT, "#c4692a")), "drift")
     np.testing.assert_array_equal(drawn[0].y, one["drift"].values[0])
     assert "dashed its drift" in memory.key(later)
 
@@ -62,7 +63,7 @@ def test_drift_is_drawn_only_where_it_is_not_the_size(found: list[xr.Dataset]) -
 @pytest.mark.parametrize("layer", [0, 2])
 def test_the_path_is_that_of_the_core(layer: int, traces: list[xr.Dataset], found: list[xr.Dataset]) -> None:
     ds, one = traces[2], found[2]
-    figure = memory_path.scrub(ds, one, layer, DARK, "#86ba83")
+    figure = plotted(memory_path.scrub(ds, one, layer, DARK, "#86ba83"))
     line, points, ring = figure.data[:3]
     way = path(one["gram"].values[layer])
     for trace in (line, points):
@@ -83,7 +84,7 @@ def test_a_way_of_many_moments_can_be_read(traces: list[xr.Dataset], found: list
     places = np.arange(40) % found[1].sizes["moment"]
     axes = ("moment", "other")
     many = found[1].isel(dict.fromkeys(axes, places))
-    line, points = memory_path.scrub(traces[1], many, 0, LIGHT, "#2a6f97").data[:2]
+    line, points = plotted(memory_path.scrub(traces[1], many, 0, LIGHT, "#2a6f97")).data[:2]
     assert line.line.width < 1
     assert line.opacity < 0.5
     between = points.marker.size[1:-1]
@@ -96,7 +97,7 @@ def test_a_way_of_many_moments_can_be_read(traces: list[xr.Dataset], found: list
 
 def test_each_moment_is_a_frame_that_says_what_changes(traces: list[xr.Dataset], found: list[xr.Dataset]) -> None:
     ds, one = traces[0], found[0]
-    figure = memory_path.scrub(ds, one, 1, LIGHT, "#c4692a")
+    figure = plotted(memory_path.scrub(ds, one, 1, LIGHT, "#c4692a"))
     way, singular = path(one["gram"].values[1]), one["singular"].values[1]
     assert [frame.name for frame in figure.frames] == [str(k) for k in range(one.sizes["moment"])]
     for moment, frame in enumerate(figure.frames):
@@ -117,7 +118,7 @@ def test_each_moment_is_a_frame_that_says_what_changes(traces: list[xr.Dataset],
 def test_the_page_shows_a_moment_by_a_button_that_is_not_seen(
     traces: list[xr.Dataset], found: list[xr.Dataset]
 ) -> None:
-    figure = memory_path.scrub(traces[0], found[0], 0, LIGHT, "#c4692a")
+    figure = plotted(memory_path.scrub(traces[0], found[0], 0, LIGHT, "#c4692a"))
     assert not figure.layout.sliders, "plotly's own cannot be moved by keys"
     menu = figure.layout.updatemenus[0]
     (button,) = menu.buttons
@@ -160,9 +161,9 @@ def test_text_around_a_moment_is_text(traces: list[xr.Dataset]) -> None:
 
 def test_what_is_not_finite_is_left_out(traces: list[xr.Dataset], found: list[xr.Dataset]) -> None:
     broken = found[0].map(lambda v: v if v.name == "tokens" else v * np.nan)
-    figure = memory_path.scrub(traces[0], broken, 0, LIGHT, "#c4692a")
+    figure = plotted(memory_path.scrub(traces[0], broken, 0, LIGHT, "#c4692a"))
     assert np.isnan(figure.data[1].x).all()
-    memory.over_time(broken, LIGHT, "#c4692a").to_json()
+    plotted(memory.over_time(broken, LIGHT, "#c4692a")).to_json()
     assert "–" in memory.summary(broken)
     assert "–" in memory_words.summary(broken, 0)
     assert all("–" in line for line in memory_words.facts(broken, 0))

@@ -12,6 +12,7 @@ from app.figures import recall, recall_held, recall_words
 from app.figures.recall_held import COSINE, LINES, LOSS
 from app.figures.recall_lines import OWN
 from app.theme import DARK, LIGHT
+from tests.app.plotted import plotted
 
 
 def said(p: float, exact: bool, text: str) -> dict[str, Any]:
@@ -42,7 +43,7 @@ def answer(last: float = 0.25) -> dict[str, Any]:
 @pytest.mark.parametrize("palette", [LIGHT, DARK])
 def test_a_line_a_memory_with_filled_marks_where_it_is_exact(palette: Any) -> None:
     answers = {"mac": answer(), "mag": answer(0.2), "mine": answer(0.1)}
-    drawn = recall.figure(answers, palette)
+    drawn = plotted(recall.figure(answers, palette))
     own = [trace for trace in drawn.data if trace.mode == "lines+markers"]
     assert [trace.line.color for trace in own] == list(recall.colours(list(answers), palette).values())
     assert own[0].line.color == palette.variants["mac"]
@@ -61,7 +62,7 @@ def test_a_line_a_memory_with_filled_marks_where_it_is_exact(palette: Any) -> No
 
 
 def test_lines_that_lie_upon_each_other_are_all_seen() -> None:
-    drawn = recall.figure({"mac": answer(), "mag": answer(0.26), "mal": answer(), "mine": answer(0.9)}, LIGHT)
+    drawn = plotted(recall.figure({"mac": answer(), "mag": answer(0.26), "mal": answer(), "mine": answer(0.9)}, LIGHT))
     own = [trace for trace in drawn.data if trace.mode == "lines+markers"]
     widths = [trace.line.width for trace in own]
     assert widths[0] > widths[1] > widths[2] == widths[3] == 2
@@ -70,7 +71,7 @@ def test_lines_that_lie_upon_each_other_are_all_seen() -> None:
 
 def test_the_title_of_a_narrow_axis_has_room() -> None:
     one = answer()
-    drawn = recall_held.figure("mac", one, COSINE, None, (0, 1), LIGHT, LIGHT.variants["mac"])
+    drawn = plotted(recall_held.figure("mac", one, COSINE, None, (0, 1), LIGHT, LIGHT.variants["mac"]))
     assert len(drawn.layout.xaxis.title.text) <= 12, "of a quarter of the panel"
 
 
@@ -82,7 +83,7 @@ def test_labels_keep_their_order_and_their_place_where_there_is_room() -> None:
 
 @pytest.mark.parametrize(("used", "ticks"), [([28, 90_000], ["100", "1K", "10K"]), ([60, 400], ["100", "200"])])
 def test_the_axis_has_round_ticks(used: list[int], ticks: list[str]) -> None:
-    drawn = recall.over_tokens(recall.figure({"mac": answer()}, LIGHT), used)
+    drawn = plotted(recall.over_tokens(recall.figure({"mac": answer()}, LIGHT), used))
     assert list(drawn.layout.xaxis.ticktext) == ticks
     low, high = drawn.layout.xaxis.range
     assert low < math.log10(used[0]) < math.log10(used[1]) < high
@@ -107,7 +108,7 @@ def test_charts_of_the_memories_share_an_axis_and_leave_out_what_is_not_defined(
     assert recall_held.reach(answers, COSINE, None)["mag"] == (low, high)
     assert low < 0.2
     assert high > 0.95
-    drawn = recall_held.figure("mac", answers["mac"], COSINE, None, (low, high), LIGHT, LIGHT.variants["mac"])
+    drawn = plotted(recall_held.figure("mac", answers["mac"], COSINE, None, (low, high), LIGHT, LIGHT.variants["mac"]))
     assert [trace.line.dash for trace in drawn.data] == [LINES[0].dash, LINES[1].dash, "solid"]
     assert drawn.data[-1].line.color == LIGHT.variants["mac"]
     assert {trace.line.color for trace in drawn.data[:-1]} == {LIGHT.muted}

@@ -24,6 +24,7 @@ from app.jobs import Probe, Progress, Subject
 from app.probing import retention as kind
 from app.theme import DARK, LIGHT
 from app.views.retention_places import where
+from tests.app.plotted import plotted
 from titans_core.probes.places import plant
 from titans_core.probes.retention import retention as probed
 
@@ -192,7 +193,7 @@ def test_places_of_the_document(answer: Answer) -> None:
 
 @pytest.mark.parametrize("palette", [LIGHT, DARK])
 def test_nothing_of_the_document_is_taken_for_markup(answer: Answer, palette: Any) -> None:
-    drawn = retention.retention_map(answer, None, where(answer, SUBJECT), palette).to_json()
+    drawn = plotted(retention.retention_map(answer, None, where(answer, SUBJECT), palette)).to_json()
     assert HOSTILE not in json.loads(drawn)["data"][0]["y"][0]
     assert "<b onmouseover" not in drawn.replace("\\u003c", "<")
     assert "&lt;b onmouseover" in drawn.replace("\\u003c", "<").replace("\\u0026", "&")
@@ -200,10 +201,10 @@ def test_nothing_of_the_document_is_taken_for_markup(answer: Answer, palette: An
 
 def test_the_row_of_the_fact_is_marked(answer: Answer) -> None:
     places = where(answer, SUBJECT)
-    (shape,) = retention.retention_map(answer, None, places, LIGHT).layout.shapes
+    (shape,) = plotted(retention.retention_map(answer, None, places, LIGHT)).layout.shapes
     row = (shape.y0 + shape.y1) / 2
     assert answer["rows"][int(row)] <= answer["fact"][0] < answer["rows"][int(row) + 1]
-    assert not retention.retention_map(answer, None, replace(places, fact=None), LIGHT).layout.shapes
+    assert not plotted(retention.retention_map(answer, None, replace(places, fact=None), LIGHT)).layout.shapes
 
 
 def test_what_lies_beyond_colours_and_axis_is_told(answer: Answer) -> None:
@@ -229,7 +230,7 @@ def test_a_half_life_that_is_not_reached_is_said_so(answer: Answer) -> None:
     told = retention_words.sentence(other, None)
     assert "more than half of every write is left at every lag" in told
     assert "the gates alone would keep more than half throughout" in told
-    drawn = forgetting.forgetting(other, None, LIGHT)
+    drawn = plotted(forgetting.forgetting(other, None, LIGHT))
     assert not [note for note in drawn.layout.annotations if "half-life" in note.text]
 
 

@@ -24,6 +24,7 @@ from app.jobs import Job, Progress, SanityCheck
 from app.jobs.sanity import LIMIT, refusal, settings
 from app.runs import texts
 from app.theme import DARK, LIGHT
+from tests.app.plotted import plotted
 from titans_core.errors import ConfigError
 from titans_core.probes.controls import compare
 
@@ -179,7 +180,7 @@ def test_settings_of_the_run_are_kept_or_refused(run: str) -> None:
 
 def test_the_yardsticks_are_grey_and_dashed(answer: Answer) -> None:
     for palette in (LIGHT, DARK):
-        drawn = sanity.figure(answer, 0, palette, palette.variants["mal"])
+        drawn = plotted(sanity.figure(answer, 0, palette, palette.variants["mal"]))
         lines = [trace.line for trace in drawn.data if trace.mode == "lines"]
         assert [line.color for line in lines] == 2 * [palette.variants["mal"], palette.muted, palette.muted]
         assert [line.dash == "solid" for line in lines] == 2 * [True, False, False]
@@ -212,7 +213,7 @@ def test_a_layer_without_values_is_said_and_drawn(answer: Answer) -> None:
         nothing = changed(nothing, "as_is", 0, name, (math.nan, math.nan, math.nan))
     assert "nothing to compare" in sanity_words.sentence(nothing, 0, True)
     assert "this text not defined" in sanity_words.summary(nothing, 0)
-    assert np.isnan(sanity.figure(nothing, 0, LIGHT, LIGHT.other).data[1].x).all()
+    assert np.isnan(plotted(sanity.figure(nothing, 0, LIGHT, LIGHT.other)).data[1].x).all()
     assert sanity.shown_layer(nothing, None) != 0
 
 

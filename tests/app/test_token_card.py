@@ -15,6 +15,7 @@ from app.figures import lineage as lineage_figure
 from app.figures import token
 from app.figures.lineage import percent
 from app.theme import DARK, LIGHT, label
+from tests.app.plotted import plotted
 from titans_core import lineage
 from titans_core.lineage import Fate, Lineage, Push
 
@@ -48,7 +49,7 @@ def test_a_new_run_has_what_the_card_needs(traces: list[xr.Dataset]) -> None:
 
 def test_the_bars_are_the_strongest_pushes(traces: list[xr.Dataset], found: list[Lineage]) -> None:
     ds, one = traces[0], found[0]
-    drawn = bars(lineage_figure.lineage([ds], [one], LIGHT))
+    drawn = bars(plotted(lineage_figure.lineage([ds], [one], LIGHT)))
     shown = [push for push in one.pushes if push.share >= lineage_figure.LEAST]
     assert shown, "nothing is tested"
     assert list(drawn.x) == [push.share for push in shown]
@@ -62,7 +63,7 @@ def test_the_bars_are_the_strongest_pushes(traces: list[xr.Dataset], found: list
 
 
 def test_a_row_can_be_clicked_where_its_bar_is_short(traces: list[xr.Dataset], found: list[Lineage]) -> None:
-    figure = lineage_figure.lineage(traces, found, DARK)
+    figure = plotted(lineage_figure.lineage(traces, found, DARK))
     track = figure.data[0]
     assert [facts[0] for facts in track.customdata] == [facts[0] for facts in bars(figure).customdata]
     assert list(track.y) == list(bars(figure).y)
@@ -72,7 +73,7 @@ def test_a_row_can_be_clicked_where_its_bar_is_short(traces: list[xr.Dataset], f
 
 
 def test_each_run_has_its_name_and_its_bars(traces: list[xr.Dataset], found: list[Lineage]) -> None:
-    figure = lineage_figure.lineage(traces, found, LIGHT)
+    figure = plotted(lineage_figure.lineage(traces, found, LIGHT))
     names = {note.text: note.y for note in figure.layout.annotations}
     assert set(names) == {"MAC", "MAG", "MAL"}
     places = list(bars(figure).y)
@@ -80,7 +81,7 @@ def test_each_run_has_its_name_and_its_bars(traces: list[xr.Dataset], found: lis
     counts = [len(lineage_figure.shown(one)) for one in found]
     assert len(places) == sum(counts)
     assert names["MAG"] == names["MAC"] + counts[0] + 1
-    assert not lineage_figure.lineage(traces[:1], found[:1], LIGHT).layout.annotations
+    assert not plotted(lineage_figure.lineage(traces[:1], found[:1], LIGHT)).layout.annotations
 
 
 def test_pieces_are_shown_as_text(traces: list[xr.Dataset], found: list[Lineage]) -> None:
@@ -88,7 +89,7 @@ def test_pieces_are_shown_as_text(traces: list[xr.Dataset], found: list[Lineage]
     pieces = ds["piece"].values.copy()
     pieces[[push.token for push in one.pushes]] = " <b>bold</b>&amp; and long"
     ds = ds.assign_coords(piece=("token", pieces))
-    figure = lineage_figure.lineage([ds], [one], LIGHT)
+    figure = plotted(lineage_figure.lineage([ds], [one], LIGHT))
     assert set(figure.layout.yaxis.ticktext) == {"&lt;b&gt;bold&lt;/b&gt;&amp;a…"}
     assert bars(figure).customdata[0][1] == "&lt;b&gt;bold&lt;/b&gt;&amp;amp; and long"
     assert "“<b>bold</b>&amp; and long”" in lineage_figure.summary([ds], [one])
@@ -96,7 +97,7 @@ def test_pieces_are_shown_as_text(traces: list[xr.Dataset], found: list[Lineage]
 
 def test_the_first_token_carries_nothing(traces: list[xr.Dataset]) -> None:
     one = lineage.lineage(traces[0], 0)
-    figure = lineage_figure.lineage(traces[:1], [one], LIGHT)
+    figure = plotted(lineage_figure.lineage(traces[:1], [one], LIGHT))
     assert len(bars(figure).x) == 0
     assert lineage_figure.words(one) == f"Of all pushes in the momentum: its own {percent(1)}."
     assert "token 1." in lineage_figure.summary(traces[:1], [one])
@@ -119,7 +120,7 @@ def test_the_words_add_up(found: list[Lineage]) -> None:
 
 
 def test_the_curve_is_what_is_left(traces: list[xr.Dataset], fates: list[Fate]) -> None:
-    figure = fate_figure.fate(traces[:1], fates[:1], LIGHT)
+    figure = plotted(fate_figure.fate(traces[:1], fates[:1], LIGHT))
     (curve,) = figure.data
     np.testing.assert_array_equal(curve.x, np.arange(traces[0].sizes["token"] - HERE) + 1)
     np.testing.assert_array_equal(curve.y, fates[0].left)
@@ -133,7 +134,7 @@ def test_the_curve_is_what_is_left(traces: list[xr.Dataset], fates: list[Fate]) 
 
 
 def test_several_runs_are_lines_in_their_colours(traces: list[xr.Dataset], fates: list[Fate]) -> None:
-    figure = fate_figure.fate(traces, fates, DARK)
+    figure = plotted(fate_figure.fate(traces, fates, DARK))
     assert [curve.name for curve in figure.data] == ["MAC", "MAG", "MAL"]
     assert [curve.line.color for curve in figure.data] == [DARK.variants[name] for name in ("mac", "mag", "mal")]
     assert {curve.fill for curve in figure.data} == {None}
@@ -141,7 +142,7 @@ def test_several_runs_are_lines_in_their_colours(traces: list[xr.Dataset], fates
 
 
 def test_a_long_text_has_a_log_axis_that_says_so(traces: list[xr.Dataset]) -> None:
-    figure = fate_figure.fate(traces[:1], [long_fate()], LIGHT)
+    figure = plotted(fate_figure.fate(traces[:1], [long_fate()], LIGHT))
     assert figure.layout.xaxis.type == "log"
     assert figure.layout.xaxis.title.text.endswith("log scale")
     np.testing.assert_allclose(figure.layout.xaxis.range, [0, math.log10(1001)])
@@ -174,9 +175,9 @@ def test_the_half_life_in_words(one: Fate, words: str) -> None:
 
 def test_a_token_that_wrote_nothing_or_ends_the_text_is_drawn(traces: list[xr.Dataset]) -> None:
     nothing = long_fate(tokens=np.empty(0, int), left=np.empty(0), size=0.0, half_life=math.nan)
-    assert not fate_figure.fate(traces[:1], [nothing], LIGHT).data
+    assert not plotted(fate_figure.fate(traces[:1], [nothing], LIGHT)).data
     last = lineage.fate(traces[0], traces[0].sizes["token"] - 1)
-    assert fate_figure.fate(traces[:1], [last], LIGHT).data[0].mode == "markers"
+    assert plotted(fate_figure.fate(traces[:1], [last], LIGHT)).data[0].mode == "markers"
 
 
 def test_the_summaries_name_run_token_and_numbers(
@@ -208,7 +209,7 @@ def test_the_momentum_of_a_layer_has_its_own_lineage(traces: list[xr.Dataset]) -
     ds = traces[0]
     layers = [lineage.lineage(ds, HERE, layer).own.strength for layer in range(ds.sizes["layer"])]
     np.testing.assert_allclose(layers, ds["momentary"].values[:, HERE], rtol=1e-6)
-    drawn = {bar.name: bar.x[0] for bar in token.moves([ds], HERE, LIGHT).data}
+    drawn = {bar.name: bar.x[0] for bar in plotted(token.moves([ds], HERE, LIGHT)).data}
     assert lineage.lineage(ds, HERE).own.strength == pytest.approx(drawn["this token"], rel=1e-6)
 
 
