@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Hashable
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from plotly.basedatatypes import BaseFigure
 
 from app.figures.plot import Plot
 from app.kept import Kept
+
+T = TypeVar("T")
 
 
 class Drawn(BaseFigure):
@@ -61,6 +63,15 @@ def chart(about: Hashable, make: Callable[[], tuple[Plot, str]]) -> Chart:
     That is: which figure, the ids of the runs (a run never changes), what is looked at, and the theme.
     """
     return _charts.get(about, lambda: _made(*make()))
+
+
+_words: Kept[Hashable, Any] = Kept(4_000_000, _unknown, lambda said: 500 + 2 * len(repr(said)))
+
+
+def words(about: Hashable, make: Callable[[], T]) -> T:
+    """What `make` says of finished runs, kept in the same way; not to be changed."""
+    said: T = _words.get(about, make)
+    return said
 
 
 def _made(plot: Plot, alt: str) -> Chart:

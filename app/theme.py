@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,7 @@ DARK = Palette(
 )
 
 PALETTES = {"light": LIGHT, "dark": DARK}
+PLAIN = {name: asdict(palette) for name, palette in PALETTES.items()}  # for the browser
 
 
 CIVIDIS = (  # of the layer map in both themes

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import streamlit as st
 
 from app.components import scripts
 from app.link import Look, Pair
-from app.theme import CIVIDIS, DARK, LIGHT
+from app.theme import CIVIDIS, PLAIN
 
 TIMELINES, LAYER_MAP = "timelines", "layer_map"
 
@@ -50,7 +49,7 @@ def figure(
         "look": {name: getattr(look, name) for name in ("signal", "layer", "token", "span", "range", "how")},
         "at": look.at,
         "link": look.address | (pair.address(len(runs)) if pair else {}) if key == TIMELINES else {},
-        "palettes": {"light": asdict(LIGHT), "dark": asdict(DARK)},
+        "palettes": PLAIN,
         "cividis": CIVIDIS,
     }
     _component(

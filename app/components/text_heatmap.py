@@ -13,8 +13,9 @@ import xarray as xr
 from app import naming
 from app.components import scripts
 from app.figures import aggregate
+from app.kept import Kept
 from app.link import UNITS, Look
-from app.theme import DARK, LIGHT, PALETTES, SIGNALS, VARIANTS
+from app.theme import PALETTES, PLAIN, SIGNALS, VARIANTS
 
 KEY, DIFFERENCE = "text_heatmap", "text_difference"
 
@@ -72,7 +73,7 @@ def text_heatmap(
     other runs when `arrivals` changes. minus: draw a difference instead, under its own key; unless fixed, it follows
     the signal and the layer of the text of the runs.
     """
-    data = facts(shown) | {
+    data = _facts.get(tuple(run for run, _ in shown), lambda: facts(shown)) | {
         "theme": "dark" if dark else "light",
         "signal": look.signal,
         "layer": look.layer,
@@ -121,8 +122,15 @@ def facts(shown: list[tuple[str, xr.Dataset]]) -> dict[str, Any]:
         "signals": [_signal(name, shown) for name in names],
         "settling": aggregate.settling(shown[0][1]),
         "layers": max(ds.sizes.get("layer", 0) for _, ds in shown),
-        "palettes": {"light": asdict(LIGHT), "dark": asdict(DARK)},
+        "palettes": PLAIN,
     }
+
+
+def _unknown(runs: tuple[str, ...]) -> dict[str, Any]:
+    raise KeyError(runs)
+
+
+_facts: Kept[tuple[str, ...], dict[str, Any]] = Kept(4_000_000, _unknown, lambda told: 2 * len(repr(told)))
 
 
 def _run(run: str, ds: xr.Dataset, name: naming.Name) -> dict[str, Any]:

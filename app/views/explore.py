@@ -33,12 +33,7 @@ def page(comparing: StreamlitPage) -> None:
     if address.run_ids():
         shown = _shown(address.run_ids(), comparing)  # before the sidebar, whose many controls would hold up the text
     with st.sidebar:
-        asked = controls.request(shown)
-        pressed = st.button("Run", type="primary", width="stretch", key="run", disabled=bool(asked.problem))
-        if pressed and _start(asked):
-            st.rerun()
-        controls.cost(asked)
-        _not_yet(asked)
+        _asking(shown)
     if not address.run_ids() and not address.wrong_address() and state.first_visit():
         _welcome()
         st.rerun()
@@ -46,6 +41,17 @@ def page(comparing: StreamlitPage) -> None:
         st.warning(f"{going.NO_RUN} Choose a text and press Run.")
     if not address.run_ids():
         _shown((), comparing)
+
+
+@st.fragment(key="asking")
+def _asking(shown: list[Run]) -> None:
+    """What to run next: choosing it leaves the page as it is, so only this is drawn again."""
+    asked = controls.request(shown)
+    pressed = st.button("Run", type="primary", width="stretch", key="run", disabled=bool(asked.problem))
+    if pressed and _start(asked):
+        st.rerun()
+    controls.cost(asked)
+    _not_yet(asked)
 
 
 def _start(asked: controls.Request) -> bool:

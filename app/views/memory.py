@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 import xarray as xr
 
-from app import foreign, naming, state
+from app import drawn, foreign, naming, state
 from app.bare import bare
 from app.components import scrub
 from app.figures import memory, memory_path, memory_words
@@ -88,8 +88,8 @@ def _path(run: Run, found: xr.Dataset, palette: Palette) -> None:
     scrub.scrub(
         PATH,
         name=f"Moment of layer {layer + 1}'s memory",
-        moments=memory_words.names(found),
-        facts=memory_words.facts(found, layer),
+        moments=drawn.words(("moments", run.id), lambda: memory_words.names(found)),
+        facts=drawn.words(("moments", run.id, layer), lambda: memory_words.facts(found, layer)),
     )
     st.caption(ABOUT)
     parts.table(PATH, lambda: memory_words.table(found, layer))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from app import foreign, naming, opening, state
+from app import drawn, foreign, naming, opening, state
 from app.bare import bare
 from app.components import cards, figures, text_heatmap
 from app.figures import fate, layers, lineage, order_of_events, tables, token
@@ -109,14 +109,15 @@ def _moves(shown: list[Run], at: int, layer: int | None) -> None:
     """What moved the memory at a token; where nothing did, that alone is said."""
     moving = [run.ds for run in shown]
     parts.title("What moved the memory here", token.where(moving, layer))
-    if nothing := token.still_words(moving, at, layer):
+    about = tuple(run.id for run in shown), at, layer
+    if nothing := drawn.words(("still", *about), lambda: token.still_words(moving, at, layer)):
         st.caption(state.plain(nothing))
     if all(traced.still(run.id, at, layer) for run in shown):
         return
     palette = state.palette()
     parts.chart(
         "moves",
-        (tuple(run.id for run in shown), at, layer),
+        about,
         lambda: (token.moves(moving, at, palette, layer), token.summary(moving, at, layer)),
     )
     st.html(token.legend(state.palette()))
