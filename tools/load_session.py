@@ -104,6 +104,8 @@ class Session:
             self.says[name] = self.says.get(name, {}) | {"signal": [self.chance.choice(SIGNALS), now]}
         else:
             name = "run"
+        if name not in self.within:  # nothing is shown yet
+            return
         self.seen.counts["answers while its run goes"] += bool(self.bar)
         await self._tell(socket, self.within[name], pressed=kind == "run")
         self.seen.answers[kind].append(time.monotonic() - begun)

@@ -6,20 +6,23 @@ import streamlit as st
 
 from app import naming, opening, runs, state
 from app.bare import bare, sentence
-from app.jobs import Busy
+from app.jobs import Busy, Progress
 from app.state import address
 from app.views import parts
 from app.words import words
 from titans_core.errors import StoreError
 
+SOON, LONG = 0.3, 1.0  # seconds
 NO_RUN = "The address of this page does not name a run."
 
 
 def finished(ids: tuple[str, ...]) -> list[runs.Run]:
     """Draw progress and problems of these runs; those that are done and can be opened."""
     where = {run: runs.progress(run) for run in ids}
-    if any(at is not None and at.live for at in where.values()):
-        _progress(ids, sum(at is not None and at.live for at in where.values()))
+    live = [at for at in where.values() if at is not None and at.live]
+    if live:
+        every = _pace(live)
+        st.fragment(run_every=every)(_progress)(ids, len(live), every)
     if any(at is None for at in where.values()):
         st.warning(words("expired"))
     for at in where.values():
@@ -72,11 +75,16 @@ def opened(run: str) -> runs.Run | None:
         return None
 
 
-@st.fragment(run_every=0.3)
-def _progress(ids: tuple[str, ...], live_before: int) -> None:
-    """Bars of the runs that are going, and Cancel; the page is drawn anew whenever one of them ends."""
+def _pace(live: list[Progress]) -> float:
+    """Seconds until a browser asks again: of twenty people who wait for long, each may wait for one of them."""
+    begins = [at.seconds_left for at in live if at.state == "queued" and at.ahead and at.seconds_left is not None]
+    return LONG if len(begins) == len(live) and min(begins) > 3 * LONG else SOON
+
+
+def _progress(ids: tuple[str, ...], live_before: int, every: float) -> None:
+    """Bars of the runs that are going, and Cancel; the page is drawn anew whenever one of them ends, or soon begins."""
     going = [(run, at) for run in ids if (at := runs.progress(run)) is not None and at.live]
-    if len(going) != live_before:
+    if len(going) != live_before or _pace([at for _, at in going]) < every:
         done = [run for run in ids if (at := runs.progress(run)) is not None and at.state == "done"]
         if done:
             opening.announce(done[0])  # its page is open: the browser draws the text before all else

@@ -61,6 +61,8 @@ def compared(shown: list[Run]) -> None:
 
 def _begin(shown: list[Run]) -> bool:
     """What stands above, and the first token that is looked at; whether the runs could be read."""
+    for run in shown:
+        aggregate.at_hand(run.ds)
     _head(shown)
     for end in filter(None, (naming.diverged(run.ds) for run in shown)):
         st.warning(state.plain(end))
