@@ -54,7 +54,7 @@ def _unknown(key: Hashable) -> Chart:
     raise KeyError(key)
 
 
-_charts: Kept[Hashable, Chart] = Kept(32_000_000, _unknown, lambda chart: chart.figure.bytes)
+_charts: Kept[Hashable, Chart] = Kept(8_000_000, _unknown, lambda chart: chart.figure.bytes)
 
 
 def chart(about: Hashable, make: Callable[[], tuple[Plot, str]]) -> Chart:

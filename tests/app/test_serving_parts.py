@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
 
 import pytest
 from starlette.requests import Request
 from streamlit.testing.v1 import AppTest
 
 from app import logs
+from app.jobs import memory
 from app.runs import server
-from app.serving import ready, sign_in
+from app.serving import ready, sign_in, tidying
+from app.serving.settings import settings
 
 REQUEST = Request({"type": "http", "method": "GET", "headers": [], "query_string": b""})
 
@@ -115,3 +118,17 @@ def test_a_page_stops_until_somebody_signs_in(able: bool, monkeypatch: pytest.Mo
     assert ["sign-in" in error.value for error in at.error] == [True] * (not able)
     assert "inside" not in [text.value for text in at.markdown]
     assert not at.exception
+
+
+def test_memory_is_given_back_now_and_then_and_not_after_each_redraw(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings()["runner.postScriptGC"] is False
+    given = threading.Semaphore(0)
+    monkeypatch.setattr(memory, "give_back", given.release)
+    leave = tidying.begin(every=0.01)
+    assert given.acquire(timeout=10)
+    assert given.acquire(timeout=10)
+    leave()
+    (thread,) = [one for one in threading.enumerate() if one.name == "tidying"] or [None]
+    if thread:
+        thread.join(10)
+        assert not thread.is_alive()
