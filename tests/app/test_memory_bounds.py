@@ -13,6 +13,7 @@ from app import drawn, runs
 from app.figures import aggregate, memory, memory_path
 from app.jobs import memory as room
 from app.kept import Kept
+from app.runs import packed, traced
 from app.theme import LIGHT
 from titans_core.moments import moments
 
@@ -32,8 +33,8 @@ def shown(source: Path, folder: Path) -> None:
     aggregate.at_hand(opened.ds)
     assert "surprise" in opened.ds
     for signal in aggregate.signals(opened.ds):
-        runs.column(run, signal, None)
-    runs.through_time((run,), None, None)
+        traced.column(run, signal, None)
+    packed.through_time((run,), None, None)
     found = moments(opened.ds)
     assert found is not None
     drawn.chart(("size", run), lambda: (memory.over_time(found, LIGHT, LIGHT.other), "words"))
@@ -45,7 +46,7 @@ def shown(source: Path, folder: Path) -> None:
 def test_memory_is_flat_beyond_the_bounds(
     finished: dict[str, str], store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for kept, limit in ((runs._open, 10_000_000), (runs._columns, 200_000), (drawn._charts, 500_000)):
+    for kept, limit in ((runs._open, 10_000_000), (traced._columns, 200_000), (drawn._charts, 500_000)):
         monkeypatch.setattr(kept, "_limit", limit)
     for _ in range(20):
         shown(store / finished["mag"], store)
@@ -54,6 +55,6 @@ def test_memory_is_flat_beyond_the_bounds(
         shown(store / finished["mag"], store)
     assert len(runs._open._values) <= 10
     assert resident() - before < 6, "of 40 runs more, which would take 20 MB if all were kept"
-    for kept in (runs._open, runs._columns, drawn._charts):
+    for kept in (runs._open, traced._columns, drawn._charts):
         assert isinstance(kept, Kept)
         assert kept._bytes <= kept._limit

@@ -36,11 +36,11 @@ def panel(*ids: str, layer: int | None = None) -> AppTest:
     """The panel alone on a page."""
 
     def script(ids: list[str], layer: int | None) -> None:
-        from app import runs, state
+        from app import link, runs
         from app.views.sanity import sanity_panel
 
         shown = [run for run in map(runs.opened, ids) if run is not None]
-        sanity_panel(shown, state.Look("surprise", layer, None, 0))
+        sanity_panel(shown, link.Look("surprise", layer, None, 0))
 
     page = AppTest.from_function(script, kwargs={"ids": list(ids), "layer": layer}, default_timeout=60).run()
     assert not page.exception
