@@ -30,7 +30,7 @@ toc_object_entries_show_parents = "hide"
 nitpick_ignore_regex = [
     (
         "py:.*",
-        r"(torch|Tensor|nn|np|numpy|xr|xarray|array|collections|pathlib|typing|Any|Path|Callable)(\..*)?",
+        r"(torch|tokenizers|Tensor|nn|np|numpy|xr|xarray|array|collections|pathlib|typing|Any|Path|Callable)(\..*)?",
     ),
 ]
 

@@ -63,6 +63,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Nothing drawn is kept, neither for a test that changes how figures are made nor from it."""
     monkeypatch.setattr(drawn, "_charts", Kept(10_000_000, drawn._unknown, lambda chart: chart.figure.bytes))
+    monkeypatch.setattr(drawn, "_words", Kept(10_000_000, drawn._unknown, lambda said: 1))
 
     def forget() -> None:
         for kept in (traced.signals_at, traced.still, traced.lineage_of, traced.fate_of):

@@ -155,7 +155,7 @@ def test_commands_that_take_long_to_load_are_listed_and_loaded_when_called() -> 
     listed = run("--help")
     assert listed.exit_code == 0
     commands = re.findall(r"^  (\w+)  ", listed.output.partition("Commands:")[2], re.MULTILINE)
-    assert commands == ["bench", "compare", "eval", "memory", "niah", "recall", "retention", "trace", "train"]
+    assert commands == ["bench", "compare", "eval", "memory", "niah", "recall", "retention", "sweep", "trace", "train"]
     for command, option in (
         ("train", "--resume"),
         ("eval", "--out"),

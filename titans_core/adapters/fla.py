@@ -49,6 +49,7 @@ class DeltaRule(TorchModel):
     """
 
     def about(self) -> About:
+        """See `Adapter`."""
         gated = self._gated(self._kernels())
         differs = {"theta": RULE, "read": READ}
         if gated:
@@ -63,6 +64,7 @@ class DeltaRule(TorchModel):
         )
 
     def read(self, ids: np.ndarray) -> Iterator[Arrays]:
+        """See `Adapter`: the tokens (T,), in one span."""
         kernels = self._kernels()
         gated = self._gated(kernels)
         calls: list[Call] = []

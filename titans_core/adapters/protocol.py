@@ -57,15 +57,18 @@ class Tokenizes(Protocol):
 
 
 class Adapter(Protocol):
-    """A foreign model and its memory. name: what its runs are called; none of the checkpoints that ship."""
+    """A foreign model and its memory."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What its runs are called; none of the checkpoints that ship."""
 
     @property
-    def tokenizer(self) -> Tokenizes: ...
+    def tokenizer(self) -> Tokenizes:
+        """What makes ids of a text for it."""
 
-    def about(self) -> About: ...
+    def about(self) -> About:
+        """What is kept of it with the trace."""
 
     def read(self, ids: np.ndarray) -> Iterable[Arrays]:
         """Read the tokens (T,) from an empty memory; what it has of them, span after span.

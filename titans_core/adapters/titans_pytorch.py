@@ -41,6 +41,7 @@ class TitansPytorch(TorchModel):
         self.memories = neural_memory.memories(model)
 
     def about(self) -> About:
+        """See `Adapter`."""
         first = self.memories[0]
         mac = neural_memory.is_mac(self.model)
         config = {
@@ -60,6 +61,7 @@ class TitansPytorch(TorchModel):
         )
 
     def read(self, ids: np.ndarray) -> Iterator[Arrays]:
+        """See `Adapter`: the tokens (T,), in one span."""
         at = neural_memory.positions(self.model, len(ids))
         with neural_memory.watching(self.memories) as watched:
             predicted = self._run(ids)

@@ -18,6 +18,7 @@ class ByteTokenizer:
         return [display(bytes([byte])) for byte in range(256)]
 
     def encode(self, text: str) -> Encoding:
+        """Its bytes, each with the place of its character."""
         utf8 = np.frombuffer(text.encode(), np.uint8)
         character = np.cumsum((utf8 & 0xC0) != 0x80) - 1  # continuation bytes start none
         return Encoding(utf8.astype(np.int32), character, character + 1)
@@ -42,6 +43,7 @@ class HubTokenizer:
         return self._library.id_to_token(token) or f"‹{token}›"  # a part of a character, or an id of nothing
 
     def encode(self, text: str) -> Encoding:
+        """The library's ids and their places."""
         found = self._library.encode(text, add_special_tokens=False)
         spans = np.array(found.offsets, np.int64).reshape(-1, 2)
         return Encoding(np.array(found.ids, np.int32), spans[:, 0], spans[:, 1])

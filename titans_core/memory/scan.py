@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from titans_core.memory import chunks, differentiable, linear, triton_deep
-from titans_core.memory.threads import by_heads
 from titans_core.memory.types import MemoryScan, Watch, Weights, check_inputs, learns, zeros_like
 
 
@@ -90,12 +89,8 @@ def _scan_chunks(
     """N chunks of equal size, one after the other. parts: q, k, v, theta, eta, alpha as (B, H, N, C, ...)."""
     if triton_deep.usable(parts, weights, momentum, signals):
         return triton_deep.scan_chunks(parts, weights, momentum, signals, share, watch)
-    if learns(*parts, *weights, *momentum):
-        reads, state, named = differentiable.scan_chunks(parts, weights, momentum, signals, share, watch)
-    elif watch is None and parts[0].device.type == "cpu":
-        reads, state, named = by_heads(chunks.scan_chunks, parts, weights, momentum, signals, share)
-    else:  # who watches is told the weights of all heads at once
-        reads, state, named = chunks.scan_chunks(parts, weights, momentum, signals, share, watch)
+    form = differentiable.scan_chunks if learns(*parts, *weights, *momentum) else chunks.scan_chunks
+    reads, state, named = form(parts, weights, momentum, signals, share, watch)
     if named is not None and share is None:
         del named["theta"]
     return reads, state, named
