@@ -203,7 +203,7 @@ def test_figures_are_drawn_without_a_server_and_without_models(module) -> None:
         "titans_core.errors",
         "titans_core.storage",
     }
-    assert core <= known, "signals, bins of them, what was found of a token, cells of a grid, and how reading a trace fails"
+    assert core <= known, "signals, their bins, what was found of a token, cells of a grid, how reading fails"
 
 
 @pytest.mark.parametrize("module", [m for m in modules("app") if m not in CLUSTER])
