@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from titans_core import __version__
 from titans_core.adapters.protocol import About, Adapter
 from titans_core.assets import checkpoint_names
 from titans_core.config import VARIANTS
@@ -23,7 +24,6 @@ from titans_core.record import Recording
 from titans_core.signals import ABSENT, BY_HEAD, FOREIGN, SIGNALS, Arrays, sum_heads
 from titans_core.storage import as_path
 from titans_core.tokenizer import Encoding
-from titans_core.versions import installed
 
 PREDICTED = ("nll", "entropy")
 GRANULARITIES = ("token", "chunk", "segment")
@@ -154,7 +154,7 @@ def _labels(about: About) -> dict[str, dict[str, str]]:
 
 
 def _attributes(name: str, about: About, text: str, seconds: float) -> dict[str, Any]:
-    versions = {"titanscope": installed("titanscope"), "python": platform.python_version(), **about.versions}
+    versions = {"titanscope": __version__, "python": platform.python_version(), **about.versions}
     return {
         "text_sha256": hashlib.sha256(text.encode()).hexdigest(),
         "checkpoint": name,

@@ -8,8 +8,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from titans_core import __version__
 from titans_core.settings import Settings
-from titans_core.versions import installed
 
 FORMAT = 1  # of cells and of their results
 ALL = 1 << 22  # tokens: what a task that reads all there is counts for, when cells are put in order
@@ -39,7 +39,7 @@ class Cell:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON, with the format and the version of the package that measures it."""
-        versions = {"format": FORMAT, "titanscope": installed("titanscope")}
+        versions = {"format": FORMAT, "titanscope": __version__}
         return {**versions, "kind": self.kind, **dataclasses.asdict(self)}
 
     @property

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 import xarray as xr
 
+from titans_core import __version__
 from titans_core.checkpoint import load
 from titans_core.errors import CheckpointError, ConfigError, TitansError
 from titans_core.evaluation.answering import device_name
@@ -31,7 +32,6 @@ from titans_core.sweeps.sources import Sources, files_sha256
 from titans_core.tasks import TaskSource
 from titans_core.tokenizer import Tokenizer
 from titans_core.tracing import trace
-from titans_core.versions import installed
 
 _ELSEWHERE = ("seconds", "device")  # of a result: where and how fast it was made is no part of what came out
 
@@ -42,7 +42,7 @@ def attempt(cell: Cell, key: str, sources: Sources) -> Outcome:
     try:
         if cell.key != key:
             raise ConfigError(
-                f"titanscope {installed('titanscope')} here makes another cell of it than the one that asks; install "
+                f"titanscope {__version__} here makes another cell of it than the one that asks; install "
                 "the same version everywhere"
             )
         with _the_same_everywhere():
