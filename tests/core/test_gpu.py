@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 import torch
 
+from titans_core.bench import counts, roofline
+from titans_core.bench.setup import Setup
 from titans_core.config import VARIANTS, ModelConfig
 from titans_core.model import Model
 from titans_core.moments import collect
@@ -80,3 +84,16 @@ def test_replayed_slabs_are_those_read_one_by_one_and_those_of_the_cpu(variant: 
         torch.testing.assert_close(again, one_by_one, rtol=1e-4, atol=near, equal_nan=True, msg=name)
         early, there = again[..., :700], cpu[..., :700]  # later on two machines drift apart
         torch.testing.assert_close(early, there, rtol=1e-3, atol=near, equal_nan=True, msg=name)
+
+
+def test_a_graph_of_products_keeps_what_it_reads() -> None:
+    setup = Setup(torch.device("cuda"), quick=True, names=(), lengths=(), limit=1.0, say=print)
+    gc.collect()
+    before = torch.cuda.memory_allocated()
+    run = roofline._products(setup, 1)
+    gc.collect()
+    shape = setup.shape
+    sizes = [m * k + k * n + m * n for _, m, k, n, _ in counts.products(shape)]
+    assert torch.cuda.memory_allocated() - before >= 4 * shape.rows * sum(sizes)
+    run()
+    torch.cuda.synchronize()

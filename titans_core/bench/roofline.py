@@ -91,7 +91,12 @@ def _graph(run: Callable[[], None]) -> Callable[[], object]:
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         run()
-    return graph.replay
+
+    def replay() -> object:
+        graph.replay()
+        return run  # with it lives what the graph reads
+
+    return replay
 
 
 def _large(size: int, device: torch.device) -> Callable[[], object]:

@@ -190,7 +190,7 @@ _forward.register_autograd(_differentiate, setup_context=_remember)
 
 
 def _precision() -> str:
-    """Products follow torch's own setting. Three of TF32 for one have no more error than float32's own."""
+    """Products follow torch's own setting. Three of TF32 for one err little more than float32 does."""
     return {"highest": "tf32x3", "high": "tf32", "medium": "bf16"}[torch.get_float32_matmul_precision()]
 
 

@@ -20,9 +20,10 @@ def decay(gate, row, column):
 
 
 @triton.jit
-def above(x, row, column):
-    """x with every row moved down by one; exact, since each product is with 0 or 1."""
-    return tl.dot(tl.where(row == column + 1, 1.0, 0.0), x, input_precision="ieee")
+def decay_before(gate_before, row, column):
+    """`decay` with every row moved down by one. gate_before: of the token before each, anything at the first."""
+    factors = tl.where(row > column + 1, gate_before[:, None], 1.0)
+    return tl.where(row > column, tl.associative_scan(factors, 0, times), 0.0)
 
 
 @triton.jit
@@ -73,8 +74,5 @@ def gradients_of_gates(
 
 @triton.jit
 def inner(a, b):
-    """The sum of a * b in float64, of squares too small for float32 as well: each is divided by its largest first."""
-    large_a, large_b = tl.max(tl.max(tl.abs(a), 1), 0), tl.max(tl.max(tl.abs(b), 1), 0)
-    some_a, some_b = tl.where(large_a > 0, large_a, 1.0), tl.where(large_b > 0, large_b, 1.0)
-    total = tl.sum(tl.sum((a / some_a) * (b / some_b), 1), 0)
-    return total.to(tl.float64) * large_a.to(tl.float64) * large_b.to(tl.float64)
+    """The sum of a * b in float64, whose squares do not vanish where those of float32 do."""
+    return tl.sum(tl.sum(a.to(tl.float64) * b.to(tl.float64), 1), 0)

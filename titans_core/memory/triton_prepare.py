@@ -10,7 +10,31 @@ Only imported where the triton library is there. Names follow `linear.py` and `d
 import triton
 import triton.language as tl
 
-from titans_core.memory.triton_parts import above, decay, gradients_of_gates
+from titans_core.memory.triton_parts import decay, decay_before, gradients_of_gates
+
+
+@triton.jit
+def _unit_lower_inverse(minus, row, column, C: tl.constexpr):
+    """(I - minus)^-1 of a strictly lower triangle, (C, C): squares on the diagonal, all at once, then joined in pairs.
+
+    Within a square row by row, X_i = minus_i + sum_{j<i} minus_ij X_j, and the inverse is I + X.
+    """
+    SQUARE: tl.constexpr = 8
+    inverse = tl.where(row // SQUARE == column // SQUARE, minus, 0.0)
+    inside = inverse
+    for i in range(1, SQUARE):
+        at_i = row % SQUARE == i
+        found = tl.sum(tl.where(at_i, inside, 0.0), 0)
+        found += tl.sum(found[:, None] * inverse, 0)
+        inverse = tl.where(at_i & (row // SQUARE == column // SQUARE), found[None, :], inverse)
+    inverse += tl.where(row == column, 1.0, 0.0)
+    for level in tl.static_range(4):
+        size = SQUARE << level
+        if size < C:
+            joined = (row // (2 * size) == column // (2 * size)) & (row // size != column // size)
+            between = tl.dot(tl.where(joined, minus, 0.0), inverse, input_precision="tf32x3")
+            inverse += tl.dot(inverse, between, input_precision="tf32x3")
+    return inverse
 
 
 @triton.jit
@@ -20,9 +44,9 @@ def forward_kernel(
     C: tl.constexpr, D: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
     at = tl.program_id(0).to(tl.int64)
-    t, d = tl.arange(0, C), tl.arange(0, D)
+    t = tl.arange(0, C)
     row, column = t[:, None], t[None, :]
-    td, tt = row * D + d, row * C + column
+    tt = row * C + column
     step, eta = 2 * tl.load(theta_ + at * C + t), tl.load(eta_ + at * C + t)
     kept = 1 - tl.load(alpha_ + at * C + t)
     E, B = decay(eta, row, column), decay(kept, row, column)
@@ -41,16 +65,17 @@ def forward_kernel(
     tl.store(into_s_ + at * C + t, tl.sum(tl.where(last, E, 0.0), 0))
     tl.store(carry_ + at, tl.sum(tl.where(t == C - 1, carry, 0.0), 0))
 
-    k, q = tl.load(k_ + at * C * D + td), tl.load(q_ + at * C * D + td)
-    kt = tl.trans(k)
-    tl.store(attend_ + at * C * C + tt, tl.dot(q, kt, input_precision=PRECISION) * A)
-    minus = -tl.dot(k, kt, input_precision=PRECISION) * above(A, row, column) * step[None, :]  # -L
-    inverse = minus
-    for i in range(1, C):  # row by row: X_i = -L_i - sum_{j<i} L_ij X_j, and (I + L)^-1 = I + X
-        found = tl.sum(tl.where(row == i, minus, 0.0), 0)
-        found += tl.sum(found[:, None] * inverse, 0)
-        inverse = tl.where(row == i, found[None, :], inverse)
-    inverse += tl.where(row == column, 1.0, 0.0)
+    attend, alike = tl.zeros((C, C), tl.float32), tl.zeros((C, C), tl.float32)
+    part = tl.arange(0, 16)
+    for start in range(0, D, 16):  # a few columns at a time: more do not fit into registers
+        kt = tl.trans(tl.load(k_ + at * C * D + row * D + start + part))
+        q = tl.load(q_ + at * C * D + row * D + start + part)
+        attend = tl.dot(q, kt, acc=attend, input_precision=PRECISION)
+        alike = tl.dot(tl.trans(kt), kt, acc=alike, input_precision=PRECISION)
+    tl.store(attend_ + at * C * C + tt, attend * A)
+    kept_before = 1 - tl.load(alpha_ + at * C + t - 1, mask=t > 0, other=0.0)
+    A_before = tl.dot(decay_before(kept_before, row, column), E, input_precision=PRECISION)
+    inverse = _unit_lower_inverse(-alike * A_before * step[None, :], row, column, C)
     tl.store(inverse_ + at * C * C + tt, inverse)
     tl.store(solve_ + at * C * C + tt, step[:, None] * inverse)
 
@@ -68,9 +93,11 @@ def backward_kernel(
     td, tt = row * D + d, row * C + column
     step, eta = 2 * tl.load(theta_ + at * C + t), tl.load(eta_ + at * C + t)
     kept = 1 - tl.load(alpha_ + at * C + t)
+    eta_before = tl.load(eta_ + at * C + t - 1, mask=t > 0, other=1.0)
+    kept_before = 1 - tl.load(alpha_ + at * C + t - 1, mask=t > 0, other=0.0)
     E, B = decay(eta, row, column), decay(kept, row, column)
-    A = tl.dot(B, E, input_precision=PRECISION)
-    A_before = above(A, row, column)
+    E_before, B_before = decay_before(eta_before, row, column), decay_before(kept_before, row, column)
+    A, A_before = tl.dot(B, E, input_precision=PRECISION), tl.dot(B_before, E, input_precision=PRECISION)
     k, q = tl.load(k_ + at * C * D + td), tl.load(q_ + at * C * D + td)
     kt = tl.trans(k)
 
@@ -99,7 +126,7 @@ def backward_kernel(
     dkeep = tl.load(dkeep_ + at * C + t) + tl.load(dkeep_before_ + at * C + t + 1, mask=later, other=0.0)
     dcarried = tl.load(dcarried_ + at * C + t) + tl.load(dcarried_before_ + at * C + t + 1, mask=later, other=0.0)
     deta, dkept = gradients_of_gates(
-        eta, kept, E, B, above(E, row, column), above(B, row, column), dA, tl.load(dinto_s_ + at * C + t),
+        eta, kept, E, B, E_before, B_before, dA, tl.load(dinto_s_ + at * C + t),
         dkeep, dcarried, tl.load(dcarry_ + at), t, row, column, C, PRECISION,
     )  # fmt: skip
     tl.store(deta_ + at * C + t, deta)

@@ -12,8 +12,9 @@ beside the sum of its terms' sizes is marked, and done again in float64 alone by
 import triton
 import triton.language as tl
 
-from titans_core.memory.triton_parts import above, decay, inner, product, times
+from titans_core.memory.triton_parts import decay, decay_before, inner, times
 
+PART = tl.constexpr(16)
 NAMES = ("loss", "surprise", "past_surprise", "momentum", "alignment", "update", "forgotten", "memory")  # in this order
 
 
@@ -37,18 +38,9 @@ def _wide(x, EXACT: tl.constexpr):
 
 
 @triton.jit
-def _inner(a, b, EXACT: tl.constexpr):
-    if EXACT:
-        return tl.sum(tl.sum(a.to(tl.float64) * b.to(tl.float64), 1), 0)
-    else:
-        return inner(a, b)
-
-
-@triton.jit
 def _shift(x, first, t):
     """x_{t-1}; first at t = 0."""
-    row, column = t[:, None], t[None, :]
-    return tl.sum(tl.where(column == row - 1, x[None, :], 0.0), 1) + tl.where(t == 0, first, 0.0)
+    return tl.where(t == 0, first, tl.gather(x, tl.maximum(t - 1, 0), 0))
 
 
 @triton.jit
@@ -64,16 +56,11 @@ def _carry_on(keep, add, first):
 
 
 @triton.jit
-def _decays(eta, kept, t):
-    """E, and A with every row moved down by one."""
+def _decays(eta, kept_before, t, FEW: tl.constexpr, EXACT: tl.constexpr):
+    """E, and A with every row moved down by one. kept_before: of the token before each, anything at the first."""
     row, column = t[:, None], t[None, :]
     E = decay(eta, row, column)
-    return E, tl.dot(_above64(decay(kept, row, column), row, column), E, out_dtype=tl.float64)
-
-
-@triton.jit
-def _above64(x, row, column):
-    return tl.dot(tl.where(row == column + 1, 1.0, 0.0).to(tl.float64), x, out_dtype=tl.float64)
+    return E, _product(decay_before(kept_before, row, column), E, FEW, EXACT)
 
 
 @triton.jit
@@ -148,15 +135,16 @@ def deep_kernel(
         w, s = tl.load(all_w1_ + at * D * F + df), tl.load(all_s1_ + at * D * F + df)
         weights_push = tl.sum(_product(k, w, FEW, EXACT) * g1, 1)
         momentum_push = tl.sum(_product(k, s, FEW, EXACT) * g1, 1)
-        ww, ss, ws = _inner(w, w, EXACT), _inner(s, s, EXACT), _inner(w, s, EXACT)
+        ww, ss, ws = inner(w, w), inner(s, s), inner(w, s)
         w, s = tl.load(all_w2_ + at * D * F + fd), tl.load(all_s2_ + at * D * F + fd)
         weights_push += tl.sum(_product(a, w, FEW, EXACT) * g2, 1)
         momentum_push += tl.sum(_product(a, s, FEW, EXACT) * g2, 1)
-        ww += _inner(w, w, EXACT)
-        ss += _inner(s, s, EXACT)
-        ws += _inner(w, s, EXACT)
-        eta, kept = tl.load(eta_ + here).to(tl.float64), 1 - tl.load(alpha_ + here).to(tl.float64)
-        E, before = _decays(eta, kept, t)
+        ww += inner(w, w)
+        ss += inner(s, s)
+        ws += inner(w, s)
+        eta = tl.load(eta_ + here).to(tl.float64)
+        kept_before = 1 - tl.load(alpha_ + here - 1, mask=t > 0, other=0.0).to(tl.float64)
+        E, before = _decays(eta, kept_before, t, FEW, EXACT)
     else:
         alike1, alike2 = tl.zeros((C, C), tl.float32), tl.zeros((C, C), tl.float32)
         part = tl.arange(0, 16)
@@ -187,23 +175,26 @@ def linear_kernel(
     if EXACT:
         if tl.load(lost_ + at) == 0:
             return
-    t, d = tl.arange(0, C), tl.arange(0, D)
-    td, dd, tt = t[:, None] * D + d, d[:, None] * D + d, t[:, None] * C + t
-    row, column = t[:, None], t[None, :]
-    k, v = tl.load(k_ + at * C * D + td), tl.load(v_ + at * C * D + td)
-    w, s = tl.load(all_w_ + at * D * D + dd), tl.load(all_s_ + at * D * D + dd)
-    by_w, by_s = _product(k, w, FEW, EXACT), _product(k, s, FEW, EXACT)
+    t, d, part = tl.arange(0, C), tl.arange(0, D), tl.arange(0, PART)
+    by_w, by_s = _wide(tl.zeros((C, D), tl.float32), EXACT), _wide(tl.zeros((C, D), tl.float32), EXACT)
+    alike = _wide(tl.zeros((C, C), tl.float32), EXACT)
+    ww, ss, ws = tl.zeros((), tl.float64), tl.zeros((), tl.float64), tl.zeros((), tl.float64)
+    for start in range(0, D, PART):  # a few columns of k at a time: more do not fit into registers
+        x = tl.load(k_ + at * C * D + t[:, None] * D + start + part)
+        w = tl.load(all_w_ + at * D * D + (start + part)[:, None] * D + d)
+        s = tl.load(all_s_ + at * D * D + (start + part)[:, None] * D + d)
+        by_w += _product(x, w, FEW, EXACT)
+        by_s += _product(x, s, FEW, EXACT)
+        alike += _product(x, tl.trans(x), FEW, EXACT)
+        ww, ss, ws = ww + inner(w, w), ss + inner(s, s), ws + inner(w, s)
+    v = tl.load(v_ + at * C * D + t[:, None] * D + d)
     right = tl.load(keep_before_ + at * C + t)[:, None] * by_w + tl.load(carried_before_ + at * C + t)[:, None] * by_s
     right = (right - v).to(tl.float32)
-    g = 2 * _product(tl.load(inverse_ + at * C * C + tt), right, FEW, EXACT).to(tl.float32)
-    eta, kept = _wide(tl.load(eta_ + at * C + t), EXACT), 1 - _wide(tl.load(alpha_ + at * C + t), EXACT)
-    if EXACT:
-        E, before = _decays(eta, kept, t)
-    else:
-        E = decay(eta, row, column)
-        before = above(product(decay(kept, row, column), E, FEW), row, column)
+    g = 2 * _product(tl.load(inverse_ + at * C * C + t[:, None] * C + t), right, FEW, EXACT).to(tl.float32)
+    kept_before = 1 - _wide(tl.load(alpha_ + at * C + t - 1, mask=t > 0, other=0.0), EXACT)
+    E, before = _decays(_wide(tl.load(eta_ + at * C + t), EXACT), kept_before, t, FEW, EXACT)
     _store(
-        _gram(k, g, FEW, EXACT), tl.sum(by_w * g, 1), tl.sum(by_s * g, 1), tl.sum(_wide(g, EXACT) * g, 1) / 4,
-        _inner(w, w, EXACT), _inner(s, s, EXACT), _inner(w, s, EXACT), theta_, eta_, alpha_, E, before, out_, lost_,
+        alike * _product(g, tl.trans(g), FEW, EXACT), tl.sum(by_w * g, 1), tl.sum(by_s * g, 1),
+        tl.sum(_wide(g, EXACT) * g, 1) / 4, ww, ss, ws, theta_, eta_, alpha_, E, before, out_, lost_,
         at, size, C, FEW, EXACT,
     )  # fmt: skip
