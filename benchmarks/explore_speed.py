@@ -8,10 +8,12 @@ loads the page besides. Numbers mean something on an otherwise idle machine only
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from datetime import UTC, datetime
 from math import isnan, nan
 from pathlib import Path
 from statistics import median
@@ -76,7 +78,8 @@ BARS = (
 @click.command()
 @click.option("--tokens", default="100000,1000000", show_default=True, help="lengths of the runs, with commas")
 @click.option("--repeats", default=5, show_default=True, help="the median of so many is printed")
-def main(tokens: str, repeats: int) -> None:
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="a JSON file of what was printed")
+def main(tokens: str, repeats: int, out: Path | None) -> None:
     """Make the runs, open each `repeats` times, print the bars; everything made is removed."""
     lengths = [int(part) for part in tokens.split(",")]
     path = next(filter(None, map(shutil.which, BROWSERS)), None)  # None: playwright's own
@@ -84,6 +87,7 @@ def main(tokens: str, repeats: int) -> None:
         folder = Path(name)
         os.environ["TITANSCOPE_RUNS"] = str(folder / "runs")
         runs = {length: _imported(folder, length) for length in (SHORT, *lengths)}
+        rows: list[dict[str, float]] = []
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
         for length in lengths:
             found = []
@@ -93,7 +97,14 @@ def main(tokens: str, repeats: int) -> None:
                     if length <= RUN:
                         found[-1] |= finish(browser, at, runs[SHORT], _text(runs[length]), folder / "runs")
             _print(length, found)
+            names = set.intersection(*(set(one) for one in found))
+            rows.append({"tokens": length} | {name: median(one[name] for one in found) for name in sorted(names)})
         browser.close()
+    if out is not None:
+        command = f"python benchmarks/explore_speed.py --tokens {tokens} --repeats {repeats}"
+        about = {"command": command, "when": datetime.now(UTC).isoformat(timespec="seconds")}
+        about |= {"load": os.getloadavg()[0]}
+        out.write_text(json.dumps(about | {"rows": rows}, indent=1) + "\n", encoding="utf-8")
 
 
 def _imported(folder: Path, length: int) -> str:
