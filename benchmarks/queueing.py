@@ -121,7 +121,8 @@ class _Day:
         self.free = office.devices
         self.pool: deque[_Job] = deque()
         self.events: list[tuple[float, int, Callable[..., None], object]] = []
-        self.count = self.now = self.live = 0
+        self.count = self.live = 0
+        self.now = 0.0
         self.end = office.warm + office.length
         self.areas = [0.0, 0.0]  # of jobs that are live and of devices that are busy, over time
         self.waits: list[list[float]] = [[] for _ in range(BATCHES)]

@@ -9,7 +9,6 @@ from benchmarks.scaling_figures import MEMORIES, Record, Straight, by_model, dev
 from titans_core.bench.spread import rounded
 
 NOT = "not measured"
-DASHBOARD_CORES = 2
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -22,15 +21,19 @@ def traces(found: Record, given: Record, names: dict[str, str]) -> str:
     """Long texts, by device and model."""
     cpu = parts(found["bench"], cuda=False).get("trace", [])
     gpu = parts(found["bench"], cuda=True).get("trace", [])
-    cores = found["bench"][0]["threads"] if not found["bench"][0]["cuda"] else DASHBOARD_CORES
     longest = {m: max(rows, key=lambda row: row["tokens"]) for m, rows in by_model(found["runs"]["runs"])}
     one_core = {m: row["tokens"] / median(row["seconds"]) for m, row in longest.items()}
     rows = [
         *rates(names["core"], one_core, given["core_price"]),
-        *rates(device(found["bench"], cuda=False), speeds(cpu), cores * given["core_price"]),
+        *rates(device(found["bench"], cuda=False), speeds(cpu), bench_cores(found) * given["core_price"]),
         *rates(names["gpu"], speeds(gpu), given["gpu_price"]),
     ]
     return table(["", "tokens/s", "device-seconds a million tokens", "USD a million tokens"], rows)
+
+
+def bench_cores(found: Record) -> int:
+    """Cores of the machine that `titans bench` ran on."""
+    return next((int(record["threads"]) for record in found["bench"] if not record["cuda"]), 1)
 
 
 def rates(where: str, by_name: dict[str, float], price: float) -> list[list[str]]:
@@ -44,35 +47,34 @@ def rates(where: str, by_name: dict[str, float], price: float) -> list[list[str]
 
 
 def runs(lines: dict[str, dict[str, Straight]], measured: dict[str, Straight], names: dict[str, str]) -> str:
-    every = {"core": measured, "gpu": lines["gpu"]}
     rows = [
         [f"{names[d]}: {model}", f"{line.fixed:.2f} s", f"{1e6 * line.each:,.3g} s", f"{line.at(1_600):.2f} s"]
-        for d, each in every.items()
+        for d, each in {"core": measured, "gpu": lines["gpu"]}.items()
         for model, line in each.items()
     ]
-    missing = [[f"{names['gpu']}: {', '.join(MEMORIES)}", NOT, NOT, NOT]] if not lines["gpu"] else []
-    return table(["", "fixed", "each million tokens", "a run of 1,600 tokens"], [*rows, *missing])
+    return table(["", "fixed", "each million tokens", "a run of 1,600 tokens"], rows)
 
 
-def gpu_note(found: Record, lines: dict[str, dict[str, Straight]], names: dict[str, str]) -> str:
-    gpu = names["gpu"]
-    if found["gpu_runs"]:
+def gpu_note(found: Record, known: str, gpu: str) -> str:
+    """How the seconds of a run on a GPU are known."""
+    if known == "runs":
         return f"Runs on {gpu} were measured in the same way (`{found['gpu_runs']['command']}`)."
-    if lines["gpu"]:
+    fixed = "the fixed part is taken from the CPU, as it is the host's work (the store, its manifest, the ledger)"
+    if known == "traces":
         return (
-            f"On {gpu} only long traces were measured (`titans bench --part trace`). The fixed part is taken from the "
-            "CPU, as it is the host's work (the store, its manifest, the ledger). **Both together were not run.**"
+            f"On {gpu} only long traces were measured (`titans bench --part trace`); {fixed}. "
+            "**Both together were not run.**"
         )
     return (
-        f"**Traces were not measured on {gpu} yet**, so nothing below says how many of them runs need. "
-        "`titans bench --part trace --out assets/measured/bench-gpu-trace.json` there, and this page made again, "
-        "fills them in."
+        f"**No trace was measured on {gpu}.** What is said of it below is for the speed that is promised of MAC in "
+        f"[performance.md](performance.md), for all three; {fixed}. `python -m benchmarks.scaling_measured --device "
+        "cuda` there, and this page made again, puts what is measured in its place."
     )
 
 
 def training(found: Record, given: Record) -> str:
     rows = []
-    for cuda, price in ((False, given["core_price"] * DASHBOARD_CORES), (True, given["gpu_price"])):
+    for cuda, price in ((False, bench_cores(found) * given["core_price"]), (True, given["gpu_price"])):
         rows += rates(
             device(found["bench"], cuda=cuda), speeds(parts(found["bench"], cuda=cuda).get("training", [])), price
         )
@@ -82,14 +84,8 @@ def training(found: Record, given: Record) -> str:
         for name, known in found["trained"].items()
     ]  # fmt: skip
     steps = table(["steps", "tokens/s", "device-seconds a million tokens", "USD a million tokens"], rows)
-    head = ["checkpoint", "on", "tokens", "minutes", "device-seconds a million tokens", "USD at the assumed price"]
+    head = ["checkpoint", "on", "tokens", "minutes", "device-seconds a million tokens", "USD at the price of a GPU"]
     return steps + "\n\n" + table(head, whole)
-
-
-def memory_line(loads: Sequence[Record]) -> Straight | None:
-    """Bytes of a dashboard's process by its sessions."""
-    points = [(load["sessions"], 1e6 * load["memory_mb"]["server"]["most"]) for load in loads]
-    return straight(points) if len(points) > 1 else None
 
 
 def cores(load: Record) -> float:
@@ -98,10 +94,19 @@ def cores(load: Record) -> float:
 
 
 def load_table(loads: Sequence[Record]) -> str:
-    head = ["sessions", "widgets, 95 in 100", "runs", "memory of the server", "cores of the server", "used by others"]
+    head = [
+        "sessions",
+        "minutes",
+        "widgets, 95 in 100",
+        "runs",
+        "memory of the server",
+        "cores of the server",
+        "used by others",
+    ]
     rows = [
         [
             load["sessions"],
+            f"{load['seconds'] / 60:g}",
             f"{load['widgets']['p95_s']:.2f} s",
             load["counts"]["runs asked for"],
             size(1e6 * load["memory_mb"]["server"]["most"]),
@@ -113,16 +118,9 @@ def load_table(loads: Sequence[Record]) -> str:
     return table(head, rows)
 
 
-def load_line(loads: Sequence[Record]) -> str:
-    line = memory_line(loads)
-    if line is None:
-        return "Memory by sessions is not measured."
-    most = max(load["sessions"] for load in loads)
-    each = straight([(load["sessions"], cores(load)) for load in loads])
-    return (
-        f"So a dashboard takes {size(line.fixed)} and {size(line.each)} a session, and {each.each:.3f} of a core a "
-        f"session that is that busy, up to {most} sessions."
-    )
+def dashboard_memory(loads: Sequence[Record]) -> float:
+    """The most bytes that a dashboard's process was seen to take."""
+    return 1e6 * max(load["memory_mb"]["server"]["most"] for load in loads)
 
 
 def stores(measured: Sequence[Record]) -> str:
@@ -139,11 +137,11 @@ def stores(measured: Sequence[Record]) -> str:
                     size(line.at(1_600)),
                     size(line.at(1e6)),
                 ),
-                *(f"{100 * last['pyramid'] / last['stored']:.1f} %", f"{each[0]['files']:,} to {last['files']:,}"),
+                f"{100 * last['pyramid'] / last['stored']:.1f} %",
             ]
         )
     head = ["", "fixed", "of it the memory", "bytes a token", "a run of 1,600 tokens", "a million tokens"]
-    return table([*head, "pyramid, of 100,000", "files"], rows)
+    return table([*head, "pyramid, of 100,000"], rows)
 
 
 def size(value: float) -> str:
@@ -155,4 +153,4 @@ def size(value: float) -> str:
 
 
 def money(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}" if value >= 1 else f"{value:.2g}"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from titans_core.bench import bars
 from titans_core.bench.spread import measured, speed
 
 Record = dict[str, Any]
@@ -143,15 +144,23 @@ def furthest_off(line: Straight, points: Sequence[tuple[float, float]]) -> float
     return max(abs(line.at(x) / y - 1) for x, y in points)
 
 
-def gpu_seconds(own: Record | None, traces: dict[str, float], cpu: dict[str, Straight]) -> dict[str, Straight]:
-    """Model -> seconds of a run on a GPU; {} where nothing tells.
+def gpu_seconds(
+    own: Record | None, traces: dict[str, float], cpu: dict[str, Straight], promised: float
+) -> tuple[str, dict[str, Straight]]:
+    """Model -> seconds of a run on a GPU, and how that is known: "runs", "traces" or "promised".
 
     own: what benchmarks/scaling_measured.py wrote there, which is taken if there is any. Else a run is taken to have
-    the fixed part that it has on a CPU, which is the host's work, and the speed of the long traces of `titans bench`.
+    the fixed part that it has on a CPU, which is the host's work, and the speed of the long traces of `titans bench`;
+    where these were not measured either, the speed that is promised, `promised` seconds for a million tokens.
     """
     if own is not None:
         found = run_seconds(own["runs"])
-        return {model: found[model] for model in MEMORIES}
-    if not set(MEMORIES) <= traces.keys():
-        return {}
-    return {model: Straight(cpu[model].fixed, 1 / traces[model]) for model in MEMORIES}
+        return "runs", {model: found[model] for model in MEMORIES}
+    if set(MEMORIES) <= traces.keys():
+        return "traces", {model: Straight(cpu[model].fixed, 1 / traces[model]) for model in MEMORIES}
+    return "promised", {model: Straight(cpu[model].fixed, promised / 1e6) for model in MEMORIES}
+
+
+def promise(what: str) -> float:
+    """What docs/performance.md promises of a GPU."""
+    return next(bar.wanted for bar in bars.bars({"cuda": True}) if bar.what == what)

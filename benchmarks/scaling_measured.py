@@ -46,7 +46,7 @@ def main(device: str) -> None:
         "command": "python -m benchmarks.scaling_measured" + " --device cuda" * (device == "cuda"),
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "device": torch.cuda.get_device_name() if device == "cuda" else f"1 of {os.cpu_count()} CPU cores",
-        "machine": platform.machine(),
+        "processor": platform.machine(),
         "torch": torch.__version__,
         "load": os.getloadavg()[0],
         "runs": rows,
@@ -76,7 +76,6 @@ def of_length(engine: LocalEngine, model: str, text: str, length: int, device: s
         "tokens": facts["tokens"],
         "seconds": seconds,
         "stored": manifest.weight(entry),
-        "files": sum(path.is_file() for path in entry.rglob("*")),
         "pyramid": size(entry / "trace.zarr" / "pyramid"),
         "memory": size(entry / "memory.safetensors"),
     }

@@ -14,12 +14,10 @@ from app.jobs import store
 from app.jobs.line import EACH, MOST
 from benchmarks.queueing import HELD
 from benchmarks.scaling_costs import (
-    DASHBOARD_CORES,
-    NOT,
+    cores,
+    dashboard_memory,
     gpu_note,
-    load_line,
     load_table,
-    memory_line,
     money,
     runs,
     size,
@@ -41,9 +39,11 @@ from benchmarks.scaling_figures import (
     run_seconds,
     straight,
 )
+from titans_core.bench.spread import rounded, share
 
 TEMPLATE = Path(__file__).with_name("scaling.md")
 WEEK = 7
+PROMISED = "**What is said of the {} is for the speed that it is promised, not for a measured one.** "
 
 
 def note(found: dict[str, Any], kept: dict[str, Any], assumed: Sequence[Field[Any]]) -> str:
@@ -51,27 +51,31 @@ def note(found: dict[str, Any], kept: dict[str, Any], assumed: Sequence[Field[An
     given = kept["assumptions"]
     texts = Texts(given["median"], given["spread"], given["longest"])
     lines = {d: {m: Straight(**line) for m, line in each.items()} for d, each in kept["seconds"].items()}
-    works = {d: Work(texts, each, given["several"]) for d, each in lines.items() if each}
+    works = {d: Work(texts, each, given["several"]) for d, each in lines.items()}
     stored = mean(run_bytes(found["runs"]["runs"])[model].at(texts.mean) for model in MEMORIES)
-    names = {"core": "CPU worker, 1 core", "gpu": device(found["bench"], cuda=True)}
+    gpu = device(found["bench"], cuda=True)
+    names = {"core": "CPU worker, 1 core", "gpu": gpu + ", as promised" * (kept["gpu"] == "promised")}
     measured = run_seconds(found["runs"]["runs"])
     off = max(
         furthest_off(measured[model], [(row["tokens"], median(row["seconds"])) for row in rows])
         for model, rows in by_model(found["runs"]["runs"])
     )
     press = ", ".join(f"{work.a_press:.2f} s on {names[d]}" for d, work in works.items())
-    loads = sorted(found["loads"], key=lambda load: load["sessions"])
+    loads = sorted(found["loads"], key=lambda load: (load["sessions"], load["seconds"]))
     filled = {
         "short": short(found, kept, names, stored),
+        "promised": PROMISED.format(gpu) * (kept["gpu"] == "promised"),
+        "a_job": a_job(works, given, names),
         "assumptions": assumptions(given, assumed),
-        "traces": traces(found, given, names),
+        "traces": traces(found, given, names | {"gpu": gpu}),
         "runs": runs(lines, measured, names),
-        "gpu_note": gpu_note(found, lines, names),
+        "gpu_note": gpu_note(found, kept["gpu"], gpu),
         "training": training(found, given),
-        "queue": queue(kept, works, names),
+        "queue": queue(kept, names),
         "loads": load_table(loads),
-        "load_line": load_line(loads),
-        "worker": f"{max(load['memory_mb']['workers']['most'] for load in loads):,.0f} MB" if loads else NOT,
+        "memory": size(dashboard_memory(loads)),
+        "core_share": f"{max(cores(load) / load['sessions'] for load in loads):.3f}",
+        "worker": f"{max(load['memory_mb']['workers']['most'] for load in loads):,.0f} MB",
         "stores": stores(found["runs"]["runs"]),
         "kept": keeping(kept, stored),
         "wire": wire(found["explore"], texts, kept),
@@ -89,7 +93,6 @@ def note(found: dict[str, Any], kept: dict[str, Any], assumed: Sequence[Field[An
         "held": str(HELD),
         "warm": f"{kept['warm']:,.0f}",
         "presses": f"{kept['presses']:,}",
-        "minutes": f"{kept['minutes']:.0f} minutes",
     }
     return string.Template(TEMPLATE.read_text("utf-8")).substitute(filled)
 
@@ -104,61 +107,53 @@ def dashboards(people: int, sessions: int) -> int:
 
 
 def short(found: Record, kept: Record, names: dict[str, str], stored: float) -> str:
-    """What each number of people needs."""
+    """What each number of people needs. A dashboard is a process, so it counts with one core."""
     given, rows = kept["assumptions"], kept["rows"]
-    prices = {"core": given["core_price"], "gpu": given["gpu_price"]}
-    by_people = {device: {row["people"]: row for row in each} for device, each in rows.items()}
-    head = [
-        "people at work",
-        f"{names['core']}s",
-        f"or {names['gpu']}s",
-        "dashboards",
-        "their memory",
-        "results a week",
-    ]
+    memory, core = dashboard_memory(found["loads"]), given["core_price"]
     cells = []
-    for people, row in by_people["core"].items():
-        boards = dashboards(people, given["sessions"])
-        line, beside = memory_line(found["loads"]), boards * DASHBOARD_CORES * given["core_price"]
-        there = {d: planned(each[people], given["busy"]) for d, each in by_people.items() if people in each}
+    for row, on_gpus in zip(rows["core"], rows["gpu"], strict=True):
+        boards = dashboards(row["people"], given["sessions"])
+        workers, gpus = planned(row, given["busy"]), planned(on_gpus, given["busy"])
         cells.append(
             [
-                f"{people:,}",
-                *(f"{there[d]:,}" if d in there else NOT for d in ("core", "gpu")),
+                f"{row['people']:,}",
+                f"{workers:,}",
+                f"{gpus:,}",
                 f"{boards:,}",
-                size(boards * line.at(given["sessions"])) if line else NOT,
+                size(boards * memory),
                 size(stored * row["rate"] * 3600 * given["hours"] * WEEK),
-                *(money(there[d] * prices[d] + beside) if d in there else NOT for d in ("core", "gpu")),
+                money((workers + boards) * core),
+                money(gpus * given["gpu_price"] + boards * core),
             ]
         )
-    return table([*head, "USD an hour with cores", "with GPUs"], cells)
+    head = ["people at work", "CPU workers, a core each", f"or {names['gpu']}", "dashboards", "their memory"]
+    return table([*head, "results of a week", "USD an hour with cores", "with GPUs"], cells)
+
+
+def a_job(works: dict[str, Work], given: Record, names: dict[str, str]) -> str:
+    """What a job costs by its seconds alone, and how much of it is not reading."""
+    prices, said = {"core": given["core_price"], "gpu": given["gpu_price"]}, []
+    for where, work in works.items():
+        seconds = work.a_press / work.jobs
+        fixed = mean(line.fixed for line in work.seconds.values()) / seconds
+        cost = money(1e6 * seconds / 3600 * prices[where])
+        said.append(f"{cost} USD on {names[where]} ({seconds:.2f} s each, {share(fixed)} of it whatever the length)")
+    return " and ".join(said)
 
 
 def assumptions(given: Record, assumed: Sequence[Field[Any]]) -> str:
-    rows = [[one.metadata["words"], f"{given[one.name]:,g}", f"`--{one.name.replace('_', '-')}`"] for one in assumed]
+    rows = [[one.metadata["words"], f"{given[one.name]:,.10g}", f"`--{one.name.replace('_', '-')}`"] for one in assumed]
     return table(["assumed", "value", "option"], rows)
 
 
-def queue(kept: Record, works: dict[str, Work], names: dict[str, str]) -> str:
+def queue(kept: Record, names: dict[str, str]) -> str:
     """A table a device."""
-    busy, blocks = kept["assumptions"]["busy"], []
-    for where, rows in kept["rows"].items():
-        blocks.append(f"**{names[where]}**" if rows else f"**{names[where]}**: {NOT}.")
-        if rows:
-            head = [
-                "people at work",
-                "devices",
-                "busy",
-                "β",
-                "planned",
-                "wait p50",
-                "p95",
-                "p99",
-                "results p95",
-                "refused",
-            ]
-            blocks.append(table(head, [queue_row(row, busy) for row in rows]))
-    return "\n\n".join(blocks)
+    head = ["people at work", "devices", "busy", "β", "planned", "wait p50", "p95", "p99", "results p95", "refused"]
+    busy = kept["assumptions"]["busy"]
+    return "\n\n".join(
+        f"**{names[where]}**\n\n{table(head, [queue_row(row, busy) for row in rows])}"
+        for where, rows in kept["rows"].items()
+    )
 
 
 def queue_row(row: Record, busy: float) -> list[str]:
@@ -188,7 +183,7 @@ def keeping(kept: Record, stored: float) -> str:
         rows.append(
             [
                 f"{row['people']:,}",
-                f"{row['rate']:,.3g}",
+                rounded(row["rate"]),
                 size(a_second * 3600 * given["hours"] * WEEK),
                 size(boards * store.MAX_BYTES),
                 f"{boards * store.MAX_BYTES / a_second / 3600:.1f} h",
@@ -205,11 +200,14 @@ def wire(explore: Record | None, texts: Texts, kept: Record) -> str:
     points = [(row["tokens"], row["wire"]) for row in explore["rows"]]
     rows = [[f"{tokens:,}", size(wired), size(wired / tokens * 1e5)] for tokens, wired in points]
     a_run = straight(points).at(texts.mean)
-    at_once = ", ".join(
-        f"{8e-6 * a_run * row['rate']:,.3g} Mbit/s for {row['people']:,}" for row in kept["rows"]["core"]
-    )
+    at_once = ", ".join(f"{bits(8 * a_run * row['rate'])} for {row['people']:,}" for row in kept["rows"]["core"])
     return (
         table(["tokens of the run", "bytes", "per 100,000 tokens"], rows)
         + f"\n\nThat is {size(a_run)} a job in the mean, or {at_once} people, if every result is looked at. "
         "Other traffic (what widgets say and are told) is not measured."
     )
+
+
+def bits(value: float) -> str:
+    """Bits a second."""
+    return f"{value / 1e9:,.3g} Gbit/s" if value >= 1e9 else f"{value / 1e6:,.3g} Mbit/s"
