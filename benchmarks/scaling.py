@@ -56,7 +56,7 @@ class Assumptions:
     longest: float = _of(1_000_000.0, "tokens at which texts are cut: the longest that are measured")
     promise: float = _of(5.0, "seconds within which 95 of 100 presses are to begin")
     busy: float = _of(0.9, "share of the time that devices may be busy, so that one may fail")
-    sessions: int = _of(20, "people at one dashboard: as many kept the promise to pages for two minutes, not for ten")
+    sessions: int = _of(20, "people at one dashboard; the loads measured below say how it bears them")
     hours: float = _of(8.0, "hours a day for which so many are at work")
     core_price: float = _of(0.05, "USD for a CPU core for an hour; put your own")
     gpu_price: float = _of(4.00, "USD for a GPU for an hour; put your own")
@@ -96,6 +96,7 @@ def sources() -> dict[str, Any]:
         "gpu_runs": one("scaling-gpu.json"),
         "loads": [json.loads(path.read_text("utf-8")) for path in sorted(MEASURED.glob("load-*.json"))],
         "explore": one("explore.json"),
+        "real": one("scaling-real.json"),
         "trained": {
             path.parent.name: json.loads(path.read_text("utf-8"))["training"]
             for path in sorted((ROOT / "assets" / "checkpoints").glob("*/config.json"))

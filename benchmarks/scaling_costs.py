@@ -88,6 +88,26 @@ def training(found: Record, given: Record) -> str:
     return steps + "\n\n" + table(head, whole)
 
 
+def real_table(real: Record | None) -> str:
+    """The product's queue beside its simulation."""
+    if real is None:
+        return "The product's own queue was not measured beside it."
+    names = {"presses": "presses", "utilisation": "busy", "mean": "mean wait, s", "95": "wait p95, s"}
+    rows = []
+    for key, words in names.items():
+        days = real["simulated"][key]
+        form = ".0f" if key == "presses" else ".2f"
+        inside = f"{median(days):{form}} ({min(days):{form}} to {max(days):{form}})"
+        rows.append([words, f"{real['real'][key]:{form}}", inside])
+    days = len(real["simulated"]["mean"])
+    return (
+        f"And it was set beside the product's own engine and worker: {real['people']} people for {real['minutes']:g} "
+        f"minutes, who think {real['think']:g} s, on one core of a machine with other work; simulated with the seconds "
+        f"that their jobs took (`{real['command']}`).\n\n"
+        + table(["", "the product", f"simulated, median of {days} days (lowest to highest)"], rows)
+    )
+
+
 def cores(load: Record) -> float:
     """Cores that a dashboard's process used."""
     return float(load["core_seconds"]["server"] / load["seconds"])

@@ -18,6 +18,7 @@ from benchmarks.scaling_costs import (
     dashboard_memory,
     gpu_note,
     load_table,
+    real_table,
     money,
     runs,
     size,
@@ -43,7 +44,7 @@ from titans_core.bench.spread import rounded, share
 
 TEMPLATE = Path(__file__).with_name("scaling.md")
 WEEK = 7
-PROMISED = "**What is said of the {} is for the speed that it is promised, not for a measured one.** "
+PROMISED = "**What is said of the {} is for the speed that is promised of it, not for a measured one.**\n"
 
 
 def note(found: dict[str, Any], kept: dict[str, Any], assumed: Sequence[Field[Any]]) -> str:
@@ -72,8 +73,10 @@ def note(found: dict[str, Any], kept: dict[str, Any], assumed: Sequence[Field[An
         "gpu_note": gpu_note(found, kept["gpu"], gpu),
         "training": training(found, given),
         "queue": queue(kept, names),
+        "real": real_table(found["real"]),
         "loads": load_table(loads),
         "memory": size(dashboard_memory(loads)),
+        "growth": f"{max(loads, key=lambda load: load['seconds'])['memory_mb']['server']['a_minute']:+.1f}",
         "core_share": f"{max(cores(load) / load['sessions'] for load in loads):.3f}",
         "worker": f"{max(load['memory_mb']['workers']['most'] for load in loads):,.0f} MB",
         "stores": stores(found["runs"]["runs"]),

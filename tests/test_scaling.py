@@ -6,13 +6,14 @@ import copy
 import json
 import math
 from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from app.jobs import store
-from benchmarks import scaling, scaling_costs, scaling_figures, scaling_tables
+from benchmarks import queueing_real, scaling, scaling_costs, scaling_figures, scaling_measured, scaling_tables
 from benchmarks.scaling_figures import Straight, Texts, Work, straight
 
 SOURCES = scaling.sources()
@@ -104,6 +105,25 @@ def test_a_gpu_that_is_measured_takes_the_place_of_the_promise() -> None:
     assert "were measured in the same way" in note(traced | {"gpu_runs": runs}, KEPT | {"gpu": "runs"})
 
 
+def test_the_product_s_own_queue_is_within_what_is_simulated() -> None:
+    """Its figures lie between the lowest and the highest of twenty simulated days, give or take a tenth."""
+    real = SOURCES["real"]
+    assert len(real["simulated"]["mean"]) == queueing_real.DAYS
+    for key, value in real["real"].items():
+        days = real["simulated"][key]
+        assert 0.9 * min(days) <= value <= 1.1 * max(days), key
+
+
+def test_real_presses_are_simulated_with_what_they_took() -> None:
+    presses = [{"wait": 0.5, "seconds": [1.0, 1.0]}, {"wait": 0.0, "seconds": [2.0]}]
+    told = queueing_real.told_of(presses, 10.0)
+    assert told == {"presses": 2, "utilisation": 0.4, "mean": 0.25, "95": pytest.approx(0.475)}
+    days = queueing_real.simulated(presses, 1, 2.0, 4_000.0)
+    assert np.mean(days["presses"]) == pytest.approx(1_000, rel=0.03), "2 s of thought and 2 s of work"
+    assert np.mean(days["utilisation"]) == pytest.approx(0.5, rel=0.03)
+    assert max(days["95"]) == 0.0, "nobody else is there"
+
+
 def test_a_straight_line_is_found_and_never_begins_below_zero() -> None:
     xs = [250.0, 2_000.0, 20_000.0, 100_000.0]
     line = straight([(x, 0.25 + 2e-4 * x) for x in xs])
@@ -157,6 +177,26 @@ def test_the_command_prints_for_assumptions_of_ones_own() -> None:
     refused = CliRunner().invoke(scaling.main, ["--write", "--think", "300"])
     assert refused.exit_code == 2
     assert "takes no assumption of your own" in refused.output
+
+
+def test_a_measurement_is_of_real_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TITANSCOPE_RUNS", "set by the command, and put back")
+    monkeypatch.setattr(scaling_measured, "MEASURED", tmp_path)
+    monkeypatch.setattr(scaling_measured, "MODELS", ("lmm", "transformer"))
+    monkeypatch.setattr(scaling_measured, "LENGTHS", (60, 300))
+    monkeypatch.setattr(scaling_measured, "ROUNDS", {60: 2, 300: 1})
+    said = CliRunner().invoke(scaling_measured.main, [], catch_exceptions=False)
+    assert said.exit_code == 0
+    found = json.loads((tmp_path / "scaling.json").read_text("utf-8"))
+    lmm, longer, other, _ = found["runs"]
+    assert 30 < lmm["tokens"] < 90
+    assert len(lmm["seconds"]) == 2
+    assert lmm["stored"] > lmm["memory"] > 100_000
+    assert longer["stored"] > lmm["stored"]
+    assert other["memory"] == 0 < other["stored"]
+    assert found.keys() == SOURCES["runs"].keys()
+    assert lmm.keys() == SOURCES["runs"]["runs"][0].keys()
+    assert scaling_figures.run_bytes(found["runs"])["lmm"].each > 0
 
 
 @pytest.mark.parametrize(
