@@ -11,9 +11,9 @@ from titans_core.errors import StoreError
 from titans_core.memory_file import Distance, Held, Measures
 
 
-def at_end(run: runs.Run) -> str:
-    """The name of the memory at the end of a run, as in Job; "" where none is kept."""
-    return _stored(f"{run.id}/memory")
+def at_end(run: str) -> str:
+    """The name of the memory at the end of the run with this id, as in Job; "" where none is kept."""
+    return _stored(f"{run}/memory")
 
 
 def at_start(run: runs.Run) -> str | None:

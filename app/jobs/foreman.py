@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from app.jobs.times import RUN, Times
 
 PATIENCE = 1.5  # seconds that a cancelled job has to stop by itself
 STARTS = 3  # of a worker in a row that ended before it took a job
+SWEEP = 60.0  # seconds between two looks through all that is stored, for which everybody waits
 
 log = logging.getLogger("titanscope.jobs")
 
@@ -38,8 +40,7 @@ class Foreman:
         self._times = Times()
         self._closed = False
         self._ledger = ledger.Ledger()
-        store.sweep()
-        ledger.sweep()
+        self._sweep()
 
     def start(self, device: str = "cpu") -> int:
         """Start the worker of a device unless it runs; its process id."""
@@ -92,6 +93,9 @@ class Foreman:
                 self._end(known, kind, str(event.get("message", "")))
                 if kind == "done":
                     self._learn(known)
+                    store.hold(self._attempts.in_use())
+                    if time.monotonic() - self._swept >= SWEEP:
+                        self._sweep()
                 self._next(worker)
 
     def _end(self, known: Attempt, state: str, message: str = "") -> None:
@@ -106,8 +110,11 @@ class Foreman:
         facts = store.facts(known.name)
         if facts is not None and not isinstance(known.job, SanityCheck):  # that reads three times what its facts say
             self._times.learn(facts, known.job.kind if isinstance(known.job, Probe) else RUN)
+
+    def _sweep(self) -> None:
         store.sweep(keep=self._attempts.in_use())
         ledger.sweep()
+        self._swept = time.monotonic()
 
     def _ended(self, worker: Child, status: int) -> None:
         """A worker is gone. What it did came to nothing; what waits is done by a new one."""

@@ -21,8 +21,11 @@ class Entry:
 
     path: Path
     bytes: int
-    pinned: bool
     use: labels.Use
+
+    @property
+    def pinned(self) -> bool:
+        return labels.pinned(self.path)
 
     @property
     def may_go(self) -> bool:
@@ -31,9 +34,12 @@ class Entry:
 
 def entries() -> list[Entry]:
     """What is stored, longest unused first. Call it as the one writer."""
-    folders = [path for path in shelf.root().iterdir() if shelf.is_id(path.name) and shelf.is_folder(path)]
-    found = [Entry(path, _weight(path), labels.pinned(path), labels.use(path)) for path in folders]
+    found = [Entry(path, _weight(path), labels.use(path)) for path in _folders()]
     return sorted(found, key=lambda entry: (entry.use.sequence, -entry.use.age, entry.path.name))
+
+
+def _folders() -> list[Path]:
+    return [path for path in shelf.root().iterdir() if shelf.is_id(path.name) and shelf.is_folder(path)]
 
 
 def _weight(folder: Path) -> int:
@@ -61,8 +67,8 @@ def make(needed: int, most: int, what: str) -> list[Path]:
             "a shorter text takes less"
         )
     aside = damaged.all_of_it()
-    stored = entries()
-    over = sum(entry.bytes for entry in stored) + sum(map(damaged.weight, aside)) + needed - most
+    over = sum(map(_weight, _folders())) + sum(map(damaged.weight, aside)) + needed - most
+    stored = entries() if over > 0 else []  # when each was used is read where that counts: all others wait meanwhile
     gone: list[tuple[int, Path]] = []
     for size, path in [(damaged.weight(path), path) for path in aside] + [
         (entry.bytes, entry.path) for entry in stored if entry.may_go

@@ -130,7 +130,7 @@ def keep_subject(subject: Subject) -> str:
 
 
 def touch(name: str) -> None:
-    """A stored subject was asked about just now: its age counts from here, and it stays until the next `sweep`."""
+    """A stored subject was asked about just now: its age counts from here, and it stays until the next `hold`."""
     with shelf.one_writer():
         leases.use(_ENGINE, [name], more=True)
         _used([root() / name] if is_id(name) and shelf.is_folder(root() / name) else [])
@@ -150,10 +150,17 @@ def look(who: str, runs: Collection[str]) -> None:
             _used([root() / run for run in leases.use(who, runs)])
 
 
+def hold(keep: frozenset[str]) -> None:
+    """From now on the jobs of this server make use of these entries, as far as they are there, and no others."""
+    with shelf.one_writer():
+        leases.use(_ENGINE, keep)
+
+
 def sweep(keep: frozenset[str] = frozenset()) -> None:
     """Set damaged entries aside, each looked at once, and remove abandoned drafts and what is too old or too much.
 
-    What was longest unused goes first; never what is pinned or open, or in `keep`, of which jobs make use from now on.
+    What was longest unused goes first; never what is pinned or open, or in `keep`: see `hold`. Others wait while all
+    that is stored is looked through. Whatever is written makes room for itself.
     """
     with shelf.clearing() as gone:
         leases.use(_ENGINE, keep)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
+from functools import partial
 
 import streamlit as st
 
-from app import held, memories, naming, runs, state, theme
+from app import drawn, held, memories, naming, runs, state, theme
 from app.bare import sentence
-from app.runs import Run
 from app.state import address, uploads
 from titans_core import memory_file
 from titans_core.errors import StoreError
@@ -38,9 +39,7 @@ def beginning(picked: tuple[str, ...]) -> tuple[Beginning | None, str]:
     chosen = st.selectbox(
         "Begin with",
         [EMPTY, *known, FILE],
-        format_func=lambda key: (
-            {EMPTY: "An empty memory", FILE: "A memory from a file"}.get(key) or _called(known[key])
-        ),
+        format_func={EMPTY: "An empty memory", FILE: "A memory from a file", **known}.__getitem__,
         key="begin",
         help="A memory that has read another text goes on from there.",
     )
@@ -73,24 +72,25 @@ def refusal(memory: Held, picked: tuple[str, ...]) -> str:
     return ""
 
 
-def _of_session() -> dict[str, Run]:
-    """Name of a memory -> the run at whose end it was kept, the latest first."""
-    found: dict[str, Run] = {}
+def _of_session() -> dict[str, str]:
+    """Name of a memory -> what it is called, of the runs that this session has shown, the latest first."""
+    found: dict[str, str] = {}
     for run in address.was_read():
-        try:
-            opened = runs.opened(run)
-        except StoreError:
+        at = runs.progress(run)
+        if at is None or at.state != "done" or not (name := held.at_end(run)):
             continue
-        if opened is not None and (name := held.at_end(opened)):
-            found[name] = opened
+        with contextlib.suppress(StoreError):
+            found[name] = drawn.words(("memory", run, at.title), partial(_called, run, at.title))
     return found
 
 
-def _called(run: Run) -> str:
-    settings = naming.settings_of(run.ds)
-    read = naming.after([*naming.began(run.ds), memory_file.line(run.title)])
+def _called(run: str, title: str) -> str:
+    """Opens the run: of twelve that a session has shown, most are not open any more. Raises StoreError."""
+    ds = runs.trace(run)
+    settings = naming.settings_of(ds)
+    read = naming.after([*naming.began(ds), memory_file.line(title)])
     changes = naming.words(settings) if settings else ["changed"]
-    return " · ".join([f"A{read[0][1:]}", theme.label(run.checkpoint), *changes])
+    return " · ".join([f"A{read[0][1:]}", theme.label(str(ds.attrs["checkpoint"])), *changes])
 
 
 def _file() -> Beginning | None:

@@ -15,7 +15,7 @@ from titans_core.errors import ConfigError, StoreError
 
 def at_the_end(run: Run) -> None:
     """What each head holds, and how far it is from what the run began with; nothing where no memory is kept."""
-    name, before = held.at_end(run), held.at_start(run)
+    name, before = held.at_end(run.id), held.at_start(run)
     if not name:
         return
     try:
@@ -65,7 +65,7 @@ def two(one: Run, other: Run, names: dict[str, str]) -> None:
         return
     with st.container(border=True, key="panel_states"):
         parts.title("Their memories at the end", f"A: {names[one.id]}, B: {names[other.id]}", words("memory_pair"))
-        a, b = held.at_end(one), held.at_end(other)
+        a, b = held.at_end(one.id), held.at_end(other.id)
         if not a or not b:
             which = names[(other if a else one).id]
             st.caption(state.plain(f"Of {which} no memory is kept: it diverged, or was not run here."))

@@ -73,7 +73,7 @@ def _signals(run: Run, several: bool) -> Row:
 def _memories(run: Run, several: bool) -> list[Row]:
     """The memory at the end of a run, and the one that it began with, where they are kept."""
     whose = f"{run.name} memory" if several else "Memory"
-    kept: list[tuple[str, str | None, str, str]] = [("memory", held.at_end(run), whose, "after the last token")]
+    kept: list[tuple[str, str | None, str, str]] = [("memory", held.at_end(run.id), whose, "after the last token")]
     kept.append(("began", held.at_start(run), f"{whose}, before", "that the run began with"))
     return [
         {"label": label, "note": note, "files": {"safetensors": _address(kind, run)}}

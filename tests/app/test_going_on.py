@@ -13,6 +13,8 @@ import pytest
 import titans_core as tc
 from app import naming, runs
 from app.jobs import Job, Progress, memory_files, sanity
+from app.state import address
+from app.views import beginning
 from tests.app.conftest import TEXT
 from titans_core import memory_file
 from titans_core.errors import StoreError
@@ -54,6 +56,21 @@ def test_a_run_goes_on_from_the_memory_of_another(finished: dict[str, str], cont
     assert held(f"{continued}/memory").facts["texts"] == ["A test text", "Next"]
     assert naming.of(ds) == "MAG · after “A test text”"
     assert "began with a memory" in sanity.refusal(ds) or ds.sizes["token"] < 100
+
+
+def test_a_run_that_is_not_open_any_more_is_opened_once_to_name_its_memory(
+    finished: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, opened, title = finished["mal"], [], ["A first name"]
+    trace = runs.trace
+    monkeypatch.setattr(runs, "trace", lambda run: (opened.append(run), trace(run))[1])
+    monkeypatch.setattr(address, "was_read", lambda: (run, "0" * 32))
+    monkeypatch.setattr(runs, "progress", lambda asked: Progress("done", "mal", title[0]) if asked == run else None)
+    for _ in range(3):
+        assert beginning._of_session() == {f"{run}/memory": "After “A first name” · MAL"}
+    assert opened == [run]
+    title[0] = "Another"
+    assert beginning._of_session() == {f"{run}/memory": "After “Another” · MAL"}
 
 
 def test_names_say_what_was_read_before(finished: dict[str, str], continued: str) -> None:

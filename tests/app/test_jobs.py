@@ -4,12 +4,14 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from app import runs, samples
-from app.jobs import Job, Progress, SanityCheck, store
+from app.jobs import Job, Progress, SanityCheck, foreman, leases
+from app.jobs import store as files
 from app.jobs.local import LocalEngine
 from app.runs import costs
 from tests.app.waiting import wait_for
@@ -43,7 +45,7 @@ def test_a_finished_run_is_a_folder_with_its_facts(finished: dict[str, str], sto
 
 
 def test_ids_cannot_be_guessed(finished: dict[str, str]) -> None:
-    assert all(store.is_id(run) for run in finished.values())
+    assert all(files.is_id(run) for run in finished.values())
     assert len(set(finished.values())) == len(finished)
 
 
@@ -84,6 +86,29 @@ def test_cancel_leaves_nothing_and_the_next_run_works(finish: Finish, store: Pat
     assert not list(store.glob("tmp-*"))
     engine.cancel(after)
     assert finish(after).state == "done"
+
+
+def test_what_is_stored_is_looked_through_once_a_minute_and_what_waiting_jobs_need_is_held_at_once(
+    engine: LocalEngine, finished: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swept: list[frozenset[str]] = []
+    monkeypatch.setattr(files, "sweep", lambda keep=frozenset(): swept.append(keep))
+
+    def do(*jobs: Job) -> None:
+        begun = [engine.submit(job) for job in jobs]
+        wait_for(lambda: not engine.progress(begun[0]).live)  # type: ignore[union-attr]
+        assert leases.in_use(finished["mag"]) == (len(jobs) > 1)
+        wait_for(lambda: not any(engine.progress(run).live for run in begun))  # type: ignore[union-attr]
+        assert not leases.in_use(finished["mag"])
+
+    one = Job("mag", "A short text.", "Short")
+    do(one)
+    do(one, replace(one, text=long_text(), begin=f"{finished['mag']}/memory"))
+    assert swept == [], "it began with a look, less than a minute ago"
+    engine._swept -= foreman.SWEEP
+    do(one)
+    do(one)
+    assert len(swept) == 1
 
 
 def test_a_sanity_check_is_published_under_the_id_of_its_run(

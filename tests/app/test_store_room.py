@@ -32,6 +32,19 @@ def test_all_of_it_fits_after_every_write_and_what_was_unused_longest_goes(
     assert store.facts(B) is None, "expired, for who has its link"
 
 
+def test_when_entries_were_used_is_not_read_where_there_is_room(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Path] = []
+    known = labels.use
+    monkeypatch.setattr(labels, "use", lambda path: (asked.append(path), known(path))[1])
+    for run in (A, B, C):
+        put(run, 10_000)
+    assert asked == []
+    monkeypatch.setattr(store, "MAX_BYTES", 2 * (10_000 + room.ALLOWANCE + 2_000))
+    put(D, 10_000)
+    assert len(asked) == 3
+    assert there(folder) == "cd"
+
+
 def test_what_is_open_or_pinned_stays_and_the_next_is_refused_in_words(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
