@@ -47,12 +47,12 @@ def _weight(folder: Path) -> int:
         written = (folder / manifest.NAME).lstat()
     except OSError:
         return shelf.size(folder)
-    return _whole(folder, written.st_mtime_ns, written.st_ino) + ALLOWANCE
+    return _whole(str(folder), written.st_mtime_ns, written.st_ino) + ALLOWANCE
 
 
 @functools.lru_cache(maxsize=20_000)
-def _whole(folder: Path, *written: int) -> int:
-    return manifest.weight(folder)
+def _whole(folder: str, *written: int) -> int:
+    return manifest.weight(Path(folder))
 
 
 def make(needed: int, most: int, what: str) -> list[Path]:
@@ -109,7 +109,8 @@ _seen: set[tuple[str, int, int]] = set()
 
 def unseen() -> list[Path]:
     """Entries that this did not give before, by their names, and by their manifests where they have one."""
-    found = []
+    found: list[Path] = []
+    seen: set[tuple[str, int, int]] = set()
     for path in [path for path in shelf.root().iterdir() if shelf.is_id(path.name)]:
         try:
             written = (path / manifest.NAME).lstat()
@@ -117,7 +118,9 @@ def unseen() -> list[Path]:
             found.append(path)
             continue
         mark = str(path), written.st_mtime_ns, written.st_ino
+        seen.add(mark)
         if mark not in _seen:
-            _seen.add(mark)
             found.append(path)
+    _seen.clear()  # what is gone is not remembered
+    _seen.update(seen)
     return found

@@ -22,7 +22,8 @@ def _read(key: tuple[str, str, int | None]) -> np.ndarray:
     return values
 
 
-_columns = Kept(64_000_000, _read, lambda values: values.nbytes)
+# Each counts 100 kB more than it has: of short texts, which are read in a few ms, no more than 600 need be kept.
+_columns = Kept(64_000_000, _read, lambda values: 100_000 + values.nbytes)
 
 
 def column(run: str, signal: str, layer: int | None) -> np.ndarray:
