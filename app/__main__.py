@@ -26,7 +26,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 
 from app import figures_command, logs, memories, person
-from app.jobs import cluster, imports
+from app.jobs import cluster, imports, memory
 from app.routes import ROUTES
 from app.runs import server
 from app.serving import adapt, counts, ready, tidying, uploads
@@ -117,6 +117,7 @@ def _serve() -> None:
     logs.setup(str(chosen["logger.level"]))
     adapt.adapt()
     uploads.bound()
+    memory.in_few_heaps()
     server.end_well()
     _app(chosen).run(config=streamlits(chosen))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
 import subprocess
@@ -88,3 +89,31 @@ def test_the_own_limit_is_what_is_left_of_it(monkeypatch: pytest.MonkeyPatch) ->
 )
 def test_errors_that_mean_too_little_memory_are_known(error: Exception, short: bool) -> None:
     assert memory.is_short(error) is short
+
+
+HEAPS = """
+import ctypes, sys, threading
+from app.jobs import memory
+if sys.argv[1] == "few":
+    memory.in_few_heaps()
+libc, all_of_them = ctypes.CDLL(None), threading.Barrier(13)
+libc.malloc.restype = ctypes.c_void_p
+def take():
+    libc.malloc(10_000)
+    all_of_them.wait()
+for _ in range(12):
+    threading.Thread(target=take).start()
+all_of_them.wait()
+libc.malloc_info(0, ctypes.c_void_p.in_dll(libc, "stdout"))
+libc.fflush(None)
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_info"), reason="another C library than glibc")
+def test_many_threads_are_served_from_two_heaps() -> None:
+    def heaps(how: str) -> int:
+        command, env = [sys.executable, "-c", HEAPS, how], os.environ | {"PYTHONPATH": str(ROOT)}
+        return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout.count("<heap nr=")
+
+    assert heaps("few") == 2
+    assert heaps("as it is") > 2
