@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from titans_core.errors import ConfigError
-from titans_core.memory import equations, linear, memory_scan
+from titans_core.memory import equations, linear, memory_scan, prepared
 from titans_core.memory.equations import memory_steps
 
 SIGNALS = {"loss", "surprise", "past_surprise", "momentum", "alignment", "update", "forgotten", "memory"}
@@ -310,7 +310,7 @@ def test_equal_keys_at_the_largest_step_stay_stable_in_float32(eta: float) -> No
 def test_the_inverse_of_a_unit_lower_triangular_matrix(size: int) -> None:
     random = torch.Generator().manual_seed(size)
     lower = torch.randn(3, 2, size, size, generator=random, dtype=torch.float64).tril(-1) / size**0.5
-    inverse = linear.unit_lower_inverse(lower)
+    inverse = prepared.unit_lower_inverse(lower)
     assert relative(inverse, torch.linalg.inv(torch.eye(size) + lower)) < 1e-12
     assert torch.equal(inverse.triu(), torch.eye(size, dtype=torch.float64).expand_as(lower))
 
@@ -323,7 +323,7 @@ def test_the_inverse_has_first_and_second_derivatives() -> None:
 
     def inverse(entries: Tensor) -> Tensor:
         lower = entries.new_zeros(2, 4, 4).index_put((torch.tensor([[0], [1]]), rows, columns), entries)
-        return linear.unit_lower_inverse(lower)
+        return prepared.unit_lower_inverse(lower)
 
     assert torch.autograd.gradcheck(inverse, entries)
     assert torch.autograd.gradgradcheck(inverse, entries)

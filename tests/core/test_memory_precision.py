@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from titans_core.memory import MemoryScan, memory_scan, signals
+from titans_core.memory.decay import Decays
 from titans_core.memory.equations import memory_steps
 
 Inputs = tuple[Any, Any]  # q, k, v, theta, eta, alpha; weights
@@ -139,3 +140,21 @@ def test_signals_of_a_momentum_that_has_faded(depth: int, chunk: int, block: int
     for name in ("past_surprise", "momentum", "alignment"):
         got = found[name].double()
         torch.testing.assert_close(got, wanted[name], rtol=1e-3, atol=0, equal_nan=True, msg=lambda m: name + m)  # noqa: B023
+
+
+@pytest.mark.parametrize(("depth", "chunk"), [(1, 1), (2, 64), (2, 16)])
+def test_what_fades_does_not_become_a_number_that_processors_are_slow_with(depth: int, chunk: int) -> None:
+    parts, weights = drawn(chunk, depth, 2, 128, 32, 64, 0.3 / chunk)
+    theta, eta, alpha = parts[3:]
+    eta.clamp_(0.2, 0.25)
+    theta[:, 0, 64:] = 0  # the first head's momentum fades away
+    decays = Decays.of(*(x.unflatten(-1, (-1, 64)) for x in (eta, alpha)))
+    found = memory_scan(*parts, weights, chunk=chunk, signals=True)
+    for x in (*decays, *found.weights, *found.momentum):
+        assert not ((x != 0) & (x.abs() < torch.finfo(torch.float32).tiny)).any()
+    for s in found.momentum:
+        assert (s[:, 0] == 0).all()
+        assert (s[:, 1] != 0).any()
+    assert decays.E[decays.E > 0].min() < 1e-20, "little is left of a chunk's first token, and yet it counts"
+    fine, fine_weights = double((parts, weights))
+    assert_near(found, memory_scan(*fine, fine_weights, chunk=chunk, signals=True), 1e-3)

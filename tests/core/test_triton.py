@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from titans_core.memory import linear, triton
+from titans_core.memory.prepared import Prepared, prepare
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 if DEVICE == "cpu":
@@ -36,9 +37,9 @@ def test_the_kernels_equal_the_plain_form_in_float64(rows: int, block: int, ends
     for fused, dtype in ((False, torch.float64), (True, torch.float32)):
         leaves = [x.to(dtype, copy=True).requires_grad_() for x in given]
         q, k, v, *steps = leaves[:6]
-        made = triton.prepare(q, k, *steps)[:-1] if fused else linear._prepare(*leaves[:6])[1][3:]
+        made = triton.prepare(q, k, *steps)[:-1] if fused else prepare(*leaves[:6])[1][3:]
         form = triton.blocks if fused else linear._blocks
-        *outputs, states = form(linear.Prepared(q, k, v, *made), *leaves[6:], states=True)
+        *outputs, states = form(Prepared(q, k, v, *made), *leaves[6:], states=True)
         sum((x * torch.arange(x.numel(), device=DEVICE).view_as(x).cos()).sum() for x in outputs).backward()
         results.append([*made, *outputs, *states[:2], *(x.grad for x in leaves)])
     for wanted, found in zip(*results, strict=True):
@@ -58,7 +59,7 @@ def both_forms(given: list[torch.Tensor]) -> tuple[dict[str, torch.Tensor], dict
     wanted = linear.linear_scan(given, start, start, signals=True)[3]
     single = [x.float() for x in given]
     *made, inverse = triton.prepare(*single[:2], *single[3:])
-    prepared = linear.Prepared(*single[:3], *made)
+    prepared = Prepared(*single[:3], *made)
     starts = triton.blocks(prepared, start.float(), start.float(), states=True)[3]
     assert wanted is not None
     assert starts is not None

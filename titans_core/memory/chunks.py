@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import silu
 
-from titans_core.memory.decay import Decays
+from titans_core.memory.decay import FADED, Decays, without_traces
 from titans_core.memory.differentiable import largest_step
 from titans_core.memory.signals import Chunks, closed_form
 from titans_core.memory.types import Watch, Weights
@@ -112,6 +112,7 @@ def scan_chunks(
             found.append(_signals(layers, k_here, v[here], some))
         for layer in layers:
             layer.states[0].copy_(layer.states[here.stop - start])
+            without_traces(layer.momentum[0], FADED)
     end = [tuple(x[0].clone().unflatten(0, lead) for x in (y.weights, y.momentum)) for y in layers]
     named = {x: _ordered(torch.cat([f[x] for f in found]), lead) for x in found[0]} if signals else None
     return [reads.flatten(2, 3)], (tuple(w for w, _ in end), tuple(s for _, s in end)), named
@@ -204,6 +205,7 @@ def _signals(layers: list[_Layer], k: Tensor, v: Tensor, gates: _Gates) -> dict[
             (*(y.before[:count] for y in layers[:-1]), torch.add(v, layers[-1].error[:count], alpha=0.5)),
             tuple(a @ x[:, :, y.width :] for a, x, y in zip(inputs, states, layers, strict=True)),
             tuple(a @ a.mT for a in inputs),
+            tuple(x.unflatten(2, (2, y.width)).flatten(-2) for x, y in zip(states, layers, strict=True)),
         ),
         gates.decays,
     )

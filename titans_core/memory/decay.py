@@ -9,6 +9,8 @@ from torch import Tensor
 
 from titans_core.memory.types import learns
 
+NOTHING = 1e-22  # of a product of gates: of what was written so little is left that it counts as none
+FADED = 1e-30  # of momentum, which a head that writes nothing makes smaller and smaller
 FEW = 1024  # tokens, up to which one cumulative product is faster on a CPU than an operation per row
 
 
@@ -27,7 +29,19 @@ class Decays(NamedTuple):
         rows = eta.device.type == "cpu" and eta.numel() > FEW and not learns(eta, alpha)
         E, keep, A = (_by_rows if rows else _by_matrix)(eta, 1 - alpha)
         first = eta[..., :1]
-        return cls(E[..., 0] * first, keep, A[..., 0] * first, E, A)  # H_s = E[s, 0] eta_0
+        found = E[..., 0] * first, keep, A[..., 0] * first, E, A  # H_s = E[s, 0] eta_0
+        return cls(*(without_traces(x, NOTHING) for x in found))
+
+
+def without_traces(x: Tensor, nothing: float) -> Tensor:
+    """x, in which numbers up to `nothing` are made 0 in place: of float32 on a CPU, where nothing is learned.
+
+    What fades ends below float32's smallest normal number, and many processors take a hundred times as long for
+    arithmetic with such numbers, or that comes out as one.
+    """
+    if x.device.type == "cpu" and x.dtype == torch.float32 and not learns(x):
+        torch.ops.aten.hardshrink.out(x, nothing, out=x)
+    return x
 
 
 def _by_matrix(eta: Tensor, kept: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -13,34 +13,18 @@ Shapes: B batch, H heads, T tokens, N blocks, C tokens per block, D width.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from titans_core.memory import triton
+from titans_core.memory import blocks, triton
 from titans_core.memory.decay import Decays
+from titans_core.memory.prepared import Prepared, prepare
 from titans_core.memory.signals import Chunks, closed_form
 from titans_core.memory.types import Watch, learns
 
 BLOCK = 32
-
-
-class Prepared(NamedTuple):
-    """All that the blocks need and W and S have no part in. Shapes (B, H, N, C, ...)."""
-
-    q: Tensor  # (..., C, D)
-    k: Tensor
-    v: Tensor
-    solve: Tensor  # diag(2 theta) (I + L)^-1: from the right-hand side r to z = 2 theta e, (..., C, C)
-    attend: Tensor  # (q k^T) A, (..., C, C)
-    keep: Tensor  # beta_t, (..., C)
-    carried: Tensor  # c_t
-    keep_before: Tensor  # beta_{t-1}
-    carried_before: Tensor  # c_{t-1}
-    into_weights: Tensor  # A[C, i]: how much of token i's push is in the block's last W
-    into_momentum: Tensor  # E[C, i]: and in its last S
-    carry: Tensor  # H_C: how much of S_0 is in the block's last S, (...)
 
 
 def linear_scan(
@@ -51,55 +35,39 @@ def linear_scan(
     Returns reads (B, H, N*C, D), weights and momentum after the last token, and the signals if asked for.
     watch: told the weights at the start of every block, tokens counted from the first of `parts`.
     """
-    states = signals or watch is not None
-    named = None
     if triton.usable(parts[0], parts[2]) and not (signals and learns(*parts, weights, momentum)):
-        q, k, v, *gates = parts
-        *made, inverse = triton.prepare(q, k, *gates)
-        prepared = Prepared(q, k, v, *made)
-        reads, weights, momentum, begun = triton.blocks(prepared, weights, momentum, states=states)
-        before = None if begun is None else begun[0]
-        if signals and begun is not None:
-            named = triton.signals(prepared, gates, inverse, *begun)
-    else:
-        decays, prepared, inverse, alike = _prepare(*parts)
-        reads, weights, momentum, starts = _blocks(prepared, weights, momentum, states=states)
-        before = None if starts is None else starts.weights
-        if signals and starts is not None:
-            named = _signals(parts, decays, alike, inverse, starts)
-    if watch is not None and before is not None:
-        for block, start in enumerate(before.unbind(2)):
-            watch(block * parts[0].shape[3], (start,))
+        return _fused(parts, weights, momentum, signals, watch)
+    if not learns(*parts, weights, momentum):
+        return blocks.linear_scan(parts, weights, momentum, signals, watch)
+    decays, prepared, inverse, alike = prepare(*parts)
+    reads, weights, momentum, starts = _blocks(prepared, weights, momentum, states=signals or watch is not None)
+    named = None
+    if starts is not None:
+        _tell(watch, starts.weights, parts[3].shape[3])
+        named = _signals(parts, decays, alike, inverse, starts) if signals else None
     return reads.flatten(2, 3), weights, momentum, named
 
 
-def _prepare(
-    q: Tensor, k: Tensor, v: Tensor, theta: Tensor, eta: Tensor, alpha: Tensor
-) -> tuple[Decays, Prepared, Tensor, Tensor]:
-    """With it (I + L)^-1 and k k^T, (..., C, C)."""
-    decays = Decays.of(eta, alpha)
-    step, alike = 2 * theta, k @ k.mT
-    before = torch.nn.functional.pad(decays.A[..., :-1, :], (0, 0, 1, 0))  # row t holds A[t-1]
-    inverse = unit_lower_inverse(alike * before * step.unsqueeze(-2))
-    return (
-        decays,
-        Prepared(
-            q,
-            k,
-            v,
-            step.unsqueeze(-1) * inverse,
-            (q @ k.mT) * decays.A,
-            decays.keep,
-            decays.carried,
-            _shift(decays.keep, 1.0),
-            _shift(decays.carried, 0.0),
-            decays.A[..., -1, :],
-            decays.E[..., -1, :],
-            decays.carry[..., -1],
-        ),
-        inverse,
-        alike,
-    )
+def _fused(
+    parts: list[Tensor], weights: Tensor, momentum: Tensor, signals: bool, watch: Watch | None
+) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor] | None]:
+    """`linear_scan` by the kernels for CUDA."""
+    q, k, v, *gates = parts
+    *made, inverse = triton.prepare(q, k, *gates)
+    prepared = Prepared(q, k, v, *made)
+    states = signals or watch is not None
+    reads, weights, momentum, begun = triton.blocks(prepared, weights, momentum, states=states)
+    named = triton.signals(prepared, gates, inverse, *begun) if signals and begun is not None else None
+    if begun is not None:
+        _tell(watch, begun[0], q.shape[3])
+    return reads.flatten(2, 3), weights, momentum, named
+
+
+def _tell(watch: Watch | None, weights: Tensor, size: int) -> None:
+    """weights: at the start of every block, (B, H, N, D, D)."""
+    if watch is not None:
+        for block, start in enumerate(weights.unbind(2)):
+            watch(block * size, (start,))
 
 
 class Starts(NamedTuple):
@@ -145,7 +113,7 @@ def errors(
         if start == stop:
             continue
         parts = [x[:, :, start:stop].unflatten(2, (-1, size)) for x in (k, v, theta, eta, alpha)]
-        _, prepared, inverse, _ = _prepare(parts[0], *parts)
+        _, prepared, inverse, _ = prepare(parts[0], *parts)
         _, weights, momentum, starts = _blocks(prepared, weights, momentum, states=True)
         assert starts is not None  # noqa: S101 (asked for)
         found.append((inverse @ starts.right).flatten(2, 3))
@@ -161,27 +129,3 @@ def _signals(parts: list[Tensor], decays: Decays, alike: Tensor, inverse: Tensor
     named = closed_form(chunks, decays)
     del named["theta"]
     return {name: values.flatten(2) for name, values in named.items()}
-
-
-def unit_lower_inverse(lower: Tensor) -> Tensor:
-    """(I + L)^-1 for L strictly lower triangular: (..., C, C)."""
-    inverse: Tensor = _UnitLowerInverse.apply(lower)
-    return inverse
-
-
-class _UnitLowerInverse(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, lower: Tensor) -> Tensor:
-        one = torch.eye(lower.shape[-1], dtype=lower.dtype, device=lower.device)
-        inverse = torch.linalg.solve_triangular(lower + one, one.expand_as(lower), upper=False, unitriangular=True)
-        ctx.save_for_backward(inverse)
-        return inverse
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        (inverse,) = ctx.saved_tensors
-        return -(inverse.mT @ grads[0] @ inverse.mT).tril(-1)
-
-
-def _shift(x: Tensor, first: float) -> Tensor:
-    return torch.nn.functional.pad(x[..., :-1], (1, 0), value=first)

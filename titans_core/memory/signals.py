@@ -33,8 +33,9 @@ class Chunks(NamedTuple):
     eta: Tensor
     alpha: Tensor
     by_weights: tuple[Tensor, ...] = ()  # a W_0, where they are known
-    by_momentum: tuple[Tensor, ...] = ()  # a S_0
+    by_momentum: tuple[Tensor, ...] = ()  # a S_0, written over
     alike: tuple[Tensor, ...] = ()  # a a^T, (..., C, C)
+    pairs: tuple[Tensor, ...] = ()  # W_0 and S_0, (..., 2, D_in * D_out), where they lie together
 
     @classmethod
     def stack(cls, chunks: list[Chunks]) -> Chunks:
@@ -70,42 +71,42 @@ def closed_form(chunks: Chunks, decays: Decays | None = None) -> dict[str, Tenso
         again = chunks.picked(doubtful)
         for name, values in _norms(again, _sums(again, Decays.of(again.eta, again.alpha)))[0].items():
             found[name][doubtful] = values.to(chunks.theta.dtype)
-    loss = (chunks.errors[-1] / 2).square().sum(-1)  # the last slope is twice the error
+    loss = torch.linalg.vector_norm(chunks.errors[-1], dim=-1).square() / 4  # the last slope is twice the error
     return {"loss": loss, **found, "theta": chunks.theta}
 
 
 def _sums(c: Chunks, d: Decays) -> _Sums:
     grams, by_weights, by_momentum = [], [], []
-    for w, s, a, g, *known in zip(*c[:4], *(x for x in c[7:] if x), strict=True):
+    for w, s, a, g, *known in zip(*c[:4], *(x for x in c[7:10] if x), strict=True):
         of_weights, of_momentum, alike = known or (a @ w, a @ s, a @ a.mT)
-        grams.append(alike * (g @ g.mT))
-        by_weights.append((of_weights * g).sum(-1))
-        by_momentum.append((of_momentum * g).sum(-1))
-    gram, of_weights, of_momentum = (reduce(add, x) for x in (grams, by_weights, by_momentum))
-    square = gram.diagonal(dim1=-2, dim2=-1).clamp_min(0)
-    pushed = gram * c.theta.unsqueeze(-2)
-    pushed.diagonal(dim1=-2, dim2=-1).zero_()  # the token's own, not of the past
+        grams.append((g @ g.mT).mul_(alike))
+        by_momentum.append(of_momentum.mul_(g).sum(-1))
+        by_weights.append(torch.mul(of_weights, g, out=of_momentum).sum(-1))
+    of_weights, of_momentum = (reduce(add, x) for x in (by_weights, by_momentum))
+    pushed = reduce(Tensor.add_, grams)
+    square = pushed.diagonal(dim1=-2, dim2=-1).clamp_min(0)
+    pushed.mul_(c.theta.unsqueeze(-2)).diagonal(dim1=-2, dim2=-1).zero_()  # the token's own, not of the past
     past = (d.E * pushed).sum(-1) - d.carry * of_momentum
     before = -of_weights
     before[..., 1:] *= d.keep[..., :-1]
-    before[..., 1:] += (d.A[..., :-1, :] * pushed[..., 1:, :]).sum(-1) - d.carried[..., :-1] * of_momentum[..., 1:]
+    before[..., 1:] += pushed[..., 1:, :].mul_(d.A[..., :-1, :]).sum(-1) - d.carried[..., :-1] * of_momentum[..., 1:]
     square, past, before, theta = torch.stack((square, past, before, c.theta)).double()
-    return _Sums(square, theta * past, theta * before, *_sizes(c.weights, c.momentum))
+    sizes = _sizes(c.pairs or tuple(map(_pair, c.weights, c.momentum)))
+    return _Sums(square, theta * past, theta * before, *sizes)
 
 
-def _sizes(weights: tuple[Tensor, ...], momentum: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-    """|W_0| and |S_0|, (2, ..., 1), and <W_0, S_0>, (..., 1), in float64."""
-    products = []
-    for w, s in zip(weights, momentum, strict=True):
-        w2, s2 = (torch.linalg.vector_norm(x, dim=(-2, -1)).square() for x in (w, s))  # without a matrix of squares
-        products.append(torch.stack((w2, s2, (w * s).sum((-2, -1)))))
-    found = reduce(add, products).double()
-    faded = (found[:2] < FADED).any(0)
-    if weights[0].dtype != torch.float64 and faded.any():
-        fine = (tuple(x[faded].double() for x in layers) for layers in (weights, momentum))
-        sizes, ws = _sizes(*fine)
-        found[:, faded] = torch.cat((sizes.square(), ws.unsqueeze(0))).squeeze(-1)
-    return found[:2].sqrt().unsqueeze(-1), found[2].unsqueeze(-1)
+def _pair(w: Tensor, s: Tensor) -> Tensor:
+    return torch.stack((w.flatten(-2), s.flatten(-2)), -2)
+
+
+def _sizes(pairs: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+    """|W_0| and |S_0|, (2, ..., 1), and <W_0, S_0>, (..., 1), in float64. pairs: as in Chunks."""
+    found = reduce(add, (x @ x.mT for x in pairs)).double()  # of all products of two at once: each number is read once
+    faded = (found.diagonal(dim1=-2, dim2=-1) < FADED).any(-1)
+    if pairs[0].dtype != torch.float64 and faded.any():
+        found[faded] = reduce(add, (y @ y.mT for y in (x[faded].double() for x in pairs)))
+    sizes = found.diagonal(dim1=-2, dim2=-1).sqrt().movedim(-1, 0)
+    return sizes.unsqueeze(-1), found[..., 0, 1].unsqueeze(-1)
 
 
 def _norms(c: Chunks, r: _Sums) -> tuple[dict[str, Tensor], Tensor]:
@@ -144,7 +145,8 @@ def _norms(c: Chunks, r: _Sums) -> tuple[dict[str, Tensor], Tensor]:
 def _windows(gates: Tensor) -> list[Tensor]:
     """Products of the last 1, 2, 4, ... gates up to t, each (..., C); 0 where there are not so many."""
     size, steps = gates.shape[-1], _steps(gates.shape[-1])
-    padded = gates.new_zeros(len(steps) + 1, *gates.shape[:-1], size + steps[-1])
+    padded = gates.new_empty(len(steps) + 1, *gates.shape[:-1], size + steps[-1])
+    padded[..., : steps[-1]] = 0
     levels = padded[..., steps[-1] :].unbind(0)
     levels[0].copy_(gates)
     for level, step in enumerate(steps):
@@ -155,7 +157,8 @@ def _windows(gates: Tensor) -> list[Tensor]:
 def _recurrence(windows: list[Tensor], x: Tensor, first: Tensor) -> Tensor:
     """s_t = gate_t s_{t-1} + x_t from s_{-1} = first, by doubling: (..., C). Exact at gates of 0."""
     size, steps = x.shape[-1], _steps(x.shape[-1])
-    padded = x.new_zeros(2, *x.shape[:-1], size + steps[-1])  # zeros before the first token
+    padded = x.new_empty(2, *x.shape[:-1], size + steps[-1])
+    padded[..., : steps[-1]] = 0  # before the first token
     (now, after), (told, left) = padded.unbind(0), padded[..., steps[-1] :].unbind(0)
     told.copy_(x)[..., :1].addcmul_(windows[0][..., :1], first)
     for window, step in zip(windows, steps, strict=False):

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from titans_core.memory.linear import Prepared
+    from titans_core.memory.prepared import Prepared
 
 WIDTHS = (16, 32, 64, 128)  # of a head: what the kernels are written for
 PROGRAMS = 128  # about as many as a large GPU has processors
@@ -33,7 +33,7 @@ def usable(q: Tensor, v: Tensor) -> bool:
 
 
 def prepare(q: Tensor, k: Tensor, theta: Tensor, eta: Tensor, alpha: Tensor) -> list[Tensor]:
-    """All of `linear.Prepared` after v, and the inverse. q, k: (B, H, N, C, D); theta, eta, alpha: (B, H, N, C)."""
+    """All of `Prepared` after v, and the inverse. q, k: (B, H, N, C, D); theta, eta, alpha: (B, H, N, C)."""
     return _prepare([x.contiguous() for x in (q, k, theta, eta, alpha)])
 
 

@@ -1,4 +1,4 @@
-"""The kernels that make `linear.Prepared` of keys, queries and gates, and its gradients: one program per block.
+"""The kernels that make `Prepared` of keys, queries and gates, and its gradients: one program per block.
 
 Only imported where the triton library is there. Names follow `linear.py` and `decay.py`: E, B and A are matrices of
 (t, s) over a block's tokens, H is carry, `before` is the row above, and d* are gradients.
