@@ -10,13 +10,14 @@ INSTALL := $(PYTHON) -m pip install --disable-pip-version-check -c constraints.t
   $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-cluster test-kills test-notebooks lint docs dist setup container audit
+.PHONY: help run test test-cluster test-kills test-long test-notebooks lint docs dist setup container audit
 
 help:
 	@echo "make run     set up and open the dashboard"
 	@echo "make test    set up, browser included, and run all tests"
 	@echo "make test-cluster    set up Ray, and run jobs and sweeps on a cluster of two raylets on this machine"
 	@echo "make test-kills    kill a hundred writers of the store; \`make test\` kills twenty"
+	@echo "make test-long    trace ten million tokens, half an hour and 3 GB of disk; \`make test\` traces a hundred thousand"
 	@echo "make test-notebooks    train the notebooks' toy whole; \`make test\` trains it for a few steps"
 	@echo "make docs    build the documentation site into docs/_build/html"
 	@echo "make dist    build wheel and source archive into dist/"
@@ -37,6 +38,9 @@ test-cluster: $(VENV)/.cluster
 
 test-kills: $(VENV)/.dev
 	@TITANSCOPE_KILLS=100 $(PYTHON) -m pytest tests/app/test_store_killed.py
+
+test-long: $(VENV)/.dev
+	@TITANSCOPE_TOKENS=10000000 $(PYTHON) -m pytest -s tests/core/test_long_trace.py
 
 test-notebooks: $(VENV)/.dev
 	@TITANSCOPE_NOTEBOOKS=whole $(PYTHON) -m pytest tests/test_notebooks.py
