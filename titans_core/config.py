@@ -97,7 +97,8 @@ class ModelConfig:
         """The inverse of `to_dict`. Raises ConfigError for unknown names and values outside their range."""
         known = {field.name for field in dataclasses.fields(cls)}
         if unknown := sorted(set(values) - known):
-            raise ConfigError(f"unknown model settings: {', '.join(unknown)}")
+            names = ", ".join(sorted(known))
+            raise ConfigError(f"unknown model settings: {', '.join(map(str, unknown))}; there are {names}")
         return cls(**values)
 
     @property

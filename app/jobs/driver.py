@@ -19,7 +19,7 @@ from typing import Any, TextIO
 
 from app import logs
 from app.jobs import cluster, handing
-from app.jobs.handing import APP, NAMESPACE, RAY
+from app.jobs.handing import APP, NAMESPACE, settings
 from titans_core.errors import StoreError
 
 PATIENCE = 3.0  # seconds that the cluster has to answer, once the head took a connection
@@ -178,7 +178,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     device = parser.parse_args().device
     logs.setup()
-    os.environ |= RAY
+    os.environ |= settings((cluster.address() or ("", 0))[0])
     # Whatever a library prints must not mix with the answers, so stdout becomes a second stderr.
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)

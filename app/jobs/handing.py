@@ -19,10 +19,17 @@ RAY = {
     "RAY_BACKEND_LOG_LEVEL": "error",
     "RAY_NUM_REDIS_GET_RETRIES": "2",
 }
+LOOPBACK = ("127.0.0.1", "localhost")
 FULL = 0.5  # seconds until a job that the pool did not take is offered again
 DIED = "The process on the cluster that ran this ended unexpectedly, twice. Others go on; a shorter text may need less."
 
 log = logging.getLogger("titanscope.driver")
+
+
+def settings(host: str) -> dict[str, str]:
+    """Environment of a program that joins the cluster whose head is at `host`, before it first imports Ray."""
+    alone = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # or Ray takes 127.0.0.1 for the machine's outer address
+    return RAY | (alone if host in LOOPBACK else {})
 
 
 def needed(job: Job | SanityCheck | Probe) -> list[str]:

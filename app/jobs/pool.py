@@ -19,7 +19,7 @@ from typing import Any
 
 from app import logs
 from app.jobs import Job, Probe, SanityCheck, ledger, share, store
-from app.jobs.handing import APP, NAMESPACE, RAY, needed
+from app.jobs.handing import APP, NAMESPACE, needed, settings
 from app.jobs.worker import Worker
 from titans_core.errors import StoreError
 
@@ -113,8 +113,6 @@ def _insist(doing: Any) -> None:
 
 
 def main() -> None:
-    from ray import init, serve  # noqa: PLC0415
-
     parser = argparse.ArgumentParser(prog="python -m app.jobs.pool", description=__doc__)
     parser.add_argument("address", help="of the cluster's head, HOST:PORT")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
@@ -123,7 +121,9 @@ def main() -> None:
     parser.add_argument("--gpus", type=float, help="GPUs that each takes (default: 1 on cuda; 0.5 puts two on a GPU)")
     parser.add_argument("--queue", type=int, default=16, help="jobs that wait for it per dashboard (default: 16)")
     asked = parser.parse_args()
-    os.environ |= RAY
+    os.environ |= settings(asked.address.rpartition(":")[0])
+    from ray import init, serve  # noqa: PLC0415
+
     init(asked.address, namespace=NAMESPACE)
     gpus = asked.gpus if asked.gpus is not None else float(asked.device == "cuda")
     serve.start(proxy_location="Disabled")
@@ -137,7 +137,7 @@ def main() -> None:
         graceful_shutdown_timeout_s=5,
     )
     serve.run(replicas.bind(asked.device), name=APP + asked.device, route_prefix=None)
-    print(f"{asked.processes} processes on {asked.device}", flush=True)
+    print(f"processes on {asked.device}: {asked.processes}", flush=True)
 
 
 if __name__ == "__main__":  # the processes find their class by the name of its module, which __main__ is not

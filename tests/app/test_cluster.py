@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from app.jobs import Job, cluster
+from app.jobs import Job, cluster, handing
 from tests.app.waiting import wait_for
 from titans_core.errors import ConfigError
 
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 TOP = {"services", "volumes", "networks", "secrets", "configs"}
 OF_A_SERVICE = {"build", "image", "entrypoint", "environment", "volumes", "networks", "ports", "secrets", "configs"}
 OF_A_SERVICE |= {"init", "read_only", "tmpfs", "cap_drop", "cap_add", "security_opt", "pids_limit", "mem_limit"}
-OF_A_SERVICE |= {"shm_size", "stop_grace_period", "restart", "depends_on", "hostname"}
+OF_A_SERVICE |= {"shm_size", "stop_grace_period", "restart", "depends_on", "hostname", "healthcheck"}
 LOADED = """
 import sys
 from app import runs
@@ -114,6 +114,16 @@ def test_the_compose_file_publishes_the_proxy_alone_and_nothing_of_ray(compose: 
         if name != "proxy":
             assert service["environment"]["RAY_AUTH_MODE"] == "token", name
             assert "ray_token" in service["secrets"], name
+
+
+def test_the_images_check_is_for_what_has_a_dashboard(compose: dict[str, Any]) -> None:
+    shut = {name for name, one in compose["services"].items() if one.get("healthcheck") == {"disable": True}}
+    assert shut == {"head", "worker"}
+
+
+@pytest.mark.parametrize(("host", "alone"), [("127.0.0.1", True), ("localhost", True), ("10.0.0.5", False)])
+def test_on_loopback_ray_is_told_to_stay_there(host: str, alone: bool) -> None:
+    assert (handing.settings(host).get("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER") == "0") == alone
 
 
 def test_two_dashboards_share_their_results_their_lists_and_their_secret(compose: dict[str, Any]) -> None:

@@ -153,6 +153,7 @@ class Strange(ByteTokenizer):
         (Made(facts=replace(FACTS, variant="mac")), ConfigError, "'mac' is a variant of ours"),
         (Made(facts=replace(FACTS, library="")), ConfigError, "the adapter tells '' "),
         (Made(facts=replace(FACTS, differs={"lossy": Differs()})), ConfigError, "about.*differs names lossy"),
+        (Made(facts={"variant": "mine"}), ConfigError, "about.*must give a titans_core.adapters.About"),
         (Made(facts=replace(FACTS, differs={"loss": Differs("word")})), ConfigError, "a granularity is 'word'"),
         (Made(tokenizer=Strange()), ConfigError, "ids .* to .* and has 100 pieces to show"),
         (Made(change=lambda arrays, _: {**arrays, "lossy": arrays["loss"]}), ConfigError, "gave lossy; the signals"),

@@ -77,6 +77,8 @@ def _checked(adapter: Adapter) -> About:
     if name in checkpoint_names():
         raise ConfigError(f"{name!r} is the name of a checkpoint that ships; give the adapter another one")
     about = adapter.about()
+    if not isinstance(about, About):
+        raise ConfigError(f"about() gave {shown(about)}; it must give a titans_core.adapters.About")
     if about.variant in VARIANTS:
         raise ConfigError(f"{about.variant!r} is a variant of ours; call the adapter's kind of memory otherwise")
     if unknown := sorted(set(about.differs) - set(SIGNALS) - set(PREDICTED)):
