@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 TOKENS = int(os.environ.get("TITANSCOPE_TOKENS", "100000"))
 A_TOKEN = 200  # bytes of a text, its tokens and where they stand: what app/jobs/memory.py reckons with
 TRACE = 64 * 2**20  # bytes of the buffers of a trace, its store and its pyramid
-BESIDE = 2**29  # bytes that libraries take now and then, of a text of any length
+BESIDE = 2**30  # bytes that libraries take now and then, of a text of any length
 
 
 @pytest.mark.timeout(3600)
