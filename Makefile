@@ -17,7 +17,7 @@ help:
 	@echo "make test    set up, browser included, and run all tests"
 	@echo "make test-cluster    set up Ray, and run jobs and sweeps on a cluster of two raylets on this machine"
 	@echo "make test-kills    kill a hundred writers of the store; \`make test\` kills twenty"
-	@echo "make test-long    trace ten million tokens, five minutes; \`make test\` traces a hundred thousand"
+	@echo "make test-long    trace ten million tokens, in ten minutes; \`make test\` traces a hundred thousand"
 	@echo "make test-notebooks    train the notebooks' toy whole; \`make test\` trains it for a few steps"
 	@echo "make docs    build the documentation site into docs/_build/html"
 	@echo "make dist    build wheel and source archive into dist/"
