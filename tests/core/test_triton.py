@@ -99,3 +99,28 @@ def test_signals_of_a_momentum_that_has_faded(rows: int, block: int) -> None:
     assert 0 < wanted["past_surprise"][..., -1].max() < 1e-19
     for name in ("past_surprise", "momentum", "alignment"):
         torch.testing.assert_close(named[name].double(), wanted[name], rtol=1e-3, atol=0, equal_nan=True, msg=name)
+
+
+@pytest.mark.parametrize(("rows", "block"), SIZES)
+def test_a_scan_by_the_kernels_equals_one_without(rows: int, block: int) -> None:
+    torch.set_float32_matmul_precision("highest")
+    qkv, lead = unit_vectors(rows, block), (rows, 3, 3, block)
+    random = torch.Generator(DEVICE).manual_seed(block + 2)
+    draw = [torch.rand(*lead, generator=random, device=DEVICE, dtype=torch.float64) for _ in range(3)]
+    given = [*qkv, *(scale * x for scale, x in zip((0.4, 0.9, 0.1), draw, strict=True))]
+    start = given[0].new_zeros(rows, 3, 64, 64)
+    told: list[tuple[int, torch.Tensor]] = []
+    with torch.no_grad():
+        wanted = linear.linear_scan(given, start, start, signals=True, watch=lambda n, w: told.append((n, w[0])))
+        single, count = [x.float() for x in given], len(told)
+        found = linear._fused(
+            single, start.float(), start.float(), signals=True, watch=lambda n, w: told.append((n, w[0]))
+        )
+    for mine, theirs in zip(found[:3], wanted[:3], strict=True):
+        assert mine.shape == theirs.shape
+        assert (mine - theirs).norm() < 2e-6 * theirs.norm()
+    assert found[3].keys() == wanted[3].keys()
+    assert all(found[3][name].shape == values.shape for name, values in wanted[3].items())
+    for (place, weights), (ours, kept) in zip(told[:count], told[count:], strict=True):
+        assert place == ours
+        torch.testing.assert_close(kept.double(), weights, rtol=1e-4, atol=1e-6)
